@@ -1,0 +1,53 @@
+# What runs against the layers: C tests (ctest), bench programs, and a Lua interpreter for the sanitized builds.
+include_guard()
+
+# Each spec/c/NAME.c is a program and a test; lib_*.c are helpers that all of them link.
+function(sup_c_tests folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c)
+  set(helpers ${sources})
+  list(FILTER helpers INCLUDE REGEX "/lib_[^/]*\\.c$")
+  list(FILTER sources EXCLUDE REGEX "/lib_[^/]*\\.c$")
+  set(layers engine keeper log core wire base)
+  if(helpers)
+    add_library(sup_spec STATIC ${helpers})
+    set_target_properties(sup_spec PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+    target_include_directories(sup_spec PRIVATE ${folder})
+    sup_use(sup_spec ${layers})
+  endif()
+  foreach(source ${sources})
+    cmake_path(GET source STEM name)
+    add_executable(${name} ${source})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/spec)
+    target_include_directories(${name} PRIVATE ${folder})
+    if(helpers)
+      target_link_libraries(${name} PRIVATE sup_spec)
+    endif()
+    sup_use(${name} ${layers})
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300
+      ENVIRONMENT "SUPTREE_BUILD=${PROJECT_BINARY_DIR}" WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  endforeach()
+endfunction()
+
+# Each bench/NAME.c is a program in build/bench, beside nothing but libc and base.
+function(sup_bench_programs folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c)
+  foreach(source ${sources})
+    cmake_path(GET source STEM name)
+    add_executable(bench-${name} ${source})
+    set_target_properties(bench-${name} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench OUTPUT_NAME ${name})
+    sup_use(bench-${name} base)
+  endforeach()
+endfunction()
+
+# A sanitized suptree.so must be loaded by a sanitized program: build-asan/lua and build-tsan/lua.
+function(sup_lua_runner source)
+  if(SUP_SANITIZE STREQUAL "" OR NOT EXISTS ${source})
+    return()
+  endif()
+  add_executable(lua-runner ${source})
+  sup_product(lua-runner)
+  set_target_properties(lua-runner PROPERTIES OUTPUT_NAME lua)
+  target_link_libraries(lua-runner PRIVATE PkgConfig::LUA)
+endfunction()
