@@ -1,6 +1,7 @@
 /*
-** spec/support/lua.c: a Lua interpreter as small as the specs need it, built with the sanitizers, because a
-** sanitized suptree.so can only be loaded by a sanitized program. Use: lua [-e CODE]... [SCRIPT [ARGUMENT...]]
+** spec/support/lua.c: a Lua interpreter as small as the specs need it, built with the sanitizers,
+** because a sanitized suptree.so can only be loaded by a sanitized program.
+** Use: lua [-e CODE]... [SCRIPT [ARGUMENT...]]
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
-/* The global "arg" as the standalone interpreter makes it: the script at 0, its arguments from 1. */
+/* The global "arg" as lua5.4 makes it: the script at 0, its arguments from 1. */
 static void push_arguments(lua_State *L, int count, char **words, int script)
 {
     lua_createtable(L, count, 0);
@@ -54,6 +55,7 @@ static int run_words(lua_State *L)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a leak report ends the process without flushing */
     lua_State *L = luaL_newstate();
     if (L == NULL) {
         fprintf(stderr, "lua: no memory for a Lua state; free some and run this again\n");
