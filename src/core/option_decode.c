@@ -1,0 +1,331 @@
+/*
+** core/option_decode.c: encoded values: checking them against their row and storing them in a spec.
+** Reads hostile bytes: nothing is believed about their size or contents.
+*/
+#include "core/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HINT_BROKEN "Compile the configuration again."
+
+struct value {
+    const struct sup_option *option;
+    const unsigned char *data;
+    size_t size;
+    struct sup_spec *spec;
+    void *field; /* of the spec */
+    struct sup_err *err;
+};
+
+static int refuse_broken(const struct value *v)
+{
+    return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN, "the encoded value is broken");
+}
+
+static bool flag_is_set(const struct value *v, unsigned flag)
+{
+    return (v->option->flags & flag) != 0;
+}
+
+/* Bounded by a first NUL at the very end. */
+static bool is_text(const unsigned char *data, size_t size)
+{
+    return size > 0 && memchr(data, 0, size) == data + size - 1;
+}
+
+static int decode_bool(const struct value *v)
+{
+    if (v->size != 1 || v->data[0] > 1) return refuse_broken(v);
+    *(bool *) v->field = v->data[0] == 1;
+    return 0;
+}
+
+static int refuse_range(const struct value *v, double number, const char *what)
+{
+    return sup_err_set(v->err, -EINVAL, "", "", "is %.15g; must be a %s from %.15g to %.15g",
+                       number, what, v->option->min, v->option->max);
+}
+
+static int decode_count(const struct value *v)
+{
+    uint32_t number;
+    if (v->size != sizeof number) return refuse_broken(v);
+    memcpy(&number, v->data, sizeof number);
+    if (number < v->option->min || number > v->option->max)
+        return refuse_range(v, number, "whole number");
+    *(uint32_t *) v->field = number;
+    if (v->option->id == SUP_OPTION_INTENSITY) v->spec->has_intensity = true;
+    return 0;
+}
+
+static int decode_number(const struct value *v)
+{
+    double number;
+    if (v->size != sizeof number) return refuse_broken(v);
+    memcpy(&number, v->data, sizeof number);
+    if (!(number >= v->option->min && number <= v->option->max))
+        return refuse_range(v, number, "number");
+    *(double *) v->field = number == 0 ? 0 : number; /* no -0 */
+    return 0;
+}
+
+/* What is wrong with a duration, or NULL. */
+static const char *find_duration_fault(int64_t ns, bool may_be_infinite, bool must_be_positive)
+{
+    if (ns < 0) return "is negative; a duration is 0 or more";
+    if (ns == 0 && must_be_positive) return "must be greater than 0";
+    if (ns == SUP_INFINITY_NS) return may_be_infinite ? NULL : "cannot be \"infinity\"";
+    if (ns > SUP_DURATION_MAX_NS) return "is longer than 100 years";
+    return NULL;
+}
+
+static int decode_duration(const struct value *v)
+{
+    int64_t ns;
+    if (v->size != sizeof ns) return refuse_broken(v);
+    memcpy(&ns, v->data, sizeof ns);
+    bool may_be_infinite = flag_is_set(v, SUP_OPT_INFINITY);
+    const char *fault = find_duration_fault(ns, may_be_infinite, flag_is_set(v, SUP_OPT_POSITIVE));
+    if (fault != NULL)
+        return sup_err_set(v->err, -EINVAL, "",
+                           may_be_infinite
+                               ? "Write seconds as a number, \"1m30s\", or \"infinity\"."
+                               : "Write seconds as a number, or a text such as \"1m30s\".",
+                           "%s", fault);
+    *(int64_t *) v->field = ns;
+    return 0;
+}
+
+static int decode_size(const struct value *v)
+{
+    uint64_t bytes;
+    if (v->size != sizeof bytes) return refuse_broken(v);
+    memcpy(&bytes, v->data, sizeof bytes);
+    if (bytes > INT64_MAX || (bytes == 0 && flag_is_set(v, SUP_OPT_POSITIVE)))
+        return sup_err_set(v->err, -EINVAL, "", "Write bytes as a number, or \"64MiB\".",
+                           bytes == 0 ? "must be greater than 0" : "is too large");
+    *(uint64_t *) v->field = bytes;
+    return 0;
+}
+
+static int decode_string(const struct value *v)
+{
+    if (!is_text(v->data, v->size)) return refuse_broken(v);
+    const char *text = (const char *) v->data;
+    if (v->option->id == SUP_OPTION_FORMERLY && !sup_name_is_valid(text))
+        return sup_err_set(v->err, -EINVAL, "", "", "\"%.40s\" is not a name of a node", text);
+    *(const char **) v->field = text;
+    return 0;
+}
+
+static int decode_path(const struct value *v)
+{
+    if (!is_text(v->data, v->size)) return refuse_broken(v);
+    const char *text = (const char *) v->data;
+    if (text[0] != '/')
+        return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN, "\"%.200s\" is not an absolute path",
+                           text);
+    *(const char **) v->field = text;
+    return 0;
+}
+
+static int decode_enum(const struct value *v)
+{
+    int count = 0;
+    while (v->option->allowed[count] != NULL) count++;
+    if (v->size != 1) return refuse_broken(v);
+    int number = v->data[0];
+    if (number >= count)
+        return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN, "%d is none of its %d values", number,
+                           count);
+    memcpy(v->field, &number, sizeof number);
+    return 0;
+}
+
+_Static_assert(sizeof(enum sup_strategy) == sizeof(int), "enums are stored as int");
+
+/*
+** Count the strings in the value, each checked by ${find_fault}, which returns what is wrong or
+** NULL. -EINVAL with the error filled.
+*/
+static int decode_strings(const struct value *v, const char *(*find_fault)(const char *text))
+{
+    struct sup_strings strings = {v->size > 0 ? (const char *) v->data : NULL, 0};
+    const unsigned char *at = v->data;
+    const unsigned char *end = v->data + v->size;
+    while (at < end) {
+        const unsigned char *nul = memchr(at, 0, (size_t) (end - at));
+        if (nul == NULL || strings.count == UINT32_MAX) return refuse_broken(v);
+        const char *fault = find_fault == NULL ? NULL : find_fault((const char *) at);
+        if (fault != NULL)
+            return sup_err_set(v->err, -EINVAL, "", "", "\"%.60s\" %s", (const char *) at, fault);
+        strings.count++;
+        at = nul + 1;
+    }
+    *(struct sup_strings *) v->field = strings;
+    return 0;
+}
+
+static const char *find_name_fault(const char *text)
+{
+    return sup_name_is_valid(text) ? NULL : "is not a name of a node";
+}
+
+static int decode_names(const struct value *v)
+{
+    return decode_strings(v, find_name_fault);
+}
+
+static int decode_command(const struct value *v)
+{
+    if (v->size == 0 || v->data[0] == '\0')
+        return sup_err_set(v->err, -EINVAL, "",
+                           "Write { \"program\", \"argument\" } or a line "
+                           "for the shell.",
+                           "is empty");
+    return decode_strings(v, NULL);
+}
+
+static const char *find_env_fault(const char *text)
+{
+    const char *equals = strchr(text, '=');
+    return equals != NULL && equals != text ? NULL : "is not NAME=VALUE";
+}
+
+static int decode_env(const struct value *v)
+{
+    return decode_strings(v, find_env_fault);
+}
+
+static int decode_env_file(const struct value *v)
+{
+    return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN,
+                       "cannot stand in a compiled configuration; its lines stand in env");
+}
+
+static int decode_codes(const struct value *v)
+{
+    struct sup_codes codes = {{0}};
+    for (size_t i = 0; i < v->size; i++) {
+        if (i > 0 && v->data[i] <= v->data[i - 1]) return refuse_broken(v);
+        codes.bits[v->data[i] / 64] |= UINT64_C(1) << (v->data[i] % 64);
+    }
+    *(struct sup_codes *) v->field = codes;
+    return 0;
+}
+
+static int decode_signal(const struct value *v)
+{
+    if (v->size != 1) return refuse_broken(v);
+    int number = v->data[0];
+    if (number < 1 || number > SIGRTMAX)
+        return sup_err_set(v->err, -EINVAL, "", "Write a name such as \"TERM\", or a number.",
+                           "%d is not a signal; they go from 1 to %d", number, SIGRTMAX);
+    *(int32_t *) v->field = number;
+    return 0;
+}
+
+static int refuse_delay(const struct value *v, const char *part, const char *fault)
+{
+    return sup_err_set(v->err, -EINVAL, "",
+                       "Write a duration, or { initial = \"1s\", max = \"60s\", factor = 2 }.",
+                       "its %s %s", part, fault);
+}
+
+static int decode_delay(const struct value *v)
+{
+    struct sup_delay delay;
+    const char *fault;
+    if (v->size != 40) return refuse_broken(v);
+    memcpy(&delay.initial_ns, v->data, 8);
+    memcpy(&delay.max_ns, v->data + 8, 8);
+    memcpy(&delay.factor, v->data + 16, 8);
+    memcpy(&delay.jitter, v->data + 24, 8);
+    memcpy(&delay.reset_after_ns, v->data + 32, 8);
+    if ((fault = find_duration_fault(delay.initial_ns, false, false)) != NULL)
+        return refuse_delay(v, "initial", fault);
+    if ((fault = find_duration_fault(delay.max_ns, false, false)) != NULL)
+        return refuse_delay(v, "max", fault);
+    if (delay.max_ns < delay.initial_ns) return refuse_delay(v, "max", "is less than its initial");
+    if (!(delay.factor >= 1 && delay.factor <= 1e6))
+        return refuse_delay(v, "factor", "must be a number from 1 to 1000000");
+    if (!(delay.jitter >= 0 && delay.jitter <= 1))
+        return refuse_delay(v, "jitter", "must be a fraction from 0 to 1");
+    if ((fault = find_duration_fault(delay.reset_after_ns, true, false)) != NULL)
+        return refuse_delay(v, "reset_after", fault);
+    *(struct sup_delay *) v->field = delay;
+    return 0;
+}
+
+static int decode_ready(const struct value *v)
+{
+    if (v->size < 10 || !is_text(v->data + 9, v->size - 9)) return refuse_broken(v);
+    struct sup_ready ready = {.kind = (enum sup_ready_kind) v->data[0]};
+    const char *text = (const char *) v->data + 9;
+    memcpy(&ready.delay_ns, v->data + 1, 8);
+    bool has_file = ready.kind == SUP_READY_FILE;
+    if (v->data[0] > SUP_READY_MANUAL || (text[0] != '\0') != has_file) return refuse_broken(v);
+    if (ready.delay_ns != 0 && ready.kind != SUP_READY_DELAY) return refuse_broken(v);
+    const char *fault = find_duration_fault(ready.delay_ns, false, false);
+    if (fault != NULL) return sup_err_set(v->err, -EINVAL, "", "", "its delay %s", fault);
+    if (has_file && text[0] != '/')
+        return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN,
+                           "its file \"%.200s\" is not an absolute path", text);
+    if (has_file) ready.text = text;
+    *(struct sup_ready *) v->field = ready;
+    return 0;
+}
+
+static int decode_log(const struct value *v)
+{
+    if (v->size < 2 || !is_text(v->data + 1, v->size - 1)) return refuse_broken(v);
+    struct sup_log log = {.mode = (enum sup_log_mode) v->data[0]};
+    const char *text = (const char *) v->data + 1;
+    bool has_file = log.mode == SUP_LOG_MODE_FILE;
+    if (v->data[0] > SUP_LOG_MODE_INHERIT || (text[0] != '\0') != has_file) return refuse_broken(v);
+    if (has_file && text[0] != '/')
+        return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN,
+                           "its file \"%.200s\" is not an absolute path", text);
+    if (has_file) log.file = text;
+    *(struct sup_log *) v->field = log;
+    return 0;
+}
+
+static int decode_bytes(const struct value *v)
+{
+    if (v->size > UINT32_MAX) return refuse_broken(v);
+    if (v->size == 0 && flag_is_set(v, SUP_OPT_REQUIRED))
+        return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN, "is empty");
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
+}
+
+int sup_option_decode(const struct sup_option *option, const unsigned char *data, size_t size,
+                      struct sup_spec *spec, struct sup_err *err)
+{
+    static int (*const decoders[SUP_TYPE_COUNT_OF])(const struct value *) = {
+        [SUP_TYPE_BOOL] = decode_bool,     [SUP_TYPE_COUNT] = decode_count,
+        [SUP_TYPE_NUMBER] = decode_number, [SUP_TYPE_DURATION] = decode_duration,
+        [SUP_TYPE_SIZE] = decode_size,     [SUP_TYPE_STRING] = decode_string,
+        [SUP_TYPE_PATH] = decode_path,     [SUP_TYPE_ENUM] = decode_enum,
+        [SUP_TYPE_NAMES] = decode_names,   [SUP_TYPE_COMMAND] = decode_command,
+        [SUP_TYPE_ENV] = decode_env,       [SUP_TYPE_ENV_FILE] = decode_env_file,
+        [SUP_TYPE_CODES] = decode_codes,   [SUP_TYPE_SIGNAL] = decode_signal,
+        [SUP_TYPE_DELAY] = decode_delay,   [SUP_TYPE_READY] = decode_ready,
+        [SUP_TYPE_LOG] = decode_log,       [SUP_TYPE_BYTES] = decode_bytes,
+    };
+    static const unsigned char nothing[1];
+    struct value v = {
+        .option = option,
+        .data = size > 0 ? data : nothing,
+        .size = size,
+        .spec = spec,
+        .field = (char *) spec + option->offset,
+        .err = err,
+    };
+    return decoders[option->type](&v);
+}

@@ -1,0 +1,58 @@
+/*
+** core/option_ids.h: the numbers of the options in blobs (FROZEN: a number is never changed or used
+** again; new options take the next free one).
+*/
+#ifndef SUP_CORE_OPTION_IDS_H
+#define SUP_CORE_OPTION_IDS_H
+
+enum sup_option_id {
+    /* a supervisor's own */
+    SUP_OPTION_STRATEGY = 1,
+    SUP_OPTION_FAILURE_THRESHOLD = 2,
+    SUP_OPTION_FAILURE_DECAY = 3,
+    SUP_OPTION_FAILURE_BACKOFF = 4,
+    SUP_OPTION_BACKOFF_JITTER = 5,
+    SUP_OPTION_EXTEND_BACKOFF = 6,
+    SUP_OPTION_ON_THRESHOLD = 7,
+    SUP_OPTION_MAX_PAUSES = 8,
+    SUP_OPTION_WITHIN = 9,
+    SUP_OPTION_INTENSITY = 10,
+    SUP_OPTION_PERIOD = 11,
+    SUP_OPTION_RESTART_SPACING = 12,
+    SUP_OPTION_STOP_ORDER = 13,
+    SUP_OPTION_AUTO_SHUTDOWN = 14,
+    SUP_OPTION_MAX_CHILDREN = 15,
+    SUP_OPTION_PROPAGATE_TERMINATION = 16,
+    /* every node's */
+    SUP_OPTION_TIMEOUT = 17,
+    SUP_OPTION_KILL_TIMEOUT = 18,
+    SUP_OPTION_DESCRIPTION = 19,
+    SUP_OPTION_RESTART = 20,
+    SUP_OPTION_RESTART_DELAY = 21,
+    SUP_OPTION_AFTER = 22,
+    SUP_OPTION_RESTART_WITH = 23,
+    SUP_OPTION_SIGNIFICANT = 24,
+    SUP_OPTION_ENABLED = 25,
+    SUP_OPTION_FORMERLY = 26,
+    /* a service's */
+    SUP_OPTION_START_TIMEOUT = 27,
+    SUP_OPTION_READY = 28,
+    SUP_OPTION_ON_STUCK = 29,
+    /* a process's */
+    SUP_OPTION_COMMAND = 30,
+    SUP_OPTION_CWD = 31,
+    SUP_OPTION_ENV = 32,
+    SUP_OPTION_ENV_FILE = 33, /* never in a blob */
+    SUP_OPTION_INHERIT_ENV = 34,
+    SUP_OPTION_STOP_SIGNAL = 35,
+    SUP_OPTION_LOG = 36,
+    SUP_OPTION_SUCCESS_EXIT = 37,
+    SUP_OPTION_DONE_EXIT = 38,
+    SUP_OPTION_TERMINATE_EXIT = 39,
+    /* a thread's */
+    SUP_OPTION_RUN = 40,
+    SUP_OPTION_ARGS = 41,
+    SUP_OPTION_MEMORY = 42,
+};
+
+#endif

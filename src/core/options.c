@@ -1,0 +1,192 @@
+/*
+** core/options.c: the one table of all options, and looking things up in it. What the encoded
+** values mean is in option_decode.c, how people write them in parse.c.
+*/
+#include "core/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(member) offsetof(struct sup_spec, member)
+#define ANY_NODE (SUP_OPT_SUPERVISOR | SUP_OPT_SERVICE)
+
+static const char *const auto_shutdowns[] = {"never", "any_significant", "all_significant", NULL};
+static const char *const on_stucks[] = {"wait", "abandon", NULL};
+static const char *const on_thresholds[] = {"pause", "escalate", "give_up", NULL};
+static const char *const restarts[] = {"permanent", "transient", "temporary", NULL};
+static const char *const stop_orders[] = {"together", "reverse", NULL};
+static const char *const strategies[] = {"one_for_one", "one_for_all", "rest_for_one", NULL};
+
+/* Alphabetical: sup_option_find() searches by halving. */
+const struct sup_option sup_options[] = {
+    {SUP_OPTION_AFTER, "after", SUP_TYPE_NAMES, FIELD(after), NULL, NULL, 0, 0, SUP_OPT_CHILD,
+     "Siblings that must be ready before each launch; on a stop this node ends before them.",
+     "systemd"},
+    {SUP_OPTION_ARGS, "args", SUP_TYPE_BYTES, FIELD(args), NULL, NULL, 0, 0,
+     SUP_OPT_THREAD | SUP_OPT_EXEC, "Plain data for the function, there as ctx.args.", "suptree"},
+    {SUP_OPTION_AUTO_SHUTDOWN, "auto_shutdown", SUP_TYPE_ENUM, FIELD(auto_shutdown), "never",
+     auto_shutdowns, 0, 0, SUP_OPT_SUPERVISOR,
+     "Ends the supervisor when any, or all, of its significant children have ended for good.",
+     "OTP"},
+    {SUP_OPTION_BACKOFF_JITTER, "backoff_jitter", SUP_TYPE_BOOL, FIELD(backoff_jitter), "false",
+     NULL, 0, 0, SUP_OPT_SUPERVISOR,
+     "Lengthens each pause by a random part of up to half of failure_backoff.", "suture"},
+    {SUP_OPTION_COMMAND, "command", SUP_TYPE_COMMAND, FIELD(command), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC | SUP_OPT_REQUIRED,
+     "What to run: a table is run directly, word by word; a string is given to /bin/sh -c.",
+     "suptree"},
+    {SUP_OPTION_CWD, "cwd", SUP_TYPE_PATH, FIELD(cwd), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "The folder to run in, relative to the folder of the configuration; default: that folder.",
+     "systemd"},
+    {SUP_OPTION_DESCRIPTION, "description", SUP_TYPE_STRING, FIELD(description), NULL, NULL, 0, 0,
+     ANY_NODE, "A line for people, shown by status.", "systemd"},
+    {SUP_OPTION_DONE_EXIT, "done_exit", SUP_TYPE_CODES, FIELD(done_exit), "{}", NULL, 0, 0,
+     SUP_OPT_PROCESS, "Exit codes by which the process says that it is done for good.", "suture"},
+    {SUP_OPTION_ENABLED, "enabled", SUP_TYPE_BOOL, FIELD(enabled), "true", NULL, 0, 0,
+     SUP_OPT_CHILD, "false: declared, but not started until a person starts it.", "systemd"},
+    {SUP_OPTION_ENV, "env", SUP_TYPE_ENV, FIELD(env), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC, "Environment variables, as a table of names and values.",
+     "systemd"},
+    {SUP_OPTION_ENV_FILE, "env_file", SUP_TYPE_ENV_FILE, FIELD(env), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "A file of KEY=VALUE lines, read when the configuration is; env wins over it.", "systemd"},
+    {SUP_OPTION_EXTEND_BACKOFF, "extend_backoff", SUP_TYPE_BOOL, FIELD(extend_backoff), "false",
+     NULL, 0, 0, SUP_OPT_SUPERVISOR, "Failures during a pause lengthen it, as in suture.",
+     "suture"},
+    {SUP_OPTION_FAILURE_BACKOFF, "failure_backoff", SUP_TYPE_DURATION, FIELD(failure_backoff_ns),
+     "15s", NULL, 0, 0, SUP_OPT_SUPERVISOR, "How long automatic restarts pause.", "suture"},
+    {SUP_OPTION_FAILURE_DECAY, "failure_decay", SUP_TYPE_DURATION, FIELD(failure_decay_ns), "30s",
+     NULL, 0, 0, SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The half-life of the failure count.",
+     "suture"},
+    {SUP_OPTION_FAILURE_THRESHOLD, "failure_threshold", SUP_TYPE_NUMBER, FIELD(failure_threshold),
+     "5", NULL, 0, 1e9, SUP_OPT_SUPERVISOR,
+     "When the decayed failure count exceeds this, on_threshold happens.", "suture"},
+    {SUP_OPTION_FORMERLY, "formerly", SUP_TYPE_STRING, FIELD(formerly), NULL, NULL, 0, 0,
+     SUP_OPT_CHILD, "The node's old name: a reload then renames it and keeps its process.",
+     "suptree"},
+    {SUP_OPTION_INHERIT_ENV, "inherit_env", SUP_TYPE_BOOL, FIELD(inherit_env), "true", NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC, "false: only PATH, HOME, USER, SHELL and LANG are inherited.",
+     "suptree"},
+    {SUP_OPTION_INTENSITY, "intensity", SUP_TYPE_COUNT, FIELD(intensity), NULL, NULL, 0, 10000,
+     SUP_OPT_SUPERVISOR,
+     "More failures than this within period make it escalate; replaces failure_threshold.", "OTP"},
+    {SUP_OPTION_KILL_TIMEOUT, "kill_timeout", SUP_TYPE_DURATION, FIELD(kill_timeout_ns), "10s",
+     NULL, 0, 0, ANY_NODE | SUP_OPT_INHERITED | SUP_OPT_INFINITY,
+     "How long after its kill an instance counts as stuck; nested nodes inherit it.", "suptree"},
+    {SUP_OPTION_LOG, "log", SUP_TYPE_LOG, FIELD(log), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "{ file = PATH }: the output goes there too; false: nowhere; \"inherit\": straight through.",
+     "suptree"},
+    {SUP_OPTION_MAX_CHILDREN, "max_children", SUP_TYPE_COUNT, FIELD(max_children), "0", NULL, 0,
+     65536, SUP_OPT_SUPERVISOR, "At most this many children; 0: no bound.", "OTP"},
+    {SUP_OPTION_MAX_PAUSES, "max_pauses", SUP_TYPE_COUNT, FIELD(max_pauses), "0", NULL, 0, 10000,
+     SUP_OPT_SUPERVISOR,
+     "After this many pauses within the time `within` the next one escalates; 0: no bound.",
+     "suptree"},
+    {SUP_OPTION_MEMORY, "memory", SUP_TYPE_SIZE, FIELD(memory), "64MiB", NULL, 0, 0,
+     SUP_OPT_THREAD | SUP_OPT_EXEC | SUP_OPT_POSITIVE, "The most memory its Lua state may take.",
+     "suptree"},
+    {SUP_OPTION_ON_STUCK, "on_stuck", SUP_TYPE_ENUM, FIELD(on_stuck), "wait", on_stucks, 0, 0,
+     SUP_OPT_SERVICE, "\"abandon\": start a new instance although the killed one has not ended.",
+     "suptree"},
+    {SUP_OPTION_ON_THRESHOLD, "on_threshold", SUP_TYPE_ENUM, FIELD(on_threshold), "pause",
+     on_thresholds, 0, 0, SUP_OPT_SUPERVISOR,
+     "When too much fails: pause restarts, escalate to the parent, or give up on the child; "
+     "with intensity the default is \"escalate\".",
+     "suture"},
+    {SUP_OPTION_PERIOD, "period", SUP_TYPE_DURATION, FIELD(period_ns), "5s", NULL, 0, 0,
+     SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The length of the window of intensity.", "OTP"},
+    {SUP_OPTION_PROPAGATE_TERMINATION, "propagate_termination", SUP_TYPE_BOOL,
+     FIELD(propagate_termination), "true", NULL, 0, 0, SUP_OPT_SUPERVISOR,
+     "false: a child that ends the tree ends this supervisor only.", "suture"},
+    {SUP_OPTION_READY, "ready", SUP_TYPE_READY, FIELD(ready), NULL, NULL, 0, 0, SUP_OPT_SERVICE,
+     "When it counts as ready, one of s.ready.*; default: at launch.", "s6"},
+    {SUP_OPTION_RESTART, "restart", SUP_TYPE_ENUM, FIELD(restart), "permanent", restarts, 0, 0,
+     SUP_OPT_CHILD, "permanent: after every end; transient: after a failure; temporary: never.",
+     "OTP"},
+    {SUP_OPTION_RESTART_DELAY, "restart_delay", SUP_TYPE_DELAY, FIELD(restart_delay), "0s", NULL, 0,
+     0, SUP_OPT_CHILD,
+     "How long to wait before a restart: a duration, or { initial, max, factor, jitter, "
+     "reset_after }.",
+     "systemd"},
+    {SUP_OPTION_RESTART_SPACING, "restart_spacing", SUP_TYPE_DURATION, FIELD(restart_spacing_ns),
+     "0s", NULL, 0, 0, SUP_OPT_SUPERVISOR,
+     "The time between the launches of the children that waited for the end of a pause.",
+     "suptree"},
+    {SUP_OPTION_RESTART_WITH, "restart_with", SUP_TYPE_NAMES, FIELD(restart_with), NULL, NULL, 0, 0,
+     SUP_OPT_CHILD, "Siblings whose restart restarts this node too.", "systemd"},
+    {SUP_OPTION_RUN, "run", SUP_TYPE_BYTES, FIELD(run), NULL, NULL, 0, 0,
+     SUP_OPT_THREAD | SUP_OPT_EXEC | SUP_OPT_REQUIRED,
+     "The function to run, or the name of a module that returns it.", "suptree"},
+    {SUP_OPTION_SIGNIFICANT, "significant", SUP_TYPE_BOOL, FIELD(significant), "false", NULL, 0, 0,
+     SUP_OPT_CHILD, "Its end counts for auto_shutdown; transient and temporary nodes only.", "OTP"},
+    {SUP_OPTION_START_TIMEOUT, "start_timeout", SUP_TYPE_DURATION, FIELD(start_timeout_ns), "60s",
+     NULL, 0, 0, SUP_OPT_SERVICE | SUP_OPT_INFINITY | SUP_OPT_POSITIVE,
+     "Not ready after this long: stopped, and counted as a failed start.", "systemd"},
+    {SUP_OPTION_STOP_ORDER, "stop_order", SUP_TYPE_ENUM, FIELD(stop_order), "together", stop_orders,
+     0, 0, SUP_OPT_SUPERVISOR,
+     "\"reverse\": children are stopped one after another, the last first; rest_for_one implies "
+     "it.",
+     "OTP"},
+    {SUP_OPTION_STOP_SIGNAL, "stop_signal", SUP_TYPE_SIGNAL, FIELD(stop_signal), "TERM", NULL, 0, 0,
+     SUP_OPT_PROCESS, "The signal that asks it to stop.", "systemd"},
+    {SUP_OPTION_STRATEGY, "strategy", SUP_TYPE_ENUM, FIELD(strategy), "one_for_one", strategies, 0,
+     0, SUP_OPT_SUPERVISOR,
+     "Who is restarted when a child fails: it alone, all children, or it and those after it.",
+     "OTP"},
+    {SUP_OPTION_SUCCESS_EXIT, "success_exit", SUP_TYPE_CODES, FIELD(success_exit), "{ 0 }", NULL, 0,
+     0, SUP_OPT_PROCESS, "Exit codes that are no failure.", "systemd"},
+    {SUP_OPTION_TERMINATE_EXIT, "terminate_exit", SUP_TYPE_CODES, FIELD(terminate_exit), "{}", NULL,
+     0, 0, SUP_OPT_PROCESS, "Exit codes that end the whole tree.", "suture"},
+    {SUP_OPTION_TIMEOUT, "timeout", SUP_TYPE_DURATION, FIELD(timeout_ns), "10s", NULL, 0, 0,
+     ANY_NODE | SUP_OPT_INHERITED | SUP_OPT_INFINITY,
+     "How long it may take to stop when asked, before it is killed; nested nodes inherit it.",
+     "suture"},
+    {SUP_OPTION_WITHIN, "within", SUP_TYPE_DURATION, FIELD(within_ns), NULL, NULL, 0, 0,
+     SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The time in which max_pauses counts.", "suptree"},
+};
+
+const size_t sup_option_count = sizeof sup_options / sizeof sup_options[0];
+
+#define OPTION_COUNT (sizeof sup_options / sizeof sup_options[0])
+_Static_assert(OPTION_COUNT == SUP_OPTION_MEMORY, "a row for each number");
+
+static int compare_name(const void *name, const void *row)
+{
+    return strcmp(name, ((const struct sup_option *) row)->name);
+}
+
+const struct sup_option *sup_option_find(const char *name)
+{
+    return bsearch(name, sup_options, OPTION_COUNT, sizeof sup_options[0], compare_name);
+}
+
+const struct sup_option *sup_option_by_id(uint16_t id)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (sup_options[i].id == id) return &sup_options[i];
+    return NULL;
+}
+
+bool sup_option_applies(const struct sup_option *option, enum sup_kind kind, bool is_root)
+{
+    static const unsigned own[SUP_KIND_COUNT] = {
+        [SUP_SUPERVISOR] = SUP_OPT_SUPERVISOR,
+        [SUP_PROCESS] = SUP_OPT_PROCESS,
+        [SUP_THREAD] = SUP_OPT_THREAD,
+    };
+    if ((unsigned) kind >= SUP_KIND_COUNT) return false;
+    unsigned wanted = own[kind] | (is_root ? 0u : (unsigned) SUP_OPT_CHILD);
+    return (option->flags & wanted) != 0;
+}
+
+const char *sup_option_nearest(const char *name, enum sup_kind kind, bool is_root)
+{
+    const char *names[OPTION_COUNT];
+    size_t count = 0;
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (sup_option_applies(&sup_options[i], kind, is_root))
+            names[count++] = sup_options[i].name;
+    return sup_nearest(name, names, count);
+}

@@ -1,0 +1,68 @@
+/*
+** core/spec.c: the defaults of a spec, and reading its small parts.
+*/
+#include "core/spec.h"
+
+#include "core/options.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 128
+
+/* The same values stand as text in the table of options; a test holds both against each other. */
+static const struct sup_spec default_spec = {
+    .strategy = SUP_ONE_FOR_ONE,
+    .failure_threshold = 5,
+    .failure_decay_ns = 30 * SUP_SECOND_NS,
+    .failure_backoff_ns = 15 * SUP_SECOND_NS,
+    .on_threshold = SUP_ON_PAUSE,
+    .period_ns = 5 * SUP_SECOND_NS,
+    .stop_order = SUP_STOP_TOGETHER,
+    .auto_shutdown = SUP_SHUTDOWN_NEVER,
+    .propagate_termination = true,
+    .restart = SUP_PERMANENT,
+    .timeout_ns = 10 * SUP_SECOND_NS,
+    .kill_timeout_ns = 10 * SUP_SECOND_NS,
+    .restart_delay = {.factor = 1, .reset_after_ns = 60 * SUP_SECOND_NS},
+    .enabled = true,
+    .start_timeout_ns = 60 * SUP_SECOND_NS,
+    .ready = {.kind = SUP_READY_AT_LAUNCH},
+    .on_stuck = SUP_STUCK_WAIT,
+    .inherit_env = true,
+    .stop_signal = SIGTERM,
+    .log = {.mode = SUP_LOG_MODE_VIEW},
+    .success_exit = {.bits = {1}},
+    .memory = UINT64_C(64) << 20,
+};
+
+void sup_spec_defaults(struct sup_spec *spec, enum sup_kind kind)
+{
+    *spec = default_spec;
+    spec->kind = kind;
+}
+
+const char *sup_strings_next(const char *text)
+{
+    return text + strlen(text) + 1;
+}
+
+bool sup_codes_has(const struct sup_codes *codes, int code)
+{
+    if (code < 0 || code > 255) return false;
+    return (codes->bits[code / 64] >> (code % 64) & 1) != 0;
+}
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '@' || c == '-';
+}
+
+bool sup_name_is_valid(const char *name)
+{
+    size_t length = 0;
+    for (; name[length] != '\0'; length++)
+        if (length == NAME_MAX_BYTES || !is_name_byte(name[length])) return false;
+    return length > 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
