@@ -1,0 +1,170 @@
+/*
+** core/form_compare.c: do two declarations of a node differ, and must its instance restart for it?
+** Values are compared as decoded: what is written as the default is equals what is not written.
+*/
+#include "core/form.h"
+
+#include "core/form_check.h"
+
+#include <string.h>
+
+static bool are_texts_equal(const char *a, const char *b)
+{
+    if (a == NULL || b == NULL) return a == b;
+    return strcmp(a, b) == 0;
+}
+
+static bool are_strings_equal(const struct sup_strings *a, const struct sup_strings *b)
+{
+    if (a->count != b->count) return false;
+    const char *one = a->first;
+    const char *other = b->first;
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (strcmp(one, other) != 0) return false;
+        one = sup_strings_next(one);
+        other = sup_strings_next(other);
+    }
+    return true;
+}
+
+static bool are_bytes_equal(const struct sup_bytes *a, const struct sup_bytes *b)
+{
+    return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+}
+
+static bool are_delays_equal(const struct sup_delay *a, const struct sup_delay *b)
+{
+    if (a->initial_ns == 0 && b->initial_ns == 0) return true; /* neither waits at all */
+    return a->initial_ns == b->initial_ns && a->max_ns == b->max_ns && a->factor == b->factor &&
+           a->jitter == b->jitter && a->reset_after_ns == b->reset_after_ns;
+}
+
+static bool are_readies_equal(const struct sup_ready *a, const struct sup_ready *b)
+{
+    return a->kind == b->kind && a->delay_ns == b->delay_ns && are_texts_equal(a->text, b->text);
+}
+
+static bool are_logs_equal(const struct sup_log *a, const struct sup_log *b)
+{
+    return a->mode == b->mode && are_texts_equal(a->file, b->file);
+}
+
+/* ${a} and ${b}: the fields of two specs that ${option} describes. */
+static bool are_values_equal(const struct sup_option *option, const void *a, const void *b)
+{
+    switch (option->type) {
+    case SUP_TYPE_BOOL:
+        return *(const bool *) a == *(const bool *) b;
+    case SUP_TYPE_COUNT:
+        return *(const uint32_t *) a == *(const uint32_t *) b;
+    case SUP_TYPE_NUMBER:
+        return *(const double *) a == *(const double *) b;
+    case SUP_TYPE_DURATION:
+        return *(const int64_t *) a == *(const int64_t *) b;
+    case SUP_TYPE_SIZE:
+        return *(const uint64_t *) a == *(const uint64_t *) b;
+    case SUP_TYPE_STRING:
+    case SUP_TYPE_PATH:
+        return are_texts_equal(*(const char *const *) a, *(const char *const *) b);
+    case SUP_TYPE_ENUM:
+        return memcmp(a, b, sizeof(int)) == 0;
+    case SUP_TYPE_NAMES:
+    case SUP_TYPE_COMMAND:
+    case SUP_TYPE_ENV:
+        return are_strings_equal(a, b);
+    case SUP_TYPE_CODES:
+        return memcmp(a, b, sizeof(struct sup_codes)) == 0;
+    case SUP_TYPE_SIGNAL:
+        return *(const int32_t *) a == *(const int32_t *) b;
+    case SUP_TYPE_DELAY:
+        return are_delays_equal(a, b);
+    case SUP_TYPE_READY:
+        return are_readies_equal(a, b);
+    case SUP_TYPE_LOG:
+        return are_logs_equal(a, b);
+    case SUP_TYPE_BYTES:
+        return are_bytes_equal(a, b);
+    case SUP_TYPE_ENV_FILE: /* its lines stand in env */
+    case SUP_TYPE_COUNT_OF:
+        break;
+    }
+    return true;
+}
+
+struct side {
+    const struct sup_form_node *node;
+    struct sup_spec
+        spec; /* its own options over the defaults: nothing inherited, nothing implied */
+};
+
+static void decode_own(struct side *side, const struct sup_form_node *node)
+{
+    side->node = node;
+    sup_spec_defaults(&side->spec, (enum sup_kind) node->kind);
+    const struct sup_form_option_head *head = NULL;
+    while ((head = sup_form_next_option(node, head)) != NULL) {
+        const struct sup_option *option = sup_option_by_id(head->id);
+        sup_require(option != NULL);
+        sup_expect(sup_option_decode(option, (const unsigned char *) (head + 1), head->size,
+                                     &side->spec, NULL) == 0);
+    }
+}
+
+static bool is_written(const struct side *side, const struct sup_option *option)
+{
+    uint32_t size;
+    return sup_form_option(side->node, option->id, &size) != NULL;
+}
+
+static bool does_differ(const struct sup_option *option, const struct side *from,
+                        const struct side *to)
+{
+    bool from_has = is_written(from, option);
+    bool to_has = is_written(to, option);
+    if (!from_has && !to_has) return false;
+    if (from_has != to_has) {
+        /* Not written, it takes the supervisor's value, which need not be the default. */
+        if ((option->flags & SUP_OPT_INHERITED) != 0) return true;
+        /* A window of the default size is still a window. */
+        if (option->id == SUP_OPTION_INTENSITY) return true;
+        if (from->spec.kind != to->spec.kind) {
+            const struct side *without = from_has ? to : from;
+            if (!sup_option_applies(option, without->spec.kind, false)) return true;
+        }
+    }
+    return !are_values_equal(option, (const char *) &from->spec + option->offset,
+                             (const char *) &to->spec + option->offset);
+}
+
+/* Where the output goes at launch: a pipe (kept or not), nowhere, straight through. */
+static enum sup_log_mode outlet(const struct side *side)
+{
+    enum sup_log_mode mode = side->spec.log.mode;
+    return mode == SUP_LOG_MODE_FILE ? SUP_LOG_MODE_VIEW : mode;
+}
+
+static bool does_exec_see(const struct sup_option *option, const struct side *from,
+                          const struct side *to)
+{
+    if (option->id == SUP_OPTION_LOG) return outlet(from) != outlet(to);
+    return (option->flags & SUP_OPT_EXEC) != 0;
+}
+
+size_t sup_form_compare(const struct sup_form_node *from, const struct sup_form_node *to,
+                        uint16_t *changed, size_t room, bool *exec_seen)
+{
+    struct side old;
+    struct side new;
+    size_t count = 0;
+    decode_own(&old, from);
+    decode_own(&new, to);
+    *exec_seen = from->kind != to->kind;
+    for (size_t i = 0; i < sup_option_count; i++) {
+        const struct sup_option *option = &sup_options[i];
+        if (option->id == SUP_OPTION_FORMERLY || !does_differ(option, &old, &new)) continue;
+        if (count < room) changed[count] = option->id;
+        count++;
+        if (does_exec_see(option, &old, &new)) *exec_seen = true;
+    }
+    return count;
+}
