@@ -1,0 +1,332 @@
+/*
+** log/loop.c: see loop.h. The keeper's messages are in commands.c.
+*/
+#define _GNU_SOURCE
+#include "log/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log/commands.h"
+
+#define EVENTS_PER_ROUND 64
+
+static int64_t read_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- epoll and timers follow the state of a source --------------------------------------------- */
+
+static uint32_t choose_interest(const struct sup_source *source)
+{
+    if (sup_source_is_paused(source)) return EPOLLET; /* not 0: a hang-up would be told for ever */
+    if (source->trouble != SUP_TROUBLE_NONE || source->is_hung) return EPOLLIN | EPOLLET;
+    return EPOLLIN;
+}
+
+/* What epoll refuses (memory, its limit of watches) is tried again like a file that does not open. */
+static void settle_interest(struct sup_log *log, struct sup_source *source)
+{
+    uint32_t interest = choose_interest(source);
+    if (source->is_registered && source->interest == interest) return;
+    struct epoll_event event = {.events = interest, .data.ptr = source};
+    int verb = source->is_registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(log->epoll, verb, source->pipe, &event) < 0) {
+        if (source->trouble == SUP_TROUBLE_NONE) source->trouble = SUP_TROUBLE_CLOSED;
+        return;
+    }
+    source->is_registered = true;
+    source->interest = interest;
+}
+
+static void settle_retry(struct sup_log *log, struct sup_source *source)
+{
+    if (source->trouble == SUP_TROUBLE_NONE) {
+        sup_list_remove(&source->retry);
+    } else if (sup_list_empty(&source->retry)) {
+        bool is_closed = source->trouble == SUP_TROUBLE_CLOSED;
+        source->retry_at_ns = log->now_ns + (is_closed ? SUP_RETRY_OPEN_NS : SUP_RETRY_WRITE_NS);
+        sup_list_insert(is_closed ? &log->retries_open : &log->retries_write, &source->retry);
+    }
+}
+
+static void settle_begin(struct sup_log *log, struct sup_source *source)
+{
+    if (!sup_lines_has_begin(&source->lines)) {
+        sup_list_remove(&source->begin);
+    } else if (sup_list_empty(&source->begin) || source->begin_from != source->lines.begin_from) {
+        sup_list_remove(&source->begin);
+        source->begin_from = source->lines.begin_from;
+        source->begin_at_ns = log->now_ns + SUP_BEGIN_NS;
+        sup_list_insert(&log->begins, &source->begin);
+    }
+}
+
+/* The keeper holds the same pipe: closing our descriptor alone would leave it in epoll. */
+static void close_pipe(struct sup_log *log, struct sup_source *source)
+{
+    if (source->pipe < 0) return;
+    if (source->is_registered) epoll_ctl(log->epoll, EPOLL_CTL_DEL, source->pipe, NULL);
+    close(source->pipe);
+    source->pipe = -1;
+}
+
+static void retire(struct sup_log *log, struct sup_source *source)
+{
+    uint32_t index = (uint32_t) source->node;
+    if (log->by_index[index] == source) log->by_index[index] = NULL;
+    sup_list_remove(&source->all);
+    sup_list_remove(&source->begin);
+    sup_list_remove(&source->retry);
+    sup_list_remove(&source->waiting);
+    sup_list_insert(&log->dead, &source->all);
+}
+
+void sup_log_settle(struct sup_log *log, struct sup_source *source)
+{
+    if (log->is_quitting && source->trouble == SUP_TROUBLE_CLOSED) {
+        log->has_lost = true;
+        sup_source_abandon(source, &log->sinks);
+    }
+    if (source->is_drained) close_pipe(log, source);
+    else settle_interest(log, source);
+    if (source->is_done) {
+        retire(log, source);
+        return;
+    }
+    settle_retry(log, source);
+    settle_begin(log, source);
+    if (!source->wants_view) sup_list_remove(&source->waiting);
+    else if (sup_list_empty(&source->waiting)) sup_list_insert(&log->waiting, &source->waiting);
+}
+
+/* ---- the view ---------------------------------------------------------------------------------- */
+
+static void watch_view(struct sup_log *log)
+{
+    struct sup_view *view = &log->sinks.view;
+    bool wanted = view->is_blocked;
+    if (wanted != log->is_watching_view) {
+        struct epoll_event event = {.events = EPOLLOUT, .data.ptr = view};
+        int verb = wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+        bool done = epoll_ctl(log->epoll, verb, view->fd, &event) == 0;
+        log->is_watching_view = wanted && done;
+    }
+    if (view->is_stuck || (wanted && !log->is_watching_view)) {
+        if (log->view_retry_at_ns == INT64_MAX)
+            log->view_retry_at_ns = log->now_ns + SUP_RETRY_WRITE_NS;
+    } else {
+        log->view_retry_at_ns = INT64_MAX;
+    }
+}
+
+static void show_waiting(struct sup_log *log, struct sup_source *source)
+{
+    sup_source_show(source, &log->sinks);
+    sup_log_settle(log, source);
+}
+
+/* The one whose bytes have been read already comes first: only it can be read before it goes on. */
+static void wake_waiting(struct sup_log *log)
+{
+    if (log->sinks.holder != NULL) show_waiting(log, log->sinks.holder);
+    sup_list_each_safe(link, &log->waiting)
+    {
+        if (log->sinks.view.is_full) break;
+        show_waiting(log, sup_container(link, struct sup_source, waiting));
+    }
+}
+
+/* Write what has been gathered; when that makes room, those that wait for it go on. */
+static void flush_view(struct sup_log *log)
+{
+    sup_view_flush(&log->sinks.view);
+    while (!log->sinks.view.is_full && !sup_list_empty(&log->waiting)) {
+        wake_waiting(log);
+        sup_view_flush(&log->sinks.view);
+    }
+    watch_view(log);
+}
+
+/* ---- timers ------------------------------------------------------------------------------------ */
+
+static void show_begins(struct sup_log *log)
+{
+    while (!sup_list_empty(&log->begins)) {
+        struct sup_source *source = sup_container(log->begins.next, struct sup_source, begin);
+        if (source->begin_at_ns > log->now_ns) break;
+        sup_list_remove(&source->begin);
+        (void) sup_lines_show_begin(&source->lines, &log->sinks.view);
+        sup_log_settle(log, source);
+    }
+}
+
+static void retry_files(struct sup_log *log, struct sup_list *list)
+{
+    while (!sup_list_empty(list)) {
+        struct sup_source *source = sup_container(list->next, struct sup_source, retry);
+        if (source->retry_at_ns > log->now_ns) break;
+        sup_list_remove(&source->retry);
+        source->trouble = SUP_TROUBLE_NONE;
+        sup_source_turn(source, &log->sinks);
+        sup_log_settle(log, source);
+    }
+}
+
+static void run_timers(struct sup_log *log)
+{
+    show_begins(log);
+    retry_files(log, &log->retries_open);
+    retry_files(log, &log->retries_write);
+    if (log->stalled_until_ns != 0 && log->stalled_until_ns <= log->now_ns)
+        sup_log_resume_commands(log);
+}
+
+static void note_earlier(int64_t *first, int64_t at_ns)
+{
+    if (at_ns < *first) *first = at_ns;
+}
+
+/* Milliseconds until the next timer; -1: there is none. */
+static int choose_timeout(const struct sup_log *log)
+{
+    int64_t first = log->view_retry_at_ns;
+    if (!sup_list_empty(&log->begins))
+        note_earlier(&first,
+                     sup_container(log->begins.next, struct sup_source, begin)->begin_at_ns);
+    if (!sup_list_empty(&log->retries_open))
+        note_earlier(&first,
+                     sup_container(log->retries_open.next, struct sup_source, retry)->retry_at_ns);
+    if (!sup_list_empty(&log->retries_write))
+        note_earlier(&first,
+                     sup_container(log->retries_write.next, struct sup_source, retry)->retry_at_ns);
+    if (log->stalled_until_ns != 0) note_earlier(&first, log->stalled_until_ns);
+    if (log->is_quitting) note_earlier(&first, log->quit_at_ns);
+    if (first == INT64_MAX) return -1;
+    int64_t wait = first - read_clock();
+    return wait <= 0 ? 0 : (int) ((wait + 999999) / 1000000);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------- */
+
+/* Returns true when the keeper has something to say. Sources are served before it is heard. */
+static bool serve_events(struct sup_log *log, const struct epoll_event *events, int count)
+{
+    bool has_command = false;
+    for (int i = 0; i < count; i++) {
+        void *whom = events[i].data.ptr;
+        if (whom == log) {
+            has_command = true;
+        } else if (whom != &log->sinks.view) {
+            struct sup_source *source = whom;
+            if (source->is_done || sup_source_is_paused(source)) continue;
+            sup_source_turn(source, &log->sinks);
+            sup_log_settle(log, source);
+        }
+    }
+    return has_command;
+}
+
+static void bury_dead(struct sup_log *log)
+{
+    sup_list_each_safe(link, &log->dead)
+        sup_source_destroy(sup_container(link, struct sup_source, all));
+}
+
+static bool is_finished(const struct sup_log *log)
+{
+    if (!log->is_quitting) return false;
+    if (log->quit_at_ns <= log->now_ns) return true;
+    return sup_list_empty(&log->sources) && sup_view_is_empty(&log->sinks.view);
+}
+
+/* The time for an orderly end is over: say what stays behind. */
+static void leave_rest(struct sup_log *log)
+{
+    sup_list_each(link, &log->sources)
+    {
+        log->has_lost = true;
+        sup_source_abandon(sup_container(link, struct sup_source, all), &log->sinks);
+    }
+    sup_view_flush(&log->sinks.view);
+}
+
+int sup_log_run(struct sup_log *log)
+{
+    struct epoll_event events[EVENTS_PER_ROUND];
+    while (!is_finished(log)) {
+        int count = epoll_wait(log->epoll, events, EVENTS_PER_ROUND, choose_timeout(log));
+        log->now_ns = read_clock();
+        bool has_command = serve_events(log, events, count);
+        if (has_command) sup_log_take_commands(log);
+        run_timers(log);
+        flush_view(log);
+        bury_dead(log);
+    }
+    leave_rest(log);
+    bool is_whole = !log->has_lost && sup_view_is_empty(&log->sinks.view);
+    return is_whole && !log->is_foreign ? 0 : 1;
+}
+
+int sup_log_init(struct sup_log *log, const struct sup_log_options *options)
+{
+    sup_list_init(&log->sources);
+    sup_list_init(&log->dead);
+    sup_list_init(&log->begins);
+    sup_list_init(&log->retries_open);
+    sup_list_init(&log->retries_write);
+    sup_list_init(&log->waiting);
+    log->socket = options->socket;
+    log->message_fd = -1;
+    log->view_retry_at_ns = INT64_MAX;
+    log->now_ns = read_clock();
+    sup_view_init(&log->sinks.view, options->output_fd, options->is_quiet, options->is_coloured);
+
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = log};
+    int code = sup_staging_init(&log->sinks.staging);
+    if (code < 0) goto no_staging;
+    log->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (log->epoll < 0) {
+        code = -errno;
+        goto no_epoll;
+    }
+    if (epoll_ctl(log->epoll, EPOLL_CTL_ADD, log->socket, &event) < 0) {
+        code = -errno;
+        goto no_socket;
+    }
+    code = sup_rings_init(&log->sinks.rings, options->rings_fd);
+    if (code < 0)
+        sup_sinks_notice(&log->sinks,
+                         "log process: cannot map the last output of the services: %s; files and "
+                         "terminal go on, `logs` stays empty: raise the limit of address space",
+                         strerror(-code));
+    return 0;
+
+no_socket:
+    close(log->epoll);
+no_epoll:
+    sup_staging_finish(&log->sinks.staging);
+no_staging:
+    sup_view_finish(&log->sinks.view);
+    return code;
+}
+
+void sup_log_finish(struct sup_log *log)
+{
+    bury_dead(log);
+    sup_list_each_safe(link, &log->sources)
+        sup_source_destroy(sup_container(link, struct sup_source, all));
+    if (log->socket >= 0) close(log->socket);
+    if (log->message_fd >= 0) close(log->message_fd);
+    close(log->epoll);
+    sup_rings_finish(&log->sinks.rings);
+    sup_staging_finish(&log->sinks.staging);
+    sup_view_finish(&log->sinks.view);
+}

@@ -1,0 +1,24 @@
+/*
+** log/sinks.c: see sinks.h.
+*/
+#define _GNU_SOURCE
+#include "log/sinks.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void sup_sinks_notice(struct sup_sinks *sinks, const char *format, ...)
+{
+    char text[768];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text) - 1, format, args);
+    va_end(args);
+    (void) sup_view_notice(&sinks->view, "suptree", text);
+
+    struct sup_ring *ring = sinks->has_host ? sup_rings_claim(&sinks->rings, sinks->host) : NULL;
+    size_t size = strlen(text);
+    text[size++] = '\n';
+    if (ring != NULL) sup_ring_write(ring, (const uint8_t *) text, size);
+}

@@ -1,0 +1,39 @@
+/*
+** log/sinks.h: where output goes, shared by all sources: rings, view, staging pipe, and the two
+** buffers of the process. Looks into no source.
+*/
+#ifndef SUP_LOG_SINKS_H
+#define SUP_LOG_SINKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "log/file.h"
+#include "log/ring.h"
+#include "log/view.h"
+
+struct sup_source;
+
+#define SUP_TURN_BYTES (64 * 1024) /* taken from one source before the others have their turn */
+#define SUP_ENLARGED_BYTES (256 * 1024) /* the pipe of a source that fills it */
+#define SUP_ENLARGED_PIPES 16u          /* how many may have one */
+
+struct sup_sinks {
+    struct sup_rings rings;
+    struct sup_view view;
+    struct sup_staging staging;
+    bool has_host;             /* ${host} is valid: notices go into its ring as well */
+    uint64_t host;             /* token of the host's own lines */
+    struct sup_source *holder; /* whose bytes wait in ${held}; NULL: none */
+    unsigned enlarged;         /* sources that have a larger pipe */
+    size_t held_start; /* held[held_start..held_end) was read, but the view had no room for it */
+    size_t held_end;
+    uint8_t held[SUP_TURN_BYTES];
+    uint8_t scratch[SUP_TURN_BYTES]; /* of the turn that is going on */
+};
+
+/* Tell the person and the host's ring something in one line, without newline. */
+__attribute__((format(printf, 2, 3))) void sup_sinks_notice(struct sup_sinks *sinks,
+                                                            const char *format, ...);
+
+#endif
