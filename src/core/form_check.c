@@ -15,7 +15,7 @@
 #define HINT_BROKEN "Compile the configuration again."
 #define MIN_RECORD (sizeof(struct sup_form_node) + 8)
 
-/* --- saying what is wrong ----------------------------------------------------------------------- */
+/* --- saying what is wrong ------------------------------------------------------------------ */
 
 static int refuse_blob(struct sup_err *err, const char *reason)
 {
@@ -63,7 +63,7 @@ int sup_form_refuse(const struct sup_form_scan *scan, uint32_t index, const char
     return sup_err_set(scan->err, -EINVAL, text, hint, "%s", reason);
 }
 
-/* --- the header --------------------------------------------------------------------------------- */
+/* --- the header ---------------------------------------------------------------------------- */
 
 int sup_form_check_header(const void *bytes, size_t size, struct sup_err *err)
 {
@@ -92,7 +92,7 @@ int sup_form_check_header(const void *bytes, size_t size, struct sup_err *err)
     return 0;
 }
 
-/* --- records ------------------------------------------------------------------------------------ */
+/* --- records ------------------------------------------------------------------------------- */
 
 static bool is_zero(const unsigned char *bytes, size_t size)
 {
@@ -205,7 +205,7 @@ static int scan_records(struct sup_form_scan *scan, const unsigned char *bytes, 
     return 0;
 }
 
-/* --- options ------------------------------------------------------------------------------------ */
+/* --- options ------------------------------------------------------------------------------- */
 
 static bool has_written(uint64_t written, enum sup_option_id id)
 {

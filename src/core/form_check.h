@@ -52,7 +52,7 @@ __attribute__((format(printf, 5, 6))) int sup_form_refuse(const struct sup_form_
 /* For want of memory. Returns -ENOMEM. */
 int sup_form_refuse_memory(struct sup_err *err);
 
-/* --- the parts of a record ---------------------------------------------------------------------- */
+/* --- the parts of a record ----------------------------------------------------------------- */
 
 struct sup_form_option_head {
     uint16_t id;

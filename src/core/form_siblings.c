@@ -1,5 +1,5 @@
 /*
-** core/form_siblings.c: what the children of one supervisor say of each other: their names, `after`,
+** core/form_siblings.c: what the children of one supervisor say of each other: names, `after`,
 ** `restart_with`, `formerly`. O(n log n) for n children and names.
 */
 #include "core/form_check.h"
@@ -58,7 +58,7 @@ static const char *place_of(const struct group *group, uint32_t entry)
     return place[0] != '\0' ? place : "an unknown place";
 }
 
-/* --- names -------------------------------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------------------------- */
 
 static int collect(struct group *group, uint32_t parent)
 {
@@ -105,7 +105,7 @@ static int check_old_names(struct group *group)
     return 0;
 }
 
-/* --- lists of names ----------------------------------------------------------------------------- */
+/* --- lists of names ------------------------------------------------------------------------ */
 
 static struct sibling *find_sibling(const struct group *group, const char *name)
 {
@@ -177,7 +177,7 @@ static int check_lists(struct group *group, const char *option, uint16_t id)
     return rc;
 }
 
-/* --- after: circles ----------------------------------------------------------------------------- */
+/* --- after: circles ------------------------------------------------------------------------ */
 
 /* From ${closing}, the last of the way, back to ${start}: "db -> web -> db". */
 static int refuse_circle(const struct group *group, const struct sibling *start,
