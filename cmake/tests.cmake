@@ -38,6 +38,11 @@ function(sup_bench_programs folder)
     set_target_properties(bench-${name} PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench OUTPUT_NAME ${name})
     sup_use(bench-${name} base)
+    # The measured service: its own start is to be short. Sanitizers need a dynamic program.
+    if(name STREQUAL "service" AND SUP_SANITIZE STREQUAL "")
+      set_target_properties(bench-${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_link_options(bench-${name} PRIVATE -static)
+    endif()
   endforeach()
 endfunction()
 

@@ -1,0 +1,170 @@
+-- bench/run.lua: the table of the README. Each figure stands beside a floor that was measured in the same run: a bare
+-- loop of posix_spawn and waitpid (bench/floor.c), with the same service program under the same conditions, seen from
+-- outside by the same bench/measure.c. script/bench builds and runs it.
+local usage = [[
+Usage: script/bench [--markdown] [--rounds N] [--services N] [--kills N] [--idle SECONDS] [--rate SECONDS]
+
+Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts. The ratio is the median of the rounds' ratios.
+--markdown prints the table as it stands in the README.]]
+
+local build = os.getenv "SUPTREE_BUILD" or "build"
+local options = { rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3 }
+
+local function read_arguments()
+    local i = 1
+    while arg[i] do
+        local name = arg[i]:match "^%-%-(%a+)$"
+        if name == "help" then
+            print(usage)
+            os.exit(0)
+        elseif name == "markdown" then
+            options.markdown = true
+        elseif name and options[name] and math.tointeger(tonumber(arg[i + 1])) then
+            options[name] = math.tointeger(tonumber(arg[i + 1]))
+            i = i + 1
+        else
+            io.stderr:write(("run.lua: what is %s?\n"):format(arg[i]), usage, "\n")
+            os.exit(2)
+        end
+        i = i + 1
+    end
+end
+
+local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+local function command(...)
+    local words = {}
+    for _, word in ipairs { ... } do words[#words + 1] = quote(tostring(word)) end
+    return table.concat(words, " ")
+end
+
+local function output_of(line)
+    local pipe = assert(io.popen(line))
+    local text = pipe:read "a"
+    local ok, _, code = pipe:close()
+    if not ok then
+        io.stderr:write(("bench: this ended with %s: %s\n"):format(code, line))
+        os.exit(1)
+    end
+    return text
+end
+
+--- A tree of as many services, whose failures never make it pause.
+local function write_tree(path, count, argument)
+    local file = assert(io.open(path, "w"))
+    file:write('local s = require "suptree"\n',
+        'local tree = { failure_threshold = 1e9, failure_decay = "1s", timeout = "30s" }\n',
+        ('for i = 0, %d do\n'):format(count - 1),
+        ('    tree[i + 1] = s.process("service-" .. i) { command = { %q, tostring(i), %s } }\n'):format(
+            build .. "/bench/service", argument and ("%q"):format(argument) or "nil"),
+        'end\n',
+        'return s.supervisor "bench" (tree)\n')
+    assert(file:close())
+end
+
+--- Runs `measure`, returns its figures by name.
+local function measure(...)
+    local figures = {}
+    for key, value in output_of(command(build .. "/bench/measure", ...)):gmatch "(%S+) (%S+)\n" do
+        figures[key] = tonumber(value)
+    end
+    return figures
+end
+
+--- Floor and suptree, one right after the other, under one kind of measurement.
+local function pair(folder, words, count, argument)
+    local tree = folder .. "/supervise.lua"
+    write_tree(tree, count, argument)
+    local floor = { table.unpack(words) }
+    for _, word in ipairs { build .. "/bench/floor", count, build .. "/bench/service", argument } do
+        floor[#floor + 1] = word
+    end
+    local own = { table.unpack(words) }
+    for _, word in ipairs { build .. "/suptree", "run", tree, "--quiet" } do own[#own + 1] = word end
+    return measure(table.unpack(floor)), measure(table.unpack(own))
+end
+
+local function round(folder, sums)
+    local function keep(floor, own)
+        for key, value in pairs(own) do
+            sums[key] = sums[key] or { own = {}, floor = {}, ratio = {} }
+            local sum = sums[key]
+            sum.own[#sum.own + 1] = value
+            sum.floor[#sum.floor + 1] = floor[key]
+            if floor[key] then sum.ratio[#sum.ratio + 1] = value / floor[key] end
+        end
+    end
+    keep(pair(folder, { "restart", options.kills }, 1))
+    keep(pair(folder, { "many", options.services, options.idle }, options.services))
+    keep(pair(folder, { "rate", options.rate }, 1, "exit"))
+end
+
+local function median(values)
+    table.sort(values)
+    return values[(#values + 1) // 2]
+end
+
+local function milliseconds(ns) return ("%.2f ms"):format(ns / 1e6) end
+local function per_second(rate) return ("%.0f /s"):format(rate) end
+
+local function rows(sums)
+    local table_rows = {}
+    local function row(what, key, show, aim)
+        local sum = sums[key]
+        table_rows[#table_rows + 1] = {
+            what, show(median(sum.own)), show(median(sum.floor)), ("%.2fx"):format(median(sum.ratio)), aim,
+        }
+    end
+    local n = options.services
+    row("W1 kill -9 to the next one's first instruction, p50", "restart_p50", milliseconds, "<= 1.2x")
+    row(("W1 the same, p99 of %d"):format(options.kills), "restart_p99", milliseconds, "")
+    row(("W2 %d services, from the command to the last one's first instruction"):format(n), "start", milliseconds,
+        "<= 1.2x")
+    table_rows[#table_rows + 1] = {
+        "W2 memory of keeper, log and host (PSS)", ("%.1f MiB"):format(median(sums.pss_kib.own) / 1024),
+        ("%.1f MiB"):format(median(sums.pss_kib.floor) / 1024), "", "<= 10 MiB",
+    }
+    if options.idle > 0 then
+        local keeper, log, host = sums.wake_command, sums["wake_suptree-log"], sums.wake_suptree
+        table_rows[#table_rows + 1] = {
+            ("W2 wake-ups in %d s idle: keeper, log, host"):format(options.idle),
+            ("%d, %d, %d"):format(median(keeper.own), median(log.own), median(host.own)),
+            ("%d"):format(median(keeper.floor)), "", "the heartbeat's, each 3 s",
+        }
+    end
+    row(("W3 all %d killed at once, until all are back"):format(n), "back", milliseconds, "<= 1.3x")
+    row("W4 starts of a service that ends at once", "rate", per_second, ">= 0.9x")
+    row(("W5 stop of %d"):format(n), "stop", milliseconds, "<= 2.5x")
+    return table_rows
+end
+
+local function print_rows(table_rows)
+    local heads = { "", "suptree", "floor", "ratio", "aim" }
+    table.insert(table_rows, 1, heads)
+    local width = {}
+    for _, row in ipairs(table_rows) do
+        for i, cell in ipairs(row) do width[i] = math.max(width[i] or 3, #cell) end
+    end
+    for number, row in ipairs(table_rows) do
+        local cells = {}
+        for i, cell in ipairs(row) do
+            cells[i] = i == 1 and cell .. (" "):rep(width[i] - #cell) or (" "):rep(width[i] - #cell) .. cell
+        end
+        print(options.markdown and "| " .. table.concat(cells, " | ") .. " |" or table.concat(cells, "  "))
+        if number == 1 and options.markdown then
+            for i in ipairs(row) do cells[i] = ("-"):rep(width[i] - 1) .. (i == 1 and "-" or ":") end
+            print("| " .. table.concat(cells, " | ") .. " |")
+        end
+    end
+end
+
+read_arguments()
+if not build:match "^/" then build = output_of("pwd"):gsub("\n", "") .. "/" .. build end
+local folder = output_of("mktemp -d /tmp/suptree-bench-run.XXXXXX"):gsub("\n", "")
+local sums = {}
+for number = 1, options.rounds do
+    io.stderr:write(("round %d of %d\n"):format(number, options.rounds))
+    round(folder, sums)
+end
+os.execute(command("rm", "-rf", folder))
+print_rows(rows(sums))
