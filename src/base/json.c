@@ -103,7 +103,7 @@ static void begin_value(struct sup_json *json)
         json->has_key = false;
         return;
     }
-    sup_expect(!is_in_object(json));
+    sup_expect(json->failed || !is_in_object(json));
     put_comma(json);
 }
 

@@ -1,0 +1,664 @@
+/* The table of options, how people write values, and how encoded ones are checked. */
+#include "core/options.h"
+
+#include "lib_test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static void rows_are_sorted_complete_and_unique(void)
+{
+    uint64_t seen = 0;
+    for (size_t i = 0; i < sup_option_count; i++) {
+        const struct sup_option *option = &sup_options[i];
+        sup_test_case("%s", option->name);
+        if (i > 0) CHECK(strcmp(option[-1].name, option->name) < 0);
+        MUST(option->id > 0 && option->id < 64);
+        CHECK((seen >> option->id & 1) == 0);
+        seen |= UINT64_C(1) << option->id;
+        CHECK(option->doc != NULL && strlen(option->doc) > 10);
+        CHECK(option->doc[strlen(option->doc) - 1] == '.');
+        CHECK(option->source != NULL);
+        CHECK((option->type == SUP_TYPE_ENUM) == (option->allowed != NULL));
+        CHECK(option->offset < sizeof(struct sup_spec));
+        CHECK(sup_option_find(option->name) == option);
+        CHECK(sup_option_by_id(option->id) == option);
+        CHECK((option->flags & (SUP_OPT_SUPERVISOR | SUP_OPT_SERVICE | SUP_OPT_CHILD)) != 0);
+    }
+    CHECK(sup_option_find("nope") == NULL);
+    CHECK(sup_option_find("") == NULL);
+    CHECK(sup_option_by_id(0) == NULL);
+    CHECK(sup_option_by_id(999) == NULL);
+}
+
+/* The numbers stand in blobs and journals. They never change: this list only grows. */
+static void numbers_are_frozen(void)
+{
+    static const char *const names[] = {NULL,
+                                        "strategy",
+                                        "failure_threshold",
+                                        "failure_decay",
+                                        "failure_backoff",
+                                        "backoff_jitter",
+                                        "extend_backoff",
+                                        "on_threshold",
+                                        "max_pauses",
+                                        "within",
+                                        "intensity",
+                                        "period",
+                                        "restart_spacing",
+                                        "stop_order",
+                                        "auto_shutdown",
+                                        "max_children",
+                                        "propagate_termination",
+                                        "timeout",
+                                        "kill_timeout",
+                                        "description",
+                                        "restart",
+                                        "restart_delay",
+                                        "after",
+                                        "restart_with",
+                                        "significant",
+                                        "enabled",
+                                        "formerly",
+                                        "start_timeout",
+                                        "ready",
+                                        "on_stuck",
+                                        "command",
+                                        "cwd",
+                                        "env",
+                                        "env_file",
+                                        "inherit_env",
+                                        "stop_signal",
+                                        "log",
+                                        "success_exit",
+                                        "done_exit",
+                                        "terminate_exit",
+                                        "run",
+                                        "args",
+                                        "memory"};
+    size_t count = sizeof names / sizeof names[0];
+    CHECK_INT(sup_option_count, count - 1);
+    for (uint16_t id = 1; id < count; id++) {
+        const struct sup_option *option = sup_option_by_id(id);
+        CHECK_TEXT(option != NULL ? option->name : NULL, names[id]);
+    }
+}
+
+static void parse_codes(const char *text, struct sup_codes *codes)
+{
+    *codes = (struct sup_codes){{0}};
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9') continue;
+        char *end;
+        long code = strtol(text, &end, 10);
+        codes->bits[code / 64] |= UINT64_C(1) << (code % 64);
+        text = end - 1;
+    }
+}
+
+static int find_enum(const struct sup_option *option)
+{
+    for (int i = 0; option->allowed[i] != NULL; i++)
+        if (strcmp(option->allowed[i], option->default_text) == 0) return i;
+    return -1;
+}
+
+static void check_default(const struct sup_option *option, const void *field)
+{
+    const char *text = option->default_text;
+    int64_t ns;
+    uint64_t bytes;
+    int32_t signal;
+    int number;
+    struct sup_codes codes;
+    switch (option->type) {
+    case SUP_TYPE_BOOL:
+        CHECK(strcmp(text, *(const bool *) field ? "true" : "false") == 0);
+        return;
+    case SUP_TYPE_COUNT:
+        CHECK_INT(*(const uint32_t *) field, strtoul(text, NULL, 10));
+        return;
+    case SUP_TYPE_NUMBER:
+        CHECK(*(const double *) field == strtod(text, NULL));
+        return;
+    case SUP_TYPE_DURATION:
+        CHECK(sup_parse_duration(text, &ns) && ns == *(const int64_t *) field);
+        return;
+    case SUP_TYPE_DELAY:
+        CHECK(sup_parse_duration(text, &ns));
+        CHECK_INT(((const struct sup_delay *) field)->initial_ns, ns);
+        CHECK_INT(((const struct sup_delay *) field)->max_ns, ns);
+        return;
+    case SUP_TYPE_SIZE:
+        CHECK(sup_parse_size(text, &bytes) && bytes == *(const uint64_t *) field);
+        return;
+    case SUP_TYPE_SIGNAL:
+        CHECK(sup_parse_signal(text, &signal) && signal == *(const int32_t *) field);
+        return;
+    case SUP_TYPE_ENUM:
+        memcpy(&number, field, sizeof number);
+        CHECK_INT(number, find_enum(option));
+        return;
+    case SUP_TYPE_CODES:
+        parse_codes(text, &codes);
+        CHECK(memcmp(&codes, field, sizeof codes) == 0);
+        return;
+    case SUP_TYPE_STRING:
+    case SUP_TYPE_PATH:
+    case SUP_TYPE_NAMES:
+    case SUP_TYPE_COMMAND:
+    case SUP_TYPE_ENV:
+    case SUP_TYPE_ENV_FILE:
+    case SUP_TYPE_READY:
+    case SUP_TYPE_LOG:
+    case SUP_TYPE_BYTES:
+    case SUP_TYPE_COUNT_OF:
+        break;
+    }
+    CHECK(!"a default text that nobody compares");
+}
+
+static void defaults_are_what_the_table_says(void)
+{
+    struct sup_spec spec;
+    sup_spec_defaults(&spec, SUP_THREAD);
+    CHECK(spec.kind == SUP_THREAD);
+    static const char zeros[sizeof spec];
+    for (size_t i = 0; i < sup_option_count; i++) {
+        const struct sup_option *option = &sup_options[i];
+        const char *field = (const char *) &spec + option->offset;
+        sup_test_case("%s", option->name);
+        if (option->default_text != NULL) check_default(option, field);
+        else CHECK(memcmp(field, zeros, sizeof(void *)) == 0 || option->type == SUP_TYPE_COUNT);
+    }
+    CHECK(!spec.has_intensity);
+    CHECK_INT(spec.restart_delay.reset_after_ns, 60 * SUP_SECOND_NS);
+    CHECK(spec.restart_delay.factor == 1);
+}
+
+static bool has(const char *name, enum sup_kind kind, bool is_root)
+{
+    return sup_option_applies(sup_option_find(name), kind, is_root);
+}
+
+static void options_apply_to_their_kinds(void)
+{
+    CHECK(has("timeout", SUP_SUPERVISOR, true));
+    CHECK(has("kill_timeout", SUP_SUPERVISOR, true));
+    CHECK(has("timeout", SUP_THREAD, false));
+    CHECK(has("description", SUP_SUPERVISOR, true));
+    CHECK(!has("restart", SUP_SUPERVISOR, true));
+    CHECK(has("restart", SUP_SUPERVISOR, false));
+    CHECK(has("after", SUP_PROCESS, false));
+    CHECK(has("command", SUP_PROCESS, false));
+    CHECK(!has("command", SUP_THREAD, false));
+    CHECK(!has("command", SUP_SUPERVISOR, false));
+    CHECK(has("run", SUP_THREAD, false));
+    CHECK(!has("run", SUP_PROCESS, false));
+    CHECK(has("start_timeout", SUP_PROCESS, false));
+    CHECK(!has("start_timeout", SUP_SUPERVISOR, false));
+    CHECK(!has("strategy", SUP_PROCESS, false));
+    CHECK(!sup_option_applies(sup_option_find("timeout"), SUP_KIND_COUNT, false));
+}
+
+/* --- nearest names ---------------------------------------------------------------------------- */
+
+static void nearest_names(void)
+{
+    CHECK_TEXT(sup_option_nearest("retsart", SUP_PROCESS, false), "restart");
+    CHECK_TEXT(sup_option_nearest("comand", SUP_PROCESS, false), "command");
+    CHECK_TEXT(sup_option_nearest("Timeout", SUP_PROCESS, false), "timeout");
+    CHECK_TEXT(sup_option_nearest("failure_treshhold", SUP_SUPERVISOR, true), "failure_threshold");
+    CHECK_TEXT(sup_option_nearest("comand", SUP_SUPERVISOR, true), NULL);
+    CHECK_TEXT(sup_option_nearest("restrt", SUP_SUPERVISOR, true), NULL);
+    CHECK_TEXT(sup_option_nearest("qqqqqqqq", SUP_PROCESS, false), NULL);
+    CHECK_TEXT(sup_option_nearest("", SUP_PROCESS, false), NULL);
+    static const char *const names[] = {"db", "web", "worker", "x"};
+    CHECK_TEXT(sup_nearest("bd", names, 4), "db");
+    CHECK_TEXT(sup_nearest("wbe", names, 4), "web");
+    CHECK_TEXT(sup_nearest("workr", names, 4), "worker");
+    CHECK_TEXT(sup_nearest("web", names, 4), "web");
+    CHECK_TEXT(sup_nearest("y", names, 4), NULL);
+    CHECK_TEXT(sup_nearest("web", names, 0), NULL);
+    char longest[4096];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    CHECK_TEXT(sup_nearest(longest, names, 4), NULL);
+    const char *other = longest;
+    CHECK_TEXT(sup_nearest("aaaa", &other, 1), NULL);
+}
+
+static void names_of_nodes(void)
+{
+    char name[130];
+    memset(name, 'n', sizeof name);
+    name[129] = '\0';
+    CHECK(!sup_name_is_valid(name));
+    name[128] = '\0';
+    CHECK(sup_name_is_valid(name));
+    CHECK(sup_name_is_valid("Web-1_a.b@c"));
+    CHECK(sup_name_is_valid("..."));
+    static const char *const bad[] = {"", ".", "..", "a/b", "a b", "\xc3\xbc", "a\n", "a:b"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) CHECK(!sup_name_is_valid(bad[i]));
+}
+
+/* --- durations, sizes, signals ---------------------------------------------------------------- */
+
+#define S SUP_SECOND_NS
+
+static void durations(void)
+{
+    static const struct {
+        const char *text;
+        int64_t ns; /* -1: refused */
+    } cases[] = {
+        {"500ms", S / 2},
+        {"10s", 10 * S},
+        {"5m", 300 * S},
+        {"1h30m", 5400 * S},
+        {"2d", 172800 * S},
+        {"1.5s", 3 * S / 2},
+        {"0s", 0},
+        {"0ms", 0},
+        {"1d2h3m4s5ms6us7ns", 93784 * S + 5006007},
+        {"1.5h", 5400 * S},
+        {"0.5d", 43200 * S},
+        {"0.000000001s", 1},
+        {"0.0000000004s", 0},
+        {"0.0000000005s", 1},
+        {"0.99999999999s", S},
+        {"1m0.25s", 60 * S + S / 4},
+        {"007s", 7 * S},
+        {"infinity", SUP_INFINITY_NS},
+        {"36500d", SUP_DURATION_MAX_NS},
+        {"", -1},
+        {"10", -1},
+        {"s", -1},
+        {"-1s", -1},
+        {"+1s", -1},
+        {" 1s", -1},
+        {"1s ", -1},
+        {"1 s", -1},
+        {"1S", -1},
+        {"1sec", -1},
+        {"1s1s", -1},
+        {"1s1m", -1},
+        {"1ms1s", -1},
+        {"1.5h30m", -1},
+        {"1.s", -1},
+        {".5s", -1},
+        {"1..5s", -1},
+        {"1e3s", -1},
+        {"inf", -1},
+        {"Infinity", -1},
+        {"infinitys", -1},
+        {"36500d1ns", -1},
+        {"36501d", -1},
+        {"9999999999999999999999s", -1},
+        {"9223372036854775807ns", -1},
+        {"3153600000.5s", -1},
+        {"1h30", -1},
+        {"1msm", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sup_test_case("\"%s\"", cases[i].text);
+        int64_t ns = -2;
+        bool is_read = sup_parse_duration(cases[i].text, &ns);
+        CHECK(is_read == (cases[i].ns >= 0));
+        if (is_read) CHECK_INT(ns, cases[i].ns);
+    }
+}
+
+static void seconds_as_numbers(void)
+{
+    int64_t ns;
+    CHECK(sup_seconds_to_ns(0, &ns) && ns == 0);
+    CHECK(sup_seconds_to_ns(0.1, &ns) && ns == S / 10);
+    CHECK(sup_seconds_to_ns(9.66, &ns) && ns == 9660000000);
+    CHECK(sup_seconds_to_ns(1e9 + 0.25, &ns) && ns == 1000000000 * S + S / 4);
+    CHECK(sup_seconds_to_ns(0.4e-9, &ns) && ns == 0);
+    CHECK(sup_seconds_to_ns(0.6e-9, &ns) && ns == 1);
+    CHECK(sup_seconds_to_ns(3153600000.0, &ns) && ns == SUP_DURATION_MAX_NS);
+    CHECK(!sup_seconds_to_ns(3153600001.0, &ns));
+    CHECK(!sup_seconds_to_ns(-1e-9, &ns));
+    CHECK(!sup_seconds_to_ns(1e300, &ns));
+    CHECK(!sup_seconds_to_ns(1e300 * 1e300, &ns));
+    CHECK(!sup_seconds_to_ns(0 * (1e300 * 1e300), &ns));
+}
+
+static void durations_as_text(void)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } cases[] = {
+        {0, "0s"},
+        {S, "1s"},
+        {3 * S / 2, "1.5s"},
+        {150 * S, "2m30s"},
+        {300 * S, "5m"},
+        {5400 * S, "1h30m"},
+        {172800 * S, "2d"},
+        {S / 2, "500ms"},
+        {1500000, "1.5ms"},
+        {1500, "1.5us"},
+        {7, "7ns"},
+        {60 * S + 1, "1m0.000000001s"},
+        {SUP_INFINITY_NS, "infinity"},
+        {-S, "-1s"},
+        {SUP_DURATION_MAX_NS, "36500d"},
+        {SUP_DURATION_MAX_NS - 1, "36499d23h59m59.999999999s"},
+    };
+    char buf[32];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        CHECK_TEXT(sup_duration_text(cases[i].ns, buf, sizeof buf), cases[i].text);
+    CHECK(strlen(sup_duration_text(INT64_MIN, buf, sizeof buf)) < sizeof buf - 1);
+    CHECK_TEXT(sup_duration_text(5400 * S, buf, 4), "1h3");
+}
+
+static void every_duration_reads_back(void)
+{
+    struct sup_test_chance chance = {4};
+    char buf[32];
+    for (int round = 0; round < 200000; round++) {
+        int64_t ns = (int64_t) (sup_test_random(&chance) % (uint64_t) SUP_DURATION_MAX_NS);
+        ns >>= sup_test_below(&chance, 62);
+        if (sup_test_below(&chance, 2) == 0) ns -= ns % (S / 1000);
+        int64_t back = -1;
+        sup_duration_text(ns, buf, sizeof buf);
+        sup_test_case("%lld ns is \"%s\"", (long long) ns, buf);
+        if (!CHECK(sup_parse_duration(buf, &back)) || !CHECK_INT(back, ns)) return;
+    }
+}
+
+static void sizes(void)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes; /* -1: refused */
+    } cases[] = {
+        {"512", 512},
+        {"512B", 512},
+        {"10kB", 10000},
+        {"10KB", 10000},
+        {"64MiB", 64 << 20},
+        {"1.5GiB", INT64_C(3) << 29},
+        {"0.5kB", 500},
+        {"2TB", 2000000000000},
+        {"0", 0},
+        {"", -1},
+        {"MiB", -1},
+        {"-1", -1},
+        {"1.5", -1},
+        {"0.0001kB", -1},
+        {"1.", -1},
+        {"64 MiB", -1},
+        {"64M", -1},
+        {"64mib", -1},
+        {"1e3", -1},
+        {"9223372036854775807", INT64_MAX},
+        {"9223372036854775808", -1},
+        {"99999999TiB", -1},
+        {"8388607.999999TiB", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sup_test_case("\"%s\"", cases[i].text);
+        uint64_t bytes = 0;
+        bool is_read = sup_parse_size(cases[i].text, &bytes);
+        CHECK(is_read == (cases[i].bytes >= 0));
+        if (is_read) CHECK_INT(bytes, cases[i].bytes);
+    }
+}
+
+static void signals(void)
+{
+    int32_t number;
+    char buf[16];
+    CHECK(sup_parse_signal("TERM", &number) && number == SIGTERM);
+    CHECK(sup_parse_signal("SIGTERM", &number) && number == SIGTERM);
+    CHECK(sup_parse_signal("15", &number) && number == SIGTERM);
+    CHECK(sup_parse_signal("RTMIN", &number) && number == SIGRTMIN);
+    CHECK(sup_parse_signal("SIGRTMIN+3", &number) && number == SIGRTMIN + 3);
+    CHECK(sup_parse_signal("RTMAX-2", &number) && number == SIGRTMAX - 2);
+    CHECK(sup_parse_signal("RTMAX", &number) && number == SIGRTMAX);
+    static const char *const bad[] = {
+        "",       "SIG",     "term",     "0",   "65",         "-1",      "TERMS",
+        "RTMIN+", "RTMIN-1", "RTMIN+99", "15x", "SIGSIGTERM", "RTMAX+1", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        sup_test_case("\"%s\"", bad[i]);
+        CHECK(!sup_parse_signal(bad[i], &number));
+    }
+    sup_test_case(NULL);
+    CHECK_TEXT(sup_signal_name(SIGKILL, buf, sizeof buf), "KILL");
+    CHECK_TEXT(sup_signal_name(SIGRTMIN, buf, sizeof buf), "RTMIN");
+    CHECK_TEXT(sup_signal_name(SIGRTMIN + 3, buf, sizeof buf), "RTMIN+3");
+    CHECK_TEXT(sup_signal_name(32, buf, sizeof buf), "32");
+    CHECK_TEXT(sup_signal_name(999, buf, sizeof buf), "999");
+    for (int signal = 1; signal <= SIGRTMAX; signal++) {
+        const char *name = sup_signal_name(signal, buf, sizeof buf);
+        sup_test_case("%s", name);
+        CHECK(sup_parse_signal(name, &number) && number == signal);
+    }
+}
+
+/* --- encoded values --------------------------------------------------------------------------- */
+
+static struct sup_spec spec;
+static struct sup_err fault;
+
+static bool decode(const char *name, const void *data, size_t size)
+{
+    /* A copy of its exact size, so that reading beyond it is seen. */
+    unsigned char *copy = malloc(size + (size == 0));
+    MUST(copy != NULL);
+    if (size > 0) memcpy(copy, data, size);
+    sup_spec_defaults(&spec, SUP_PROCESS);
+    fault = (struct sup_err){0};
+    int rc = sup_option_decode(sup_option_find(name), copy, size, &spec, &fault);
+    CHECK((rc == 0) == (fault.code == 0));
+    if (rc != 0) CHECK(fault.reason[0] != '\0' && fault.place[0] == '\0');
+    free(copy);
+    return rc == 0;
+}
+
+static bool decode_ns(const char *name, int64_t ns)
+{
+    return decode(name, &ns, sizeof ns);
+}
+
+static bool decode_double(const char *name, double number)
+{
+    return decode(name, &number, sizeof number);
+}
+
+static bool decode_u32(const char *name, uint32_t number)
+{
+    return decode(name, &number, sizeof number);
+}
+
+static void encoded_booleans_and_enums(void)
+{
+    CHECK(decode("enabled", "\0", 1) && !spec.enabled);
+    CHECK(decode("enabled", "\1", 1) && spec.enabled);
+    CHECK(!decode("enabled", "\2", 1));
+    CHECK(!decode("enabled", "", 0));
+    CHECK(!decode("enabled", "\1\0", 2));
+    CHECK(decode("strategy", "\2", 1) && spec.strategy == SUP_REST_FOR_ONE);
+    CHECK(!decode("strategy", "\3", 1));
+    CHECK(!decode("strategy", "\377", 1));
+    CHECK(!decode("strategy", "", 0));
+}
+
+static void encoded_numbers(void)
+{
+    CHECK(decode_u32("intensity", 0) && spec.has_intensity && spec.intensity == 0);
+    CHECK(decode_u32("intensity", 10000));
+    CHECK(!decode_u32("intensity", 10001));
+    CHECK_TEXT(fault.reason, "is 10001; must be a whole number from 0 to 10000");
+    CHECK(!decode("intensity", "\1", 1));
+    CHECK(decode_u32("max_children", 65536));
+    CHECK(!decode_u32("max_children", 65537));
+    CHECK(decode_double("failure_threshold", 3.5) && spec.failure_threshold == 3.5);
+    CHECK(decode_double("failure_threshold", 0));
+    CHECK(!decode_double("failure_threshold", -0.5));
+    CHECK_HAS(fault.reason, "is -0.5; must be a number from 0");
+    CHECK(!decode_double("failure_threshold", 1e300 * 1e300));
+    CHECK(!decode_double("failure_threshold", 0 * (1e300 * 1e300)));
+}
+
+static void encoded_durations_and_sizes(void)
+{
+    uint64_t bytes = 1 << 20;
+    CHECK(decode_ns("timeout", 0) && spec.timeout_ns == 0);
+    CHECK(decode_ns("timeout", SUP_INFINITY_NS) && spec.timeout_ns == SUP_INFINITY_NS);
+    CHECK(!decode_ns("timeout", -1));
+    CHECK_HAS(fault.reason, "negative");
+    CHECK(!decode_ns("timeout", SUP_DURATION_MAX_NS + 1));
+    CHECK_HAS(fault.reason, "100 years");
+    CHECK(!decode_ns("failure_decay", 0));
+    CHECK_TEXT(fault.reason, "must be greater than 0");
+    CHECK(!decode_ns("failure_decay", SUP_INFINITY_NS));
+    CHECK_HAS(fault.reason, "infinity");
+    CHECK(decode_ns("failure_decay", 1));
+    CHECK(!decode_ns("start_timeout", 0));
+    CHECK(decode_ns("start_timeout", SUP_INFINITY_NS));
+    CHECK(!decode("timeout", "abc", 3));
+    CHECK(decode("memory", &bytes, 8) && spec.memory == bytes);
+    bytes = 0;
+    CHECK(!decode("memory", &bytes, 8));
+    bytes = UINT64_MAX;
+    CHECK(!decode("memory", &bytes, 8));
+}
+
+static void encoded_texts_and_lists(void)
+{
+    CHECK(decode("description", "", 1));
+    CHECK(!decode("description", "", 0));
+    CHECK(!decode("description", "ab", 2));
+    CHECK(!decode("description", "a\0b", 4));
+    CHECK(decode("formerly", "old", 4));
+    CHECK(!decode("formerly", "o d", 4));
+    CHECK(decode("cwd", "/srv", 5));
+    CHECK(!decode("cwd", "srv", 4));
+    CHECK(!decode("cwd", "", 1));
+    CHECK(decode("after", "a\0b", 4) && spec.after.count == 2);
+    CHECK(decode("after", "", 0) && spec.after.count == 0 && spec.after.first == NULL);
+    CHECK(!decode("after", "a\0b c", 6));
+    CHECK_HAS(fault.reason, "\"b c\"");
+    CHECK(!decode("after", "a\0b", 3));
+    CHECK(!decode("after", "\0", 1));
+    CHECK(decode("command", "ls\0", 4) && spec.command.count == 2);
+    CHECK(!decode("command", "", 0));
+    CHECK(!decode("command", "\0a", 3));
+    CHECK(decode("env", "A=1\0B=", 7) && spec.env.count == 2);
+    CHECK(!decode("env", "A", 2));
+    CHECK(!decode("env", "=1", 3));
+    CHECK(!decode("env_file", "/x", 3));
+    CHECK(decode("args", "", 0) && spec.args.size == 0);
+    CHECK(decode("run", "\0\1", 2) && spec.run.size == 2);
+    CHECK(!decode("run", "", 0));
+}
+
+static void encoded_codes_and_signals(void)
+{
+    CHECK(decode("success_exit", "", 0) && !sup_codes_has(&spec.success_exit, 0));
+    CHECK(decode("done_exit", "\0\3\377", 3));
+    CHECK(sup_codes_has(&spec.done_exit, 0) && sup_codes_has(&spec.done_exit, 3));
+    CHECK(sup_codes_has(&spec.done_exit, 255) && !sup_codes_has(&spec.done_exit, 4));
+    CHECK(!sup_codes_has(&spec.done_exit, -1) && !sup_codes_has(&spec.done_exit, 256));
+    CHECK(!decode("done_exit", "\3\3", 2));
+    CHECK(!decode("done_exit", "\4\3", 2));
+    CHECK(decode("stop_signal", "\2", 1) && spec.stop_signal == SIGINT);
+    CHECK(!decode("stop_signal", "\0", 1));
+    CHECK(!decode("stop_signal", "\101", 1));
+    CHECK(!decode("stop_signal", "", 0));
+}
+
+static bool decode_delay(int64_t initial, int64_t max, double factor, double jitter, int64_t reset)
+{
+    unsigned char bytes[40];
+    memcpy(bytes, &initial, 8);
+    memcpy(bytes + 8, &max, 8);
+    memcpy(bytes + 16, &factor, 8);
+    memcpy(bytes + 24, &jitter, 8);
+    memcpy(bytes + 32, &reset, 8);
+    return decode("restart_delay", bytes, sizeof bytes);
+}
+
+static void encoded_delays(void)
+{
+    CHECK(decode_delay(S, 60 * S, 2, 0.5, 60 * S));
+    CHECK(spec.restart_delay.initial_ns == S && spec.restart_delay.max_ns == 60 * S);
+    CHECK(spec.restart_delay.factor == 2 && spec.restart_delay.jitter == 0.5);
+    CHECK(decode_delay(0, 0, 1, 0, SUP_INFINITY_NS));
+    CHECK(!decode_delay(-1, S, 1, 0, 0));
+    CHECK(!decode_delay(2 * S, S, 1, 0, 0));
+    CHECK_HAS(fault.reason, "max");
+    CHECK(!decode_delay(S, SUP_INFINITY_NS, 1, 0, 0));
+    CHECK(!decode_delay(S, S, 0.5, 0, 0));
+    CHECK(!decode_delay(S, S, 0 * (1e300 * 1e300), 0, 0));
+    CHECK(!decode_delay(S, S, 1, -0.1, 0));
+    CHECK(!decode_delay(S, S, 1, 1.1, 0));
+    CHECK(!decode_delay(S, S, 1, 0, -1));
+    CHECK(!decode("restart_delay", "1234567", 8));
+}
+
+static bool decode_ready(unsigned kind, int64_t delay, const char *text)
+{
+    unsigned char bytes[64];
+    bytes[0] = (unsigned char) kind;
+    memcpy(bytes + 1, &delay, 8);
+    memcpy(bytes + 9, text, strlen(text) + 1);
+    return decode("ready", bytes, 10 + strlen(text));
+}
+
+static void encoded_readiness_and_logs(void)
+{
+    CHECK(decode_ready(SUP_READY_AT_LAUNCH, 0, ""));
+    CHECK(decode_ready(SUP_READY_DELAY, S, "") && spec.ready.delay_ns == S);
+    CHECK(decode_ready(SUP_READY_FILE, 0, "/run/x"));
+    CHECK(decode_ready(SUP_READY_MANUAL, 0, ""));
+    CHECK(!decode_ready(SUP_READY_FILE, 0, "run/x"));
+    CHECK(!decode_ready(SUP_READY_FILE, 0, ""));
+    CHECK(!decode_ready(SUP_READY_FILE, 1, "/run/x"));
+    CHECK(!decode_ready(SUP_READY_DELAY, -1, ""));
+    CHECK(!decode_ready(SUP_READY_DELAY, SUP_INFINITY_NS, ""));
+    CHECK(!decode_ready(SUP_READY_DELAY, S, "x"));
+    CHECK(!decode_ready(4, 0, ""));
+    CHECK(!decode("ready", "\0", 1));
+    CHECK(decode("log", "\0", 2) && spec.log.mode == SUP_LOG_MODE_VIEW);
+    CHECK(decode("log", "\1/var/x", 8) && spec.log.mode == SUP_LOG_MODE_FILE);
+    CHECK(decode("log", "\3", 2) && spec.log.mode == SUP_LOG_MODE_INHERIT);
+    CHECK(!decode("log", "\1", 2));
+    CHECK(!decode("log", "\1x", 3));
+    CHECK(!decode("log", "\2x", 3));
+    CHECK(!decode("log", "\4", 2));
+    CHECK(!decode("log", "\2", 1));
+}
+
+static void random_bytes_are_refused_or_taken(void)
+{
+    struct sup_test_chance chance = {5};
+    for (int round = 0; round < 200000; round++) {
+        unsigned char bytes[48];
+        const struct sup_option *option = &sup_options[sup_test_below(&chance, sup_option_count)];
+        size_t size = sup_test_below(&chance, sizeof bytes);
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (unsigned char) (sup_test_below(&chance, 2) ? sup_test_random(&chance) : 0);
+        decode(option->name, bytes, size);
+    }
+}
+
+TEST_MAIN(TEST(rows_are_sorted_complete_and_unique), TEST(numbers_are_frozen),
+          TEST(defaults_are_what_the_table_says), TEST(options_apply_to_their_kinds),
+          TEST(nearest_names), TEST(names_of_nodes), TEST(durations), TEST(seconds_as_numbers),
+          TEST(durations_as_text), TEST(every_duration_reads_back), TEST(sizes), TEST(signals),
+          TEST(encoded_booleans_and_enums), TEST(encoded_numbers),
+          TEST(encoded_durations_and_sizes), TEST(encoded_texts_and_lists),
+          TEST(encoded_codes_and_signals), TEST(encoded_delays), TEST(encoded_readiness_and_logs),
+          TEST(random_bytes_are_refused_or_taken))
