@@ -17,18 +17,21 @@
 #define SUP_LOG_WIRE_VERSION 1
 
 enum sup_log_wire_type {
-    SUP_LOG_SOURCE = 1, /* node, mode, fd: a pipe to drain; again for a known node: its settings changed (fd absent).
-                           text: name '\0' file '\0' (file is empty unless mode is SUP_LOG_FILE) */
-    SUP_LOG_ENDED,      /* node: its instance ended: show a last line that has no newline */
-    SUP_LOG_GONE,       /* node: drain what is there, then close */
-    SUP_LOG_QUIT,       /* drain everything that is there, write it out, exit 0 */
+    /* node, mode, fd: a pipe to drain; again for a known node: its settings changed (fd absent).
+       text: name '\0' file '\0' (file is empty unless mode is SUP_LOG_FILE) */
+    SUP_LOG_SOURCE = 1,
+    SUP_LOG_ENDED, /* node: its instance ended: show a last line that has no newline */
+    SUP_LOG_GONE,  /* node: drain what is there, then close */
+    SUP_LOG_QUIT,  /* drain everything that is there, write it out, exit 0 */
 };
 
 struct sup_log_wire {
     uint16_t version; /* SUP_LOG_WIRE_VERSION */
     uint16_t type;
-    uint32_t mode;    /* enum sup_plan_log; SUP_LOG_EVENTS for the --events stream: file only, no ring, no view */
-    uint64_t node;    /* token; index SUP_RING_HOST: the host's own lines; SUP_RING_EVENTS: --events */
+    /* enum sup_plan_log; SUP_LOG_EVENTS for the --events stream: file only, no ring, no view */
+    uint32_t mode;
+    /* token; index SUP_RING_HOST: the host's own lines; SUP_RING_EVENTS: --events */
+    uint64_t node;
     uint32_t text_size;
     uint32_t reserved;
     /* followed by text_size bytes, at most SUP_LOG_TEXT_MAX */
@@ -44,10 +47,11 @@ struct sup_log_wire {
 
 /* Slot i starts at i * sizeof(struct sup_ring). */
 struct sup_ring {
-    uint32_t serial;  /* of the node that owns the slot; a new owner starts at head 0 */
+    uint32_t serial; /* of the node that owns the slot; a new owner starts at head 0 */
     uint32_t reserved;
-    uint64_t head;    /* bytes ever written; the last min(head, SUP_RING_BYTES) are in `bytes`, byte k at
-                         k % SUP_RING_BYTES. Stored with release after the bytes */
+    /* bytes ever written; the last min(head, SUP_RING_BYTES) are in `bytes`, byte k at k %
+       SUP_RING_BYTES. Stored with release after the bytes */
+    uint64_t head;
     uint8_t pad[4096 - 16];
     uint8_t bytes[SUP_RING_BYTES];
 };

@@ -1,0 +1,181 @@
+/*
+** core/dependencies.c: `after` and `restart_with`: edges between siblings. A dependent launches when
+** all it is after is ready, and ends before what it depends on is asked to stop.
+**
+** Rules written here because the law is silent: what is done (it ended well) satisfies those after
+** it; what has left the tree does too.
+*/
+#include "core/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- edges ----------------------------------------------------------------------------------- */
+
+struct sup_edge *sup_edge_find(const struct sup_node *node, const struct sup_node *dependency)
+{
+    sup_list_each(link, &node->needs)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
+        if (edge->dependency == dependency) return edge;
+    }
+    return NULL;
+}
+
+struct sup_edge *sup_edge_make(struct sup_node *node, struct sup_node *dependency)
+{
+    struct sup_edge *edge = sup_edge_find(node, dependency);
+    if (edge != NULL) return edge;
+    edge = calloc(1, sizeof *edge);
+    if (edge == NULL) return NULL;
+    edge->dependent = node;
+    edge->dependency = dependency;
+    sup_list_insert(&node->needs, &edge->in_needs);
+    sup_list_insert(&dependency->needed_by, &edge->in_needed_by);
+    return edge;
+}
+
+static int make_edges(struct sup_tree *tree, struct sup_node *node, const struct sup_strings *names,
+                      bool follow)
+{
+    const char *name = names->first;
+    for (uint32_t i = 0; i < names->count; i++, name = sup_strings_next(name)) {
+        struct sup_node *dependency = sup_child_find(tree, node->parent, name);
+        if (dependency == NULL || dependency == node) continue;
+        struct sup_edge *edge = sup_edge_make(node, dependency);
+        if (edge == NULL) return -ENOMEM;
+        if (follow) edge->follow = true;
+        else edge->after = true;
+    }
+    return 0;
+}
+
+int sup_edges_make(struct sup_tree *tree, struct sup_node *node)
+{
+    if (node->parent == NULL) return 0;
+    int result = make_edges(tree, node, &node->spec.after, false);
+    return result < 0 ? result : make_edges(tree, node, &node->spec.restart_with, true);
+}
+
+static void drop_edge(struct sup_edge *edge)
+{
+    sup_list_remove(&edge->in_needs);
+    sup_list_remove(&edge->in_needed_by);
+    free(edge);
+}
+
+void sup_edges_drop_needs(struct sup_node *node)
+{
+    sup_list_each_safe(link, &node->needs)
+    {
+        drop_edge(sup_container(link, struct sup_edge, in_needs));
+    }
+}
+
+void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node)
+{
+    while (!sup_list_empty(&node->needed_by)) {
+        struct sup_edge *edge = sup_container(node->needed_by.next, struct sup_edge, in_needed_by);
+        struct sup_node *dependent = edge->dependent;
+        drop_edge(edge);
+        if (dependent->state == SUP_STATE_WAITING)
+            sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);
+    }
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static bool is_satisfied(const struct sup_node *dependency)
+{
+    if (dependency->state == SUP_STATE_DONE) return true;
+    return dependency->ready && dependency->state != SUP_STATE_STOPPING;
+}
+
+struct sup_node *sup_unready_dependency(const struct sup_node *node)
+{
+    sup_list_each(link, &node->needs)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
+        if (edge->after && !is_satisfied(edge->dependency)) return edge->dependency;
+    }
+    return NULL;
+}
+
+void sup_dependents_wake(struct sup_tree *tree, struct sup_node *node)
+{
+    if (!is_satisfied(node)) return;
+    sup_list_each(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
+        if (edge->after && edge->dependent->state == SUP_STATE_WAITING)
+            sup_node_bring_up(tree, edge->dependent, SUP_CAUSE_DEPENDENCY);
+    }
+}
+
+bool sup_dependents_are_down(const struct sup_node *node)
+{
+    sup_list_each(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
+        if (edge->after && edge->dependent->state == SUP_STATE_STOPPING) return false;
+    }
+    return true;
+}
+
+/* --- following ------------------------------------------------------------------------------- */
+
+static bool shares_round(const struct sup_node *node, const struct sup_node *follower)
+{
+    return node->in_round && follower->round == node->round;
+}
+
+void sup_followers_restart(struct sup_tree *tree, struct sup_node *node)
+{
+    sup_list_each(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
+        struct sup_node *follower = edge->dependent;
+        if (!edge->follow || follower->instance == 0 || shares_round(node, follower)) continue;
+        if (follower->state == SUP_STATE_STOPPING) continue;
+        follower->automatic = true;
+        sup_stop_mark(tree, follower, SUP_THEN_LAUNCH, SUP_CAUSE_FOLLOW, sup_node_token(node));
+        sup_stop_ask_if_free(tree, follower);
+    }
+}
+
+void sup_followers_mark(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
+{
+    if (node->instance == 0) return;
+    sup_stop_mark(tree, node, SUP_THEN_LAUNCH, cause, 0);
+    sup_list_each(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
+        struct sup_node *follower = edge->dependent;
+        if (!edge->follow || follower->instance == 0) continue;
+        if (follower->state == SUP_STATE_STOPPING || follower->state == SUP_STATE_STUCK) continue;
+        sup_followers_mark(tree, follower, SUP_CAUSE_FOLLOW);
+        follower->cause_node = sup_node_token(node);
+    }
+}
+
+void sup_dependents_mark(struct sup_tree *tree, struct sup_node *node)
+{
+    sup_list_each(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
+        struct sup_node *dependent = edge->dependent;
+        if (!edge->after || dependent->instance == 0) continue;
+        if (dependent->state == SUP_STATE_STOPPING || dependent->state == SUP_STATE_STUCK) continue;
+        sup_stop_mark(tree, dependent, SUP_THEN_LAUNCH, SUP_CAUSE_DEPENDENCY, sup_node_token(node));
+        sup_dependents_mark(tree, dependent);
+    }
+}
+
+void sup_siblings_ask(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    sup_list_each_back(link, &supervisor->children)
+    {
+        sup_stop_ask_if_free(tree, sup_container(link, struct sup_node, sibling));
+    }
+}

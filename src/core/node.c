@@ -1,0 +1,407 @@
+/*
+** core/node.c: one node's life: brought up, launched, ready, ended. What follows a failure is
+** strategy.c's, what follows a stop stop.c's.
+*/
+#include "core/node.h"
+
+#include <string.h>
+
+bool sup_node_is_service(const struct sup_node *node)
+{
+    return node->spec.kind != SUP_SUPERVISOR;
+}
+
+bool sup_node_is_wanted(const struct sup_node *node)
+{
+    return !node->removed && !node->held && (node->spec.enabled || node->asked_up);
+}
+
+bool sup_node_runs_children(const struct sup_tree *tree, const struct sup_node *supervisor)
+{
+    if (supervisor == NULL) return tree->serving && !tree->stopping && !tree->ended;
+    return supervisor->instance != 0 && supervisor->state != SUP_STATE_STOPPING;
+}
+
+/* Does the node still stand for something to come, for auto_shutdown = "all_significant"? */
+static bool counts_as_alive(enum sup_state state)
+{
+    return state != SUP_STATE_STOPPED && state != SUP_STATE_DONE && state != SUP_STATE_FAILED;
+}
+
+void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_state state,
+                        enum sup_cause cause, sup_token other)
+{
+    struct sup_node *parent = node->parent;
+    if (parent != NULL && node->spec.significant && !node->removed) {
+        if (counts_as_alive(node->state)) parent->significant_alive--;
+        if (counts_as_alive(state)) parent->significant_alive++;
+    }
+    if (node->state != state) node->since_ns = tree->now_ns;
+    node->state = state;
+    node->cause = cause;
+    node->cause_node = other;
+    if (parent == NULL) return;
+    if (node->counted_starting && state != SUP_STATE_STARTING) {
+        node->counted_starting = false;
+        parent->starting--;
+        sup_supervisor_settle(tree, parent);
+    }
+    bool on_its_way = state == SUP_STATE_STARTING || state == SUP_STATE_WAITING;
+    if (node->in_round && !on_its_way && !parent->round_stopping)
+        sup_strategy_leave_round(tree, node);
+}
+
+/* --- bringing up ----------------------------------------------------------------------------- */
+
+static void await_children(struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *child = sup_container(link, struct sup_node, sibling);
+        child->automatic = false;
+        child->delay_attempt = 0;
+        child->asked_up = child->asked_up && !child->held;
+        child->awaited = sup_node_is_wanted(child);
+        if (child->awaited) supervisor->pending_ready++;
+        if (child->state == SUP_STATE_STUCK) child->then = SUP_THEN_LAUNCH;
+    }
+}
+
+static void launch_children(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    supervisor->meter = (struct sup_meter){0};
+    supervisor->window = (struct sup_window){0};
+    supervisor->pauses = (struct sup_window){0};
+    supervisor->ending = (struct sup_outcome){0};
+    supervisor->self_ending = false;
+    supervisor->pending_ready = 0;
+    await_children(supervisor);
+    supervisor->starting++; /* held until every child had its turn */
+    sup_list_each(link, &supervisor->children)
+    {
+        sup_node_bring_up(tree, sup_container(link, struct sup_node, sibling), SUP_CAUSE_START);
+    }
+    supervisor->starting--;
+    sup_supervisor_settle(tree, supervisor);
+}
+
+static void remember_started_with(struct sup_node *node)
+{
+    struct sup_form *former = node->started_form;
+    node->started_form = sup_form_ref(node->form);
+    node->started_record = node->record;
+    sup_form_unref(former);
+}
+
+static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
+{
+    bool automatic = node->automatic;
+    node->generation++;
+    node->instance = ++tree->last_instance;
+    node->launched_ns = tree->now_ns;
+    node->launched = node->ready = node->stop_asked = node->killed = false;
+    node->automatic = node->absorbed = false;
+    node->then = SUP_THEN_STOP;
+    if (automatic) node->restarts++;
+    remember_started_with(node);
+    if (node->parent != NULL) node->parent->alive++;
+    if (node->parent != NULL && node->parent->state == SUP_STATE_STARTING) {
+        node->counted_starting = true;
+        node->parent->starting++;
+    }
+    sup_node_set_state(tree, node, SUP_STATE_STARTING, cause, node->cause_node);
+    if (sup_node_is_service(node)) {
+        sup_deadline_set(tree, &node->deadline, SUP_PHASE_START, node->spec.start_timeout_ns);
+        sup_tree_effect(tree, SUP_DO_LAUNCH, node);
+    } else {
+        node->launched = true;
+        sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
+        launch_children(tree, node);
+    }
+    if (automatic) sup_followers_restart(tree, node);
+}
+
+void sup_node_bring_up(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
+{
+    if (node->instance != 0 || !sup_node_is_wanted(node)) return;
+    sup_strategy_dequeue(node);
+    sup_deadline_clear(tree, &node->deadline);
+    if (!sup_node_runs_children(tree, node->parent)) {
+        sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_SUPERVISOR, 0);
+        return;
+    }
+    const struct sup_node *dependency = sup_unready_dependency(node);
+    if (dependency != NULL)
+        sup_node_set_state(tree, node, SUP_STATE_WAITING, SUP_CAUSE_DEPENDENCY,
+                           sup_node_token(dependency));
+    else if (node->automatic && node->parent != NULL && node->parent->paused)
+        sup_strategy_enqueue(tree, node);
+    else launch(tree, node, cause);
+}
+
+/* --- launched and ready ---------------------------------------------------------------------- */
+
+void sup_node_launched(struct sup_tree *tree, struct sup_node *node)
+{
+    if (node->launched) return;
+    node->launched = true;
+    node->resources_said = false;
+    sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
+    if (node->state != SUP_STATE_STARTING) return; /* it is being stopped already */
+    sup_node_set_state(tree, node, SUP_STATE_RUNNING, node->cause, node->cause_node);
+    if (node->spec.ready.kind == SUP_READY_AT_LAUNCH) sup_node_set_ready(tree, node);
+}
+
+void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node)
+{
+    if (node->ready) return;
+    node->ready = true;
+    if (node->deadline.phase == SUP_PHASE_START) sup_deadline_clear(tree, &node->deadline);
+    sup_tree_emit(tree, SUP_EVENT_READY, node);
+    sup_node_unawait(tree, node);
+    sup_dependents_wake(tree, node);
+    sup_waiters_check(tree, node);
+    sup_reload_settled(tree, node);
+}
+
+void sup_node_unawait(struct sup_tree *tree, struct sup_node *node)
+{
+    if (!node->awaited) return;
+    node->awaited = false;
+    node->parent->pending_ready--;
+    sup_supervisor_settle(tree, node->parent);
+}
+
+void sup_supervisor_settle(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    if (supervisor->starting > 0) return;
+    if (supervisor->state == SUP_STATE_STARTING) {
+        sup_node_set_state(tree, supervisor, SUP_STATE_RUNNING, supervisor->cause, 0);
+        sup_waiters_check(tree, supervisor);
+    }
+    if (supervisor->pending_ready == 0 && supervisor->state == SUP_STATE_RUNNING)
+        sup_node_set_ready(tree, supervisor);
+}
+
+/* --- ended ----------------------------------------------------------------------------------- */
+
+enum verdict { VERDICT_FAILURE, VERDICT_FINISHED, VERDICT_LEAVE, VERDICT_TERMINATE };
+
+static bool is_good_end(const struct sup_node *node, struct sup_outcome outcome)
+{
+    return outcome.kind == SUP_END_RETURNED || outcome.kind == SUP_END_SHUTDOWN ||
+           outcome.kind == SUP_END_STOPPED ||
+           (outcome.kind == SUP_END_EXIT && sup_codes_has(&node->spec.success_exit, outcome.code));
+}
+
+static enum verdict judge(const struct sup_node *node, struct sup_outcome outcome)
+{
+    bool exited = outcome.kind == SUP_END_EXIT;
+    if (outcome.kind == SUP_END_TERMINATE ||
+        (exited && sup_codes_has(&node->spec.terminate_exit, outcome.code)))
+        return VERDICT_TERMINATE;
+    if (outcome.kind == SUP_END_DONE ||
+        (exited && sup_codes_has(&node->spec.done_exit, outcome.code)) ||
+        node->spec.restart == SUP_TEMPORARY)
+        return VERDICT_LEAVE;
+    /* A termination that was not passed on just ends its supervisor, whatever the restart type. */
+    if (outcome.kind == SUP_END_SHUTDOWN && node->cause == SUP_CAUSE_TERMINATE)
+        return VERDICT_FINISHED;
+    if (node->spec.restart == SUP_TRANSIENT && is_good_end(node, outcome)) return VERDICT_FINISHED;
+    return VERDICT_FAILURE;
+}
+
+static int exit_code_of(struct sup_outcome outcome)
+{
+    if (outcome.kind == SUP_END_SIGNAL) return 128 + outcome.code;
+    return outcome.kind == SUP_END_LIMIT ? 1 : outcome.code;
+}
+
+void sup_supervisor_end_itself(struct sup_tree *tree, struct sup_node *supervisor,
+                               enum sup_cause cause, struct sup_outcome outcome)
+{
+    if (!sup_node_runs_children(tree, supervisor)) return;
+    sup_stop_mark(tree, supervisor, SUP_THEN_STOP, cause, 0);
+    supervisor->self_ending = true;
+    supervisor->ending = outcome;
+    if (supervisor->parent == NULL) tree->stopping = true;
+    sup_stop_ask_if_free(tree, supervisor);
+}
+
+static void terminate_supervisor(struct sup_tree *tree, struct sup_node *supervisor,
+                                 struct sup_outcome outcome)
+{
+    enum sup_outcome_kind kind =
+        supervisor->spec.propagate_termination ? SUP_END_TERMINATE : SUP_END_SHUTDOWN;
+    struct sup_outcome ending = {kind, exit_code_of(outcome)};
+    sup_supervisor_end_itself(tree, supervisor, SUP_CAUSE_TERMINATE, ending);
+}
+
+static void leave_tree(struct sup_tree *tree, struct sup_node *node)
+{
+    sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_FINISHED, 0);
+    sup_node_remove(tree, node, SUP_CAUSE_FINISHED);
+}
+
+/* An unplanned end: what its restart type makes of it. */
+static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                           const char *text)
+{
+    struct sup_node *parent = node->parent;
+    bool significant = node->spec.significant;
+    enum verdict verdict = judge(node, outcome);
+    if (verdict == VERDICT_FAILURE) {
+        sup_strategy_fail(tree, node, outcome, text);
+        return;
+    }
+    if (verdict == VERDICT_TERMINATE) terminate_supervisor(tree, parent, outcome);
+    if (verdict == VERDICT_LEAVE) {
+        leave_tree(tree, node);
+    } else {
+        bool is_done = sup_node_is_service(node) && verdict == VERDICT_FINISHED;
+        sup_node_set_state(tree, node, is_done ? SUP_STATE_DONE : SUP_STATE_STOPPED,
+                           SUP_CAUSE_FINISHED, 0);
+        sup_node_unawait(tree, node);
+        sup_reload_settled(tree, node);
+        sup_dependents_wake(tree, node);
+        sup_waiters_check(tree, node);
+    }
+    sup_strategy_natural_end(tree, parent, significant, outcome);
+}
+
+static void end_root(struct sup_tree *tree, struct sup_node *root, bool planned)
+{
+    bool limit = !planned && root->ending.kind == SUP_END_LIMIT;
+    sup_node_set_state(tree, root, limit ? SUP_STATE_FAILED : SUP_STATE_STOPPED, root->cause, 0);
+    sup_tree_end(tree, planned ? 0 : exit_code_of(root->ending));
+}
+
+static void note_end(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                     const char *text, bool planned)
+{
+    if (!node->launched) {
+        node->launched = true; /* the fact was lost; what ended was launched */
+        sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
+    }
+    struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_ENDED, node);
+    event->outcome = outcome;
+    event->text = text;
+    event->planned = planned;
+    node->last_outcome = outcome;
+    sup_text_copy(node->last_text, sizeof node->last_text, text);
+    sup_deadline_clear(tree, &node->deadline);
+}
+
+/* The instance is over: nobody counts it any more. */
+static void retire(struct sup_node *node)
+{
+    if (node->parent != NULL && node->state != SUP_STATE_STUCK) node->parent->alive--;
+    node->instance = 0;
+    node->ready = false;
+}
+
+void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                    const char *text)
+{
+    bool is_root = node->parent == NULL;
+    bool stopping = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
+    bool planned = stopping && !node->self_ending;
+    note_end(tree, node, outcome, text, planned);
+    retire(node);
+    if (!sup_node_is_service(node)) sup_strategy_drop(tree, node);
+    if (is_root && (!planned || tree->stopping)) {
+        end_root(tree, node, planned);
+    } else if (planned) {
+        sup_node_after_stop(tree, node);
+    } else {
+        follow_verdict(tree, node, outcome, text);
+        sup_stop_progress(tree, node);
+    }
+}
+
+void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
+{
+    enum sup_then then = node->then;
+    enum sup_cause cause = node->cause;
+    struct sup_node *parent = node->parent;
+    node->then = SUP_THEN_STOP;
+    sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, node->cause_node);
+    if (then == SUP_THEN_LAUNCH) {
+        sup_node_bring_up(tree, node, cause);
+    } else if (then == SUP_THEN_ROUND && !parent->round_stopping) {
+        node->automatic = true; /* late: its round went on without it */
+        sup_node_bring_up(tree, node, SUP_CAUSE_GROUP);
+    } else if (then == SUP_THEN_FAILURE && sup_node_runs_children(tree, parent)) {
+        struct sup_outcome outcome = {SUP_END_NOT_READY, 0};
+        if (node->spec.restart == SUP_TEMPORARY) leave_tree(tree, node);
+        else sup_strategy_fail(tree, node, outcome, NULL);
+    }
+    sup_waiters_check(tree, node);
+    sup_stop_progress(tree, node);
+    if (node->removed) sup_node_bury_if_over(tree, node);
+}
+
+void sup_node_launch_failed(struct sup_tree *tree, struct sup_node *node,
+                            const struct sup_input *input)
+{
+    bool stopping = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
+    const char *text = tree->text[0] == '\0' ? NULL : tree->text;
+    bool lacks_resources = input->flag && !stopping;
+    if (node->launched) return; /* it runs: this is no fact about it */
+    if (!lacks_resources || !node->resources_said) {
+        struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_LAUNCH_FAILED, node);
+        event->outcome = input->outcome;
+        event->text = text;
+        if (lacks_resources) event->until_ns = tree->now_ns + SUP_SECOND_NS;
+    }
+    node->last_outcome = input->outcome;
+    sup_text_copy(node->last_text, sizeof node->last_text, text);
+    sup_deadline_clear(tree, &node->deadline);
+    retire(node);
+    if (stopping) {
+        sup_node_after_stop(tree, node);
+    } else if (lacks_resources) {
+        node->resources_said = true;
+        sup_node_set_state(tree, node, SUP_STATE_DELAYED, SUP_CAUSE_RESOURCES, 0);
+        sup_deadline_set(tree, &node->deadline, SUP_PHASE_RESOURCES, SUP_SECOND_NS);
+    } else {
+        struct sup_node *parent = node->parent;
+        bool temporary = node->spec.restart == SUP_TEMPORARY;
+        if (temporary) leave_tree(tree, node);
+        else sup_strategy_fail(tree, node, input->outcome, text);
+        if (temporary) sup_strategy_natural_end(tree, parent, false, input->outcome);
+        sup_stop_progress(tree, node);
+    }
+}
+
+/* --- the host came back ---------------------------------------------------------------------- */
+
+static void lose_thread(struct sup_tree *tree, struct sup_node *node, bool crashed)
+{
+    struct sup_outcome lost = {SUP_END_LOST, 0};
+    const char *text = crashed ? "crashed the host" : "the host died";
+    bool stopping = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
+    if (stopping || crashed) {
+        sup_node_ended(tree, node, lost, text);
+        return;
+    }
+    note_end(tree, node, lost, text, false);
+    retire(node);
+    sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_FAILURE, 0);
+    node->automatic = true;
+    sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
+}
+
+void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
+{
+    if (tree->ended) return;
+    sup_tree_emit(tree, SUP_EVENT_HOST_RESTARTED, tree->root);
+    uint64_t newest = tree->last_instance; /* what is launched below lives in the new host */
+    for (uint32_t i = 0; i < tree->node_top; i++) {
+        struct sup_node *node = tree->nodes[i];
+        if (node == NULL || node->spec.kind != SUP_THREAD) continue;
+        memset(node->abandoned, 0, sizeof node->abandoned);
+        if (node->instance == 0 || node->instance > newest) continue;
+        lose_thread(tree, node, node->instance == crashed);
+    }
+}

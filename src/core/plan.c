@@ -1,0 +1,224 @@
+/*
+** core/plan.c: the reload's difference.
+*/
+#include "core/plan.h"
+
+#include "core/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sup_change *push(struct sup_changes *changes, enum sup_change_kind kind)
+{
+    if (changes->count == changes->room) {
+        size_t room = changes->room == 0 ? 64 : 2 * changes->room;
+        struct sup_change *list = realloc(changes->list, room * sizeof *list);
+        if (list == NULL) return NULL;
+        changes->list = list;
+        changes->room = room;
+    }
+    struct sup_change *change = &changes->list[changes->count++];
+    *change = (struct sup_change){.kind = kind};
+    if (kind != SUP_CHANGE_KEEP) changes->empty = false;
+    return change;
+}
+
+void sup_changes_finish(struct sup_changes *changes)
+{
+    free(changes->list);
+    *changes = (struct sup_changes){0};
+}
+
+/* --- matching -------------------------------------------------------------------------------- */
+
+static const struct sup_form_node *child_record(const struct sup_form_node *record,
+                                                const char *name)
+{
+    const struct sup_form_node *child = sup_form_first_child(record);
+    for (uint32_t i = 0; i < record->child_count; i++, child = sup_form_skip(child))
+        if (strcmp(sup_form_name(child), name) == 0) return child;
+    return NULL;
+}
+
+/* The running child that ${record} describes: of its name, or of its former name. NULL: new. */
+static struct sup_node *match_child(const struct sup_tree *tree, const struct sup_node *supervisor,
+                                    const struct sup_form_node *parent_record,
+                                    const struct sup_form_node *record, bool *renamed)
+{
+    struct sup_node *node = sup_child_find(tree, supervisor, sup_form_name(record));
+    *renamed = false;
+    if (node != NULL) return node;
+    struct sup_spec spec;
+    sup_form_decode(record, &supervisor->spec, &spec);
+    if (spec.formerly == NULL || child_record(parent_record, spec.formerly) != NULL) return NULL;
+    node = sup_child_find(tree, supervisor, spec.formerly);
+    *renamed = node != NULL;
+    return node;
+}
+
+static bool is_supervisor(const struct sup_form_node *record)
+{
+    return record->kind == SUP_SUPERVISOR;
+}
+
+/* A node cannot turn from a supervisor into a service or back: the old goes, a new one comes. */
+static bool can_become(const struct sup_node *node, const struct sup_form_node *record)
+{
+    return !node->dynamic && is_supervisor(node->record) == is_supervisor(record);
+}
+
+/* --- comparing ------------------------------------------------------------------------------- */
+
+static int compare_node(const struct sup_tree *tree, struct sup_node *node,
+                        const struct sup_form_node *record, bool renamed,
+                        struct sup_changes *changes)
+{
+    (void) tree;
+    bool lives = node->instance != 0 && node->started_record != NULL;
+    const struct sup_form_node *former = lives ? node->started_record : node->record;
+    struct sup_change *change = push(changes, SUP_CHANGE_KEEP);
+    if (change == NULL) return -ENOMEM;
+    bool exec_seen = false;
+    change->node = sup_node_token(node);
+    change->parent = sup_node_token(node->parent);
+    change->record = record;
+    change->former = former;
+    change->renamed = renamed;
+    change->field_count =
+        sup_form_compare(former, record, change->fields, SUP_CHANGE_FIELDS, &exec_seen);
+    bool in_place = renamed || change->field_count > 0;
+    if (!in_place && former != node->record) /* changed and changed back before a relaunch */
+        in_place = sup_form_compare(node->record, record, NULL, 0, &(bool){false}) > 0;
+    if (exec_seen) change->kind = SUP_CHANGE_RESTART;
+    else if (in_place) change->kind = SUP_CHANGE_UPDATE;
+    if (change->kind != SUP_CHANGE_KEEP) changes->empty = false;
+    return 0;
+}
+
+static int list_removals(const struct sup_tree *tree, struct sup_node *supervisor,
+                         const struct sup_form_node *record, struct sup_changes *changes)
+{
+    size_t matched = 0, room = record->child_count;
+    sup_token *kept = calloc(room + 1, sizeof *kept);
+    if (kept == NULL) return -ENOMEM;
+    const struct sup_form_node *child = sup_form_first_child(record);
+    for (uint32_t i = 0; i < record->child_count; i++, child = sup_form_skip(child)) {
+        bool renamed;
+        struct sup_node *node = match_child(tree, supervisor, record, child, &renamed);
+        if (node == NULL || !can_become(node, child)) continue;
+        kept[matched++] = sup_node_token(node);
+        node->reload_mark = true;
+    }
+    int result = 0;
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *node = sup_container(link, struct sup_node, sibling);
+        if (node->reload_mark || node->dynamic || result < 0) continue;
+        struct sup_change *change = push(changes, SUP_CHANGE_REMOVE);
+        if (change == NULL) {
+            result = -ENOMEM;
+            continue;
+        }
+        change->node = sup_node_token(node);
+        change->parent = sup_node_token(supervisor);
+        change->former = node->record;
+    }
+    for (size_t i = 0; i < matched; i++) sup_tree_node(tree, kept[i])->reload_mark = false;
+    free(kept);
+    return result;
+}
+
+static int refuse_dynamic(const struct sup_form_node *record, struct sup_err *err)
+{
+    return sup_err_set(err, -EINVAL, sup_form_place(record),
+                       "remove that one first, or choose another name",
+                       "\"%s\" is the name of a child that was added while the tree ran",
+                       sup_form_name(record));
+}
+
+static int compare_tree(const struct sup_tree *tree, struct sup_node *node,
+                        const struct sup_form_node *record, bool renamed,
+                        struct sup_changes *changes, struct sup_err *err)
+{
+    int result = compare_node(tree, node, record, renamed, changes);
+    if (result == 0 && is_supervisor(record)) result = list_removals(tree, node, record, changes);
+    const struct sup_form_node *child = sup_form_first_child(record);
+    for (uint32_t i = 0; i < record->child_count && result == 0;
+         i++, child = sup_form_skip(child)) {
+        struct sup_node *match = match_child(tree, node, record, child, &renamed);
+        if (match != NULL && match->dynamic) return refuse_dynamic(child, err);
+        if (match != NULL && can_become(match, child)) {
+            result = compare_tree(tree, match, child, renamed, changes, err);
+            continue;
+        }
+        struct sup_change *change = push(changes, SUP_CHANGE_ADD);
+        if (change == NULL) return -ENOMEM;
+        change->parent = sup_node_token(node);
+        change->record = child;
+    }
+    return result;
+}
+
+/* --- who is dragged along -------------------------------------------------------------------- */
+
+static bool names(const struct sup_strings *list, const char *name)
+{
+    const char *text = list->first;
+    for (uint32_t i = 0; i < list->count; i++, text = sup_strings_next(text))
+        if (strcmp(text, name) == 0) return true;
+    return false;
+}
+
+static bool restarts(const struct sup_tree *tree, const struct sup_change *change)
+{
+    if (change->kind != SUP_CHANGE_RESTART && change->kind != SUP_CHANGE_FOLLOW) return false;
+    return sup_tree_node(tree, change->node)->instance != 0;
+}
+
+/* Turn ${change} into FOLLOW when it restarts with a sibling that restarts. */
+static bool drag_along(const struct sup_tree *tree, struct sup_changes *changes,
+                       struct sup_change *change)
+{
+    if (change->record == NULL || change->node == 0 || restarts(tree, change)) return false;
+    if (sup_tree_node(tree, change->node)->instance == 0) return false;
+    struct sup_spec spec;
+    sup_form_decode(change->record, NULL, &spec);
+    if (spec.restart_with.count == 0) return false;
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct sup_change *other = &changes->list[i];
+        if (other->parent != change->parent || other->record == NULL) continue;
+        if (!restarts(tree, other)) continue;
+        if (!names(&spec.restart_with, sup_form_name(other->record))) continue;
+        change->kind = SUP_CHANGE_FOLLOW;
+        change->other = other->node;
+        return true;
+    }
+    return false;
+}
+
+int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form,
+                  struct sup_changes *changes, struct sup_err *err)
+{
+    const struct sup_form_node *root = sup_form_root(form);
+    *changes = (struct sup_changes){.empty = true};
+    if (!is_supervisor(root))
+        return sup_err_set(err, -EINVAL, sup_form_place(root), "return s.supervisor \"name\" { … }",
+                           "the root of a tree must be a supervisor");
+    if (strcmp(sup_form_name(root), tree->root->name) != 0)
+        return sup_err_set(err, -EINVAL, sup_form_place(root),
+                           "keep the name, or stop the tree and run the new one",
+                           "the root is named \"%s\" and cannot be renamed to \"%s\" by a reload",
+                           tree->root->name, sup_form_name(root));
+    int result = compare_tree(tree, tree->root, root, false, changes, err);
+    if (result == -ENOMEM)
+        sup_err_set(err, -ENOMEM, "", "free some memory and try again", "no memory for the plan");
+    bool again = result == 0 && !changes->empty;
+    while (again) {
+        again = false;
+        for (size_t i = 0; i < changes->count; i++)
+            if (drag_along(tree, changes, &changes->list[i])) again = true;
+    }
+    if (result < 0) sup_changes_finish(changes);
+    return result;
+}

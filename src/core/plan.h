@@ -1,0 +1,52 @@
+/*
+** core/plan.h: the difference between the running tree and a new config, as data: what `plan` shows
+** is what `reload` does. Pure: makes nothing, changes nothing.
+**
+** Nodes are matched by path, and by `formerly`. What a living instance was started with is compared
+** with the new record. Children that came by `add` are no part of the config and stay.
+*/
+#ifndef SUP_CORE_PLAN_H
+#define SUP_CORE_PLAN_H
+
+#include "core/tree.h"
+
+enum sup_change_kind {
+    SUP_CHANGE_KEEP,    /* unchanged: untouched */
+    SUP_CHANGE_UPDATE,  /* a field that exec does not see: applied in place */
+    SUP_CHANGE_RESTART, /* a field that exec sees: restarts once, if it lives */
+    SUP_CHANGE_FOLLOW,  /* unchanged itself, restarts with `other` */
+    SUP_CHANGE_ADD,     /* new; what is below it is not listed */
+    SUP_CHANGE_REMOVE,  /* gone */
+};
+
+#define SUP_CHANGE_FIELDS 12
+
+struct sup_change {
+    enum sup_change_kind kind;
+    sup_token node;                     /* 0 for ADD */
+    sup_token parent;                   /* 0 for the root */
+    sup_token other;                    /* FOLLOW: with whom */
+    const struct sup_form_node *record; /* in the new form; NULL for REMOVE */
+    const struct sup_form_node *former; /* what it was compared with; NULL for ADD */
+    bool renamed;
+    uint16_t fields[SUP_CHANGE_FIELDS]; /* option ids that differ, the first ones */
+    size_t field_count;                 /* all that differ */
+};
+
+/* In preorder of the new config, removals of a supervisor's children before its children. */
+struct sup_changes {
+    struct sup_change *list; /* free()d by sup_changes_finish */
+    size_t count;
+    size_t room;
+    bool empty; /* nothing but KEEP */
+};
+
+/*
+** Compare. Returns 0; -EINVAL with ${err} when this config cannot replace the running one (the root
+** renamed, a name that a dynamic child has); -ENOMEM. ${form} must outlive ${changes}.
+*/
+int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form,
+                  struct sup_changes *changes, struct sup_err *err);
+void sup_changes_finish(struct sup_changes *changes);
+
+#endif

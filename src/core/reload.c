@@ -1,0 +1,404 @@
+/*
+** core/reload.c: a reload is a transaction: everything that can fail is done first (plan, memory);
+** then the tree is changed in one go; then the changed and the new are on probation, and one that is
+** sick rolls the whole reload back, once.
+*/
+#include "core/node.h"
+#include "core/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBATION_MIN_NS (3 * SUP_SECOND_NS)
+
+/* What a change needs, allocated before anything is touched. */
+struct preparation {
+    struct sup_node *added;
+    struct sup_rings rings;
+    bool has_rings;
+    char *name;
+};
+
+/* --- preparing ------------------------------------------------------------------------------- */
+
+static int prepare_change(struct sup_tree *tree, struct sup_form *form,
+                          const struct sup_change *change, struct preparation *preparation)
+{
+    struct sup_node *node = sup_tree_node(tree, change->node);
+    struct sup_node *parent = sup_tree_node(tree, change->parent);
+    if (change->kind == SUP_CHANGE_REMOVE) return 0;
+    if (change->kind == SUP_CHANGE_ADD) {
+        preparation->added = sup_node_prepare(tree, parent, form, change->record);
+        return preparation->added == NULL ? -ENOMEM : 0;
+    }
+    if (change->renamed) {
+        preparation->name = strdup(sup_form_name(change->record));
+        if (preparation->name == NULL) return -ENOMEM;
+    }
+    struct sup_spec spec;
+    sup_form_decode(change->record, NULL, &spec);
+    if (sup_rings_fit(&node->spec, &spec)) return 0;
+    preparation->has_rings = true;
+    return sup_rings_alloc(&spec, &preparation->rings);
+}
+
+static void discard(struct sup_tree *tree, struct preparation *preparations, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct preparation *preparation = &preparations[i];
+        if (preparation->added != NULL && !preparation->added->entered)
+            sup_node_destroy(tree, preparation->added);
+        sup_rings_free(&preparation->rings);
+        free(preparation->name);
+    }
+    free(preparations);
+}
+
+static struct preparation *prepare(struct sup_tree *tree, struct sup_form *form,
+                                   const struct sup_changes *changes)
+{
+    struct preparation *preparations = calloc(changes->count, sizeof *preparations);
+    if (preparations == NULL) return NULL;
+    for (size_t i = 0; i < changes->count; i++) {
+        if (prepare_change(tree, form, &changes->list[i], &preparations[i]) == 0) continue;
+        discard(tree, preparations, changes->count);
+        return NULL;
+    }
+    return preparations;
+}
+
+/* --- changing -------------------------------------------------------------------------------- */
+
+static void rename_node(struct sup_tree *tree, struct sup_node *node, char **name)
+{
+    sup_name_remove(tree, node);
+    char *former = node->name;
+    node->name = *name;
+    *name = former;
+    sup_name_insert(tree, node);
+}
+
+static void change_node(struct sup_tree *tree, struct sup_form *form,
+                        const struct sup_change *change, struct preparation *preparation)
+{
+    struct sup_node *node = sup_tree_node(tree, change->node);
+    bool was_significant = node->spec.significant;
+    if (change->renamed) rename_node(tree, node, &preparation->name);
+    sup_node_adopt(node, form, change->record, preparation->has_rings ? &preparation->rings : NULL);
+    if (change->kind == SUP_CHANGE_UPDATE || change->kind == SUP_CHANGE_RESTART)
+        sup_tree_effect(tree, SUP_DO_UPDATE, node);
+    if (node->parent == NULL || was_significant == node->spec.significant) return;
+    bool alive = node->state != SUP_STATE_STOPPED && node->state != SUP_STATE_DONE &&
+                 node->state != SUP_STATE_FAILED;
+    if (alive) node->parent->significant_alive += node->spec.significant ? 1 : UINT32_MAX;
+}
+
+/* Put the children in the order of the config; those that came by add follow. */
+static void reorder(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    struct sup_list ordered;
+    sup_list_init(&ordered);
+    supervisor->sequence_cursor = 0;
+    const struct sup_form_node *record = sup_form_first_child(supervisor->record);
+    for (uint32_t i = 0; i < supervisor->record->child_count; i++, record = sup_form_skip(record)) {
+        struct sup_node *child = sup_child_find(tree, supervisor, sup_form_name(record));
+        if (child == NULL) continue; /* it has left the tree by itself */
+        sup_list_remove(&child->sibling);
+        sup_list_insert(&ordered, &child->sibling);
+    }
+    while (!sup_list_empty(&ordered)) {
+        struct sup_list *last = ordered.prev;
+        sup_list_remove(last);
+        sup_list_insert(supervisor->children.next, last);
+    }
+}
+
+static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        sup_edges_drop_needs(sup_container(link, struct sup_node, sibling));
+    }
+    sup_list_each(link, &supervisor->children)
+    {
+        sup_expect(sup_edges_make(tree, sup_container(link, struct sup_node, sibling)) == 0);
+    }
+}
+
+static void change_structure(struct sup_tree *tree, struct sup_form *form,
+                             const struct sup_changes *changes, struct preparation *preparations)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        if (changes->list[i].kind == SUP_CHANGE_REMOVE)
+            sup_node_remove(tree, sup_tree_node(tree, changes->list[i].node), SUP_CAUSE_RELOAD);
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct sup_change *change = &changes->list[i];
+        if (change->kind == SUP_CHANGE_ADD) sup_node_enter(tree, preparations[i].added);
+        else if (change->kind != SUP_CHANGE_REMOVE)
+            change_node(tree, form, change, &preparations[i]);
+    }
+    for (size_t i = 0; i < changes->count; i++) {
+        struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
+        if (node == NULL || node->removed || sup_node_is_service(node)) continue;
+        reorder(tree, node);
+        rebuild_edges(tree, node);
+    }
+}
+
+/* --- probation ------------------------------------------------------------------------------- */
+
+static void put_on_probation(struct sup_tree *tree, struct sup_node *node, int64_t *until_ns)
+{
+    sup_list_each(link, &node->children)
+    {
+        put_on_probation(tree, sup_container(link, struct sup_node, sibling), until_ns);
+    }
+    if (!sup_node_is_service(node) || !sup_node_is_wanted(node)) return;
+    int64_t start_ns = node->spec.start_timeout_ns;
+    bool is_short = start_ns == SUP_INFINITY_NS || start_ns < PROBATION_MIN_NS;
+    node->probation_ns = tree->now_ns + (is_short ? PROBATION_MIN_NS : start_ns);
+    node->unsettled = true;
+    tree->reload.unsettled++;
+    if (node->probation_ns > *until_ns) *until_ns = node->probation_ns;
+}
+
+bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node)
+{
+    if (tree->reload.former == NULL || node->probation_ns == 0) return false;
+    if (tree->now_ns > node->probation_ns) return false;
+    if (tree->reload.sick == 0) tree->reload.sick = sup_node_token(node);
+    return true;
+}
+
+void sup_reload_settled(struct sup_tree *tree, struct sup_node *node)
+{
+    if (!node->unsettled) return;
+    node->unsettled = false;
+    tree->reload.unsettled--;
+    if (tree->reload.unsettled == 0) sup_waiters_check(tree, tree->root);
+}
+
+void sup_reload_probation_over(struct sup_tree *tree)
+{
+    sup_form_unref(tree->reload.former);
+    tree->reload.former = NULL;
+}
+
+void sup_reload_finish(struct sup_tree *tree)
+{
+    sup_deadline_clear(tree, &tree->reload.deadline);
+    sup_reload_probation_over(tree);
+    sup_form_unref(tree->reload.pending);
+    tree->reload.pending = NULL;
+    tree->reload.sick = 0;
+}
+
+void sup_reload_stop(struct sup_tree *tree)
+{
+    if (tree->reload.pending != NULL)
+        sup_tree_reply(tree, tree->reload.pending_request, SUP_STOPPED, tree->root, NULL);
+    sup_reload_finish(tree);
+}
+
+/* --- acting on the change -------------------------------------------------------------------- */
+
+static void act_on_new(struct sup_tree *tree, struct sup_node *node)
+{
+    node->automatic = false;
+    sup_tree_emit(tree, SUP_EVENT_ADDED, node)->cause = SUP_CAUSE_RELOAD;
+    if (!sup_node_runs_children(tree, node->parent)) return;
+    if (!node->parent->ready && sup_node_is_wanted(node)) {
+        node->awaited = true;
+        node->parent->pending_ready++;
+    }
+    sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
+}
+
+static bool should_come_up(const struct sup_node *node, bool changed)
+{
+    if (node->instance != 0 || !sup_node_is_wanted(node)) return false;
+    if (node->state == SUP_STATE_STOPPED)
+        return node->cause == SUP_CAUSE_DISABLED || node->cause == SUP_CAUSE_ROLLBACK;
+    return changed && node->state == SUP_STATE_FAILED; /* mended by its new declaration */
+}
+
+static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind)
+{
+    bool restart = kind == SUP_CHANGE_RESTART;
+    if (!node->held && !sup_node_is_wanted(node)) {
+        sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
+    } else if (node->state == SUP_STATE_WAITING) {
+        sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
+    } else if (should_come_up(node, kind != SUP_CHANGE_KEEP)) {
+        node->automatic = false;
+        sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
+    } else if (restart && node->state != SUP_STATE_STOPPING && node->state != SUP_STATE_STUCK) {
+        sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
+    }
+}
+
+static void act(struct sup_tree *tree, const struct sup_changes *changes,
+                struct preparation *preparations, int64_t *probation_ns)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct sup_change *change = &changes->list[i];
+        struct sup_node *node = sup_tree_node(tree, change->node);
+        if (change->kind == SUP_CHANGE_ADD) node = preparations[i].added;
+        if (change->kind == SUP_CHANGE_ADD || change->kind == SUP_CHANGE_RESTART)
+            put_on_probation(tree, node, probation_ns);
+        if (change->kind == SUP_CHANGE_ADD) act_on_new(tree, node);
+        else if (change->kind != SUP_CHANGE_REMOVE) act_on_kept(tree, node, change->kind);
+    }
+    for (size_t i = 0; i < changes->count; i++) {
+        struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
+        if (node != NULL) sup_stop_ask_if_free(tree, node);
+    }
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static void end_former_probation(struct sup_tree *tree, const struct sup_changes *changes)
+{
+    sup_reload_probation_over(tree);
+    sup_deadline_clear(tree, &tree->reload.deadline);
+    tree->reload.sick = 0;
+    tree->reload.unsettled = 0;
+    for (size_t i = 0; i < changes->count; i++) {
+        struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
+        if (node == NULL) continue;
+        node->probation_ns = 0;
+        node->unsettled = false;
+    }
+}
+
+static void begin_probation(struct sup_tree *tree, struct sup_form *former, int64_t until_ns)
+{
+    if (until_ns <= tree->now_ns) return;
+    tree->reload.former = sup_form_ref(former);
+    sup_deadline_set(tree, &tree->reload.deadline, SUP_PHASE_PROBATION, until_ns - tree->now_ns);
+}
+
+/* Returns 0, or -errno with ${err}: then nothing has changed. ${changed}: did it do anything? */
+static int reload(struct sup_tree *tree, struct sup_form *form, bool can_roll_back, bool *changed,
+                  struct sup_err *err)
+{
+    struct sup_changes changes;
+    int result = sup_plan_make(tree, form, &changes, err);
+    if (result < 0) return result;
+    struct preparation *preparations = prepare(tree, form, &changes);
+    if (preparations == NULL) {
+        sup_changes_finish(&changes);
+        return sup_err_set(err, -ENOMEM, "", "free some memory and try again",
+                           "no memory for the new tree; the old one goes on");
+    }
+    *changed = !changes.empty;
+    int64_t probation_ns = tree->now_ns;
+    struct sup_form *former = tree->config; /* the plan points into it: freed last */
+    tree->config = sup_form_ref(form);
+    if (*changed) end_former_probation(tree, &changes);
+    change_structure(tree, form, &changes, preparations);
+    if (*changed) act(tree, &changes, preparations, &probation_ns);
+    if (can_roll_back) begin_probation(tree, former, probation_ns);
+    discard(tree, preparations, changes.count);
+    sup_changes_finish(&changes);
+    sup_form_unref(former);
+    return 0;
+}
+
+static void refuse(struct sup_tree *tree, uint64_t request, const struct sup_err *err)
+{
+    sup_err_text(err, tree->reply, sizeof tree->reply);
+    sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
+    enum sup_reply_status status = err->code == -ENOMEM ? SUP_NO_MEMORY : SUP_INVALID;
+    sup_tree_reply(tree, request, status, NULL, tree->reply);
+}
+
+static void reload_now(struct sup_tree *tree, struct sup_form *form, const struct sup_input *input)
+{
+    struct sup_err err;
+    bool changed = false;
+    if (reload(tree, form, !input->flag && tree->serving, &changed, &err) < 0) {
+        refuse(tree, input->request, &err);
+        return;
+    }
+    if (changed) sup_tree_emit(tree, SUP_EVENT_RELOADED, tree->root)->cause = SUP_CAUSE_RELOAD;
+    sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);
+}
+
+static void set_pending(struct sup_tree *tree, struct sup_form *form, const struct sup_input *input)
+{
+    struct sup_reload *reload = &tree->reload;
+    if (reload->pending != NULL)
+        sup_tree_reply(tree, reload->pending_request, SUP_REFUSED, NULL,
+                       "a later reload took its place");
+    sup_form_unref(reload->pending);
+    reload->pending = sup_form_ref(form);
+    reload->pending_request = input->request;
+    reload->pending_wait = input->wait;
+    reload->pending_wait_ns = input->wait_ns;
+    reload->pending_no_rollback = input->flag;
+}
+
+void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
+{
+    if (tree->ended || tree->stopping) {
+        sup_tree_reply(tree, input->request, SUP_STOPPED, tree->root, NULL);
+        return;
+    }
+    struct sup_err err;
+    struct sup_form *form = sup_form_create(input->blob, input->blob_size, &err);
+    if (form == NULL) {
+        refuse(tree, input->request, &err);
+        return;
+    }
+    if (tree->rounds > 0 || tree->reload.sick != 0) set_pending(tree, form, input);
+    else reload_now(tree, form, input);
+    sup_form_unref(form);
+}
+
+static void roll_back(struct sup_tree *tree)
+{
+    struct sup_form *former = sup_form_ref(tree->reload.former);
+    sup_token sick = tree->reload.sick;
+    struct sup_err err;
+    bool changed = false;
+    sup_list_each_safe(link, &tree->root->waiters)
+    {
+        struct sup_waiter *waiter = sup_container(link, struct sup_waiter, in_node);
+        if (waiter->goal == SUP_GOAL_SETTLED) sup_waiter_release(tree, waiter, SUP_NOT_REACHED);
+    }
+    struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_ROLLED_BACK, tree->root);
+    event->cause = SUP_CAUSE_ROLLBACK;
+    event->other = sick;
+    tree->reload.sick = 0;
+    if (reload(tree, former, false, &changed, &err) < 0) {
+        sup_err_text(&err, tree->reply, sizeof tree->reply);
+        sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
+        sup_reload_probation_over(tree);
+    }
+    sup_form_unref(former);
+}
+
+static void begin_pending(struct sup_tree *tree)
+{
+    struct sup_reload *reload = &tree->reload;
+    struct sup_form *form = reload->pending;
+    struct sup_input input = {.type = SUP_IN_RELOAD,
+                              .request = reload->pending_request,
+                              .wait = reload->pending_wait,
+                              .wait_ns = reload->pending_wait_ns,
+                              .flag = reload->pending_no_rollback};
+    reload->pending = NULL;
+    reload_now(tree, form, &input);
+    sup_form_unref(form);
+}
+
+void sup_reload_progress(struct sup_tree *tree)
+{
+    if (tree->stopping) sup_reload_stop(tree);
+    if (tree->rounds > 0) return;
+    if (tree->reload.sick != 0) roll_back(tree);
+    if (tree->reload.pending != NULL) begin_pending(tree);
+}

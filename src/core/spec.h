@@ -1,0 +1,129 @@
+/*
+** core/spec.h: what a node is declared to be, as the core and the drivers read it.
+**
+** A spec is decoded from a blob (core/form.h). Its strings and lists point into the blob's memory,
+** which lives as long as the spec's form; nothing here is freed by itself.
+*/
+#ifndef SUP_CORE_SPEC_H
+#define SUP_CORE_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SUP_INFINITY_NS INT64_MAX
+#define SUP_SECOND_NS INT64_C(1000000000)
+
+enum sup_kind { SUP_SUPERVISOR, SUP_PROCESS, SUP_THREAD, SUP_KIND_COUNT };
+enum sup_restart { SUP_PERMANENT, SUP_TRANSIENT, SUP_TEMPORARY };
+enum sup_strategy { SUP_ONE_FOR_ONE, SUP_ONE_FOR_ALL, SUP_REST_FOR_ONE };
+enum sup_on_threshold { SUP_ON_PAUSE, SUP_ON_ESCALATE, SUP_ON_GIVE_UP };
+enum sup_stop_order { SUP_STOP_TOGETHER, SUP_STOP_REVERSE };
+enum sup_auto_shutdown { SUP_SHUTDOWN_NEVER, SUP_SHUTDOWN_ANY, SUP_SHUTDOWN_ALL };
+enum sup_on_stuck { SUP_STUCK_WAIT, SUP_STUCK_ABANDON };
+enum sup_log_mode { SUP_LOG_MODE_VIEW, SUP_LOG_MODE_FILE, SUP_LOG_MODE_NONE, SUP_LOG_MODE_INHERIT };
+enum sup_ready_kind { SUP_READY_AT_LAUNCH, SUP_READY_DELAY, SUP_READY_FILE, SUP_READY_MANUAL };
+
+/* A list of strings: ${count} NUL-terminated strings, one after the other from ${first}. */
+struct sup_strings {
+    const char *first; /* NULL when empty */
+    uint32_t count;
+};
+
+/* The string after ${text} in a struct sup_strings. */
+const char *sup_strings_next(const char *text);
+
+/* A set of exit codes 0..255, as a bit map. */
+struct sup_codes {
+    uint64_t bits[4];
+};
+
+bool sup_codes_has(const struct sup_codes *codes, int code);
+
+/* restart_delay: the n-th delay in a row is min(max, initial * factor^n), times 1 to 1 + jitter. */
+struct sup_delay {
+    int64_t initial_ns; /* 0: no delay */
+    int64_t max_ns;
+    double factor;
+    double jitter;
+    int64_t reset_after_ns; /* a run as long as this starts again at `initial` */
+};
+
+/* ready: when a launched service counts as ready. */
+struct sup_ready {
+    enum sup_ready_kind kind;
+    int64_t delay_ns; /* SUP_READY_DELAY */
+    const char *text; /* SUP_READY_FILE: the absolute path */
+};
+
+/* log: where the output of a process goes besides ring and view. */
+struct sup_log {
+    enum sup_log_mode mode;
+    const char *file; /* absolute path; SUP_LOG_MODE_FILE */
+};
+
+/* An opaque value that only a driver understands: a captured chunk, arguments. */
+struct sup_bytes {
+    const unsigned char *data;
+    uint32_t size;
+};
+
+struct sup_spec {
+    enum sup_kind kind;
+    const char *name;  /* unique among siblings */
+    const char *place; /* "supervise.lua:12", for messages; never compared */
+
+    /* a supervisor's own */
+    enum sup_strategy strategy;
+    double failure_threshold;
+    int64_t failure_decay_ns; /* half-life */
+    int64_t failure_backoff_ns;
+    bool backoff_jitter;
+    bool extend_backoff;
+    enum sup_on_threshold on_threshold;
+    uint32_t max_pauses; /* 0: no bound */
+    int64_t within_ns;
+    uint32_t intensity; /* with has_intensity: the sliding window replaces the meter */
+    bool has_intensity;
+    int64_t period_ns;
+    int64_t restart_spacing_ns;
+    enum sup_stop_order stop_order;
+    enum sup_auto_shutdown auto_shutdown;
+    uint32_t max_children; /* 0: no bound */
+    bool propagate_termination;
+
+    /* every node's */
+    enum sup_restart restart;
+    int64_t timeout_ns;      /* own or inherited */
+    int64_t kill_timeout_ns; /* own or inherited */
+    struct sup_delay restart_delay;
+    struct sup_strings after;
+    struct sup_strings restart_with;
+    bool significant;
+    bool enabled;
+    const char *description;
+    const char *formerly;
+
+    /* a service's */
+    int64_t start_timeout_ns;
+    struct sup_ready ready;
+    enum sup_on_stuck on_stuck;
+
+    /* a process's */
+    struct sup_strings command; /* argv; a shell string is already { "/bin/sh", "-c", text } */
+    const char *cwd;
+    struct sup_strings env; /* KEY=VALUE; env_file first, then env, later wins */
+    bool inherit_env;
+    int32_t stop_signal;
+    struct sup_log log;
+    struct sup_codes success_exit;
+    struct sup_codes done_exit;
+    struct sup_codes terminate_exit;
+
+    /* a thread's */
+    struct sup_bytes run;
+    struct sup_bytes args;
+    uint64_t memory;
+};
+
+#endif

@@ -1,0 +1,75 @@
+/*
+** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 1).
+**
+** The engine lays the plans of many nodes into one sealed memfd, a plan set, and sends it once
+** (PLANS); then PLAN names the record of each node by its offset. The keeper maps the set read-only
+** and checks every offset before use: it trusts nothing that it has not checked.
+** Strings are NUL-terminated; a vector is `count` strings one after the other. Offsets are in bytes
+** from the start of the set; 0 means absent. Records are aligned to 8.
+*/
+#ifndef SUP_WIRE_PLAN_H
+#define SUP_WIRE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SUP_PLAN_MAGIC UINT32_C(0x4e4c5053) /* "SPLN" */
+#define SUP_PLAN_VERSION 1
+
+struct sup_plan_set {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t size;      /* of the whole set in bytes */
+    uint32_t env_count; /* the shared environment: what services inherit */
+    uint32_t reserved;
+    uint64_t env; /* offset of the vector KEY=VALUE */
+};
+
+enum sup_plan_flags {
+    SUP_PLAN_SHARED_ENV = 1, /* the set's environment first, then the record's own (which wins) */
+    SUP_PLAN_NO_PROCESS = 2, /* a thread service: only a log pipe is wanted */
+};
+
+enum sup_plan_log {
+    SUP_LOG_VIEW = 0,    /* ring and prefixed terminal view */
+    SUP_LOG_FILE = 1,    /* the same, and a file, raw */
+    SUP_LOG_NONE = 2,    /* /dev/null */
+    SUP_LOG_INHERIT = 3, /* the keeper's own stdout and stderr */
+};
+
+struct sup_plan {
+    uint32_t size;  /* of this record's fixed part: sizeof(struct sup_plan) */
+    uint32_t flags; /* enum sup_plan_flags */
+    uint32_t arg_count;
+    uint32_t env_count;
+    /* argv; args[0] is looked up in PATH of the child's environment when it has no '/' */
+    uint64_t args;
+    uint64_t env;        /* own KEY=VALUE, without SUPTREE_GENERATION, which the keeper adds */
+    uint64_t cwd;        /* absolute path; 0: the keeper's */
+    uint64_t name;       /* the node's path, for log lines and messages */
+    uint64_t log_file;   /* absolute path; for SUP_LOG_FILE */
+    uint32_t log;        /* enum sup_plan_log */
+    int32_t stop_signal; /* for a stop without host */
+    int64_t timeout_ns;  /* from stop signal to kill; INT64_MAX: never; for a stop without host */
+    /* a stop without host goes from the highest rank down, equal ranks together */
+    uint32_t stop_rank;
+    uint32_t reserved;
+};
+
+/* Is ${set} of ${size} bytes a plan set whose header and shared environment can be used? */
+bool sup_plan_set_is_valid(const void *set, size_t size);
+
+/* The record at ${offset}, all of its strings checked to end inside the set; NULL: broken. */
+const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset);
+
+/* The string at ${offset} of a checked set; NULL for offset 0. */
+const char *sup_plan_text(const void *set, uint64_t offset);
+
+/*
+** Write ${count} pointers to the strings of the vector at ${offset} into ${out} (room for
+** ${room}). Returns how many were written, or -E2BIG.
+*/
+int sup_plan_vector(const void *set, uint64_t offset, uint32_t count, char **out, size_t room);
+
+#endif

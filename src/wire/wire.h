@@ -1,0 +1,136 @@
+/*
+** wire/wire.h: what host and keeper say to each other (FROZEN FORM, version 1).
+**
+** A SOCK_SEQPACKET socket pair. Every message is one struct sup_wire; some carry one descriptor.
+** The host is the process around the engine; in library mode it is the caller's process.
+**
+** Rules that make kill -9 at any moment harmless:
+**  - A number `seq` (the effect number of the core, growing) stands in SPAWN, SIGNAL and ACK. The
+**    keeper remembers the greatest seq it has handled and tells it in HELLO; it drops a SPAWN or
+**    SIGNAL whose seq is not greater, so a restored host may repeat what it is not sure of.
+**  - The keeper keeps SPAWNED, SPAWN_FAILED and EXIT of an instance until ACK, and says them again
+**    to each new host between HELLO and HELLO_END.
+**  - After the peer's death both sides go on reading to EOF (recv may say ECONNRESET once before
+**    messages that are still queued). The keeper starts the next host only after that.
+**  - Both sides read before they write, never block, and keep what did not fit.
+*/
+#ifndef SUP_WIRE_WIRE_H
+#define SUP_WIRE_WIRE_H
+
+#include <stdint.h>
+
+#define SUP_WIRE_VERSION 1
+
+enum sup_wire_type {
+    /* host -> keeper */
+    SUP_WIRE_PLANS = 1, /* fd: a sealed memfd, the plan set number a; see wire/plan.h */
+    /* node; a: plan set, time_ns: offset of the record in the set. Makes the node known, creates
+       its log pipe, or replaces the plan for its next SPAWN */
+    SUP_WIRE_PLAN,
+    /* node: it left the tree; its log pipe closes, its plan set loses a user */
+    SUP_WIRE_UNPLAN,
+    SUP_WIRE_SPAWN, /* seq, node, instance, generation: start it. Taken once per instance */
+    /* seq, instance, a: signal, b: enum sup_wire_target. To an instance that is not live:
+       nothing */
+    SUP_WIRE_SIGNAL,
+    SUP_WIRE_ACK, /* instance: its EXIT or SPAWN_FAILED is in the journal; forget it */
+    /* a: enum sup_wire_fd, fd: hold this (JOURNAL or BLOB), drop the former one */
+    SUP_WIRE_STORE_FD,
+    SUP_WIRE_HEARTBEAT, /* the host's loop runs; due at least every SUP_HEARTBEAT_NS */
+    SUP_WIRE_BYE,       /* a: exit code: the tree has ended, the host is about to exit */
+    /* node: send back the write end of the node's log pipe (thread services) */
+    SUP_WIRE_OUTPUT,
+
+    /* keeper -> host */
+    /* a: how many hosts have been started, this one included (1: the first); b: enum
+       sup_wire_hello bits; seq: greatest seq handled; node: wait status of the former host;
+       instance: how many messages stand before HELLO_END */
+    SUP_WIRE_HELLO = 64,
+    SUP_WIRE_FD,        /* a: enum sup_wire_fd; fd. Between HELLO and HELLO_END */
+    SUP_WIRE_HELLO_END, /* the keeper's table has been told */
+    /* instance, node, generation, a: pid, time_ns: when; fd: a pidfd (may be absent when
+       descriptors ran out) */
+    SUP_WIRE_SPAWNED,
+    SUP_WIRE_SPAWN_FAILED, /* instance, node, generation, a: enum sup_spawn_step, b: errno */
+    /* instance, node, generation, a: wait status, time_ns: when it was reaped; seq: user +
+       system time in ns */
+    SUP_WIRE_EXIT,
+    /* the keeper got TERM or INT; a: the signal, b: how many so far (2: kill now) */
+    SUP_WIRE_STOP,
+    SUP_WIRE_RELOAD,    /* the keeper got HUP */
+    SUP_WIRE_OUTPUT_FD, /* node; fd: write end of its log pipe */
+    /* a: pid, b: wait status: a process that is nobody's service was reaped (PID 1) */
+    SUP_WIRE_STRANGER,
+};
+
+enum sup_wire_target {
+    SUP_TARGET_PROCESS = 0, /* by pidfd, only the main process */
+    SUP_TARGET_GROUP = 1,   /* its process group as well: the default for kill */
+};
+
+enum sup_wire_fd {
+    SUP_FD_BLOB = 1, /* the config blob of the running tree, a sealed memfd */
+    SUP_FD_JOURNAL,  /* core/journal.h */
+    SUP_FD_OUTPUT,   /* write end, non-blocking: lines for people, shown as "suptree | ..." */
+    SUP_FD_EVENTS,   /* write end, non-blocking: JSON lines for --events; absent without it */
+    /* memfd with the last output of every node; log/ring layout in wire/log.h */
+    SUP_FD_RINGS,
+};
+
+enum sup_wire_hello {
+    SUP_HELLO_SAFE_MODE = 1, /* five hosts died within a minute: no thread services, no hooks */
+    SUP_HELLO_LIBRARY = 2,   /* the host is the caller's process and is never started again */
+    /* the tree is already being stopped (STOP was said to the former host) */
+    SUP_HELLO_STOPPING = 4,
+};
+
+/* The step of setting up a child at which a start failed; sup_wire_step_text names it. */
+enum sup_spawn_step {
+    SUP_STEP_CLONE = 1,   /* making the process; EAGAIN, ENOMEM: lack of resources */
+    SUP_STEP_DESCRIPTORS, /* pidfd, pipes; EMFILE, ENFILE, ENOMEM: lack of resources */
+    SUP_STEP_PLAN,        /* the plan cannot be read */
+    SUP_STEP_SESSION,     /* setsid */
+    SUP_STEP_STDIO,       /* /dev/null, dup2 */
+    SUP_STEP_CWD,         /* chdir */
+    SUP_STEP_EXEC,        /* execve */
+    SUP_STEP_LIMITS,      /* setrlimit */
+    SUP_STEP_COUNT
+};
+
+#define SUP_HEARTBEAT_NS (3 * INT64_C(1000000000)) /* the host says HEARTBEAT this often */
+#define SUP_HEARTBEAT_DEAD_NS \
+    (10 * INT64_C(1000000000)) /* the keeper waits this long, then SIGABRT */
+
+struct sup_wire {
+    uint16_t version;    /* SUP_WIRE_VERSION; another one: the peer is foreign, stop talking */
+    uint16_t type;       /* enum sup_wire_type */
+    uint32_t generation; /* per-node run number, for the environment and for people */
+    uint64_t node;       /* node token: index in the low 32 bits, serial in the high */
+    uint64_t instance;   /* tree-wide run number, never reused; 0: none */
+    uint64_t seq;
+    int64_t time_ns; /* CLOCK_MONOTONIC */
+    int32_t a;
+    int32_t b;
+};
+
+/* Tables of the keeper are reserved for this many live instances, and as many nodes. */
+#define SUP_WIRE_MAX_INSTANCES 65536
+
+/*
+** Send one message with an optional descriptor (${fd} < 0: none; it stays the caller's).
+** Never blocks. Returns 0, -EAGAIN (try when writable), -EPIPE (peer gone) or -errno.
+*/
+int sup_wire_send(int socket, const struct sup_wire *message, int fd);
+
+/*
+** Receive one message. A descriptor that came with it is put into ${fd} (close-on-exec), else -1.
+** Never blocks. Returns 1 (got one), 0 (end: everything the peer said has been read), -EAGAIN
+** (nothing now), -EPROTO (foreign version or size: drop the peer), -EMFILE (the descriptor was lost for lack of
+** room; the message is valid), or -errno. ECONNRESET is swallowed: reading goes on to the end.
+*/
+int sup_wire_receive(int socket, struct sup_wire *message, int *fd);
+
+/* "chdir", "exec", ... for a person; "unknown step" else. Never NULL. */
+const char *sup_wire_step_text(int step);
+
+#endif
