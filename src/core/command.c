@@ -103,7 +103,9 @@ void sup_command_start(struct sup_tree *tree, const struct sup_input *input)
     }
     tree->serving = true;
     const char *context = tree->text[0] == '\0' ? NULL : tree->text;
-    sup_tree_emit(tree, SUP_EVENT_STARTED, tree->root)->context = context;
+    struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_STARTED, tree->root);
+    event->cause = SUP_CAUSE_START;
+    event->context = context;
     sup_node_bring_up(tree, tree->root, SUP_CAUSE_START);
     struct sup_input wait = *input;
     wait.wait = true; /* a start is answered when every child has had its launch */
@@ -119,7 +121,7 @@ void sup_command_stop(struct sup_tree *tree, const struct sup_input *input)
         sup_tree_reply(tree, input->request, SUP_OK, tree->root, NULL);
         return;
     }
-    if (!tree->stopping || tree->root->self_ending) {
+    if (!tree->stopping) {
         tree->stopping = true;
         memcpy(tree->context, tree->text, sizeof tree->context);
         sup_waiter_add(tree, &wait, tree->root, SUP_GOAL_DOWN);
@@ -334,9 +336,9 @@ void sup_command_restart_node(struct sup_tree *tree, const struct sup_input *inp
 {
     struct sup_node *node = tree_accepts(tree, input) ? named_node(tree, input) : NULL;
     if (node == NULL) return;
+    bool was_live = node->instance != 0;
     struct sup_node *obstacle = start_node(tree, node);
-    bool lives = node->instance != 0 && node->launched_ns < tree->now_ns;
-    if (node->instance != 0 && (lives || node->launched)) {
+    if (was_live) {
         sup_followers_mark(tree, node, SUP_CAUSE_PERSON);
         if (node->parent == NULL) sup_stop_ask_if_free(tree, node);
         else sup_siblings_ask(tree, node->parent);

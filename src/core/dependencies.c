@@ -88,8 +88,7 @@ void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node)
 
 static bool is_satisfied(const struct sup_node *dependency)
 {
-    if (dependency->state == SUP_STATE_DONE) return true;
-    return dependency->ready && dependency->state != SUP_STATE_STOPPING;
+    return dependency->ready || dependency->state == SUP_STATE_DONE;
 }
 
 struct sup_node *sup_unready_dependency(const struct sup_node *node)

@@ -31,7 +31,7 @@ void sup_stop_mark(struct sup_tree *tree, struct sup_node *node, enum sup_then t
     node->self_ending = false;
     if (node->state == SUP_STATE_STUCK) return;
     if (node->state != SUP_STATE_STOPPING) {
-        node->stop_asked = false;
+        node->stop_asked = node->ready = false;
         sup_deadline_clear(tree, &node->deadline);
     }
     sup_node_set_state(tree, node, SUP_STATE_STOPPING, cause, other);
