@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 #include "wire/log.h"
 #include "wire/plan.h"
@@ -78,6 +79,9 @@ void rig_expect(struct rig *rig, const char *text);
 
 /* Does what has been read so far hold ${text}? */
 bool rig_has_seen(const struct rig *rig, const char *text);
+
+/* Forget what has been read so far. */
+void rig_forget(struct rig *rig);
 
 /* Read what the output holds now; waits up to ${timeout_ms} for the first byte. False: none, or end. */
 bool rig_read(struct rig *rig, int timeout_ms);

@@ -89,8 +89,20 @@ static void retire(struct sup_log *log, struct sup_source *source)
     sup_list_insert(&log->dead, &source->all);
 }
 
+/* What is left is bounded, and no event need come for it: another reader may have been quicker. */
+static void drain_leaving(struct sup_log *log, struct sup_source *source)
+{
+    if (source->leave_at == UINT64_MAX) return;
+    for (uint64_t before = UINT64_MAX; source->taken != before && !source->is_drained;) {
+        if (source->trouble != SUP_TROUBLE_NONE || sup_source_is_paused(source)) break;
+        before = source->taken;
+        sup_source_turn(source, &log->sinks);
+    }
+}
+
 void sup_log_settle(struct sup_log *log, struct sup_source *source)
 {
+    drain_leaving(log, source);
     if (log->is_quitting && source->trouble == SUP_TROUBLE_CLOSED) {
         log->has_lost = true;
         sup_source_abandon(source, &log->sinks);
