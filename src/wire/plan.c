@@ -1,0 +1,95 @@
+/*
+** wire/plan.c: reading a plan set that somebody else has written. Every offset and count is taken
+** for hostile until it was checked here; what is checked cannot change, the set is sealed.
+*/
+#include "wire/plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MAX_SIGNAL 64
+
+/* Does a string begin at ${offset} and end before ${size}? */
+static bool is_text(const char *bytes, uint64_t size, uint64_t offset)
+{
+    if (offset < sizeof(struct sup_plan_set) || offset >= size) return false;
+    return memchr(bytes + offset, '\0', (size_t) (size - offset)) != NULL;
+}
+
+/* Do ${count} strings, one after the other, begin at ${offset} and end before ${size}? */
+static bool is_vector(const char *bytes, uint64_t size, uint64_t offset, uint32_t count)
+{
+    if (count == 0) return true;
+    if (offset < sizeof(struct sup_plan_set) || offset >= size || count > size) return false;
+    const char *at = bytes + offset;
+    const char *end = bytes + size;
+    for (uint32_t i = 0; i < count; i++) {
+        if (at >= end) return false;
+        const char *nul = memchr(at, '\0', (size_t) (end - at));
+        if (nul == NULL) return false;
+        at = nul + 1;
+    }
+    return true;
+}
+
+bool sup_plan_set_is_valid(const void *set, size_t size)
+{
+    const struct sup_plan_set *header = set;
+    if (set == NULL || size < sizeof *header || (uintptr_t) set % 8 != 0) return false;
+    if (header->magic != SUP_PLAN_MAGIC || header->version != SUP_PLAN_VERSION) return false;
+    if (header->size < sizeof *header || header->size > size) return false;
+    return is_vector(set, header->size, header->env, header->env_count);
+}
+
+/* Are the plain numbers of ${plan} within what they can mean? */
+static bool has_sane_numbers(const struct sup_plan *plan)
+{
+    bool process = (plan->flags & SUP_PLAN_NO_PROCESS) == 0;
+    if ((plan->flags & ~(uint32_t) (SUP_PLAN_SHARED_ENV | SUP_PLAN_NO_PROCESS)) != 0) return false;
+    if (process && plan->arg_count == 0) return false;
+    if (plan->log > SUP_LOG_INHERIT) return false;
+    if (plan->log == SUP_LOG_FILE && plan->log_file == 0) return false;
+    if (plan->stop_signal < 0 || plan->stop_signal > MAX_SIGNAL) return false;
+    return plan->timeout_ns >= 0;
+}
+
+static bool is_text_or_absent(const char *bytes, uint64_t size, uint64_t offset)
+{
+    return offset == 0 || is_text(bytes, size, offset);
+}
+
+const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset)
+{
+    if (size < sizeof(struct sup_plan_set)) return NULL;
+    const struct sup_plan_set *header = set;
+    uint64_t end = header->size < size ? header->size : size;
+    if (offset % 8 != 0 || offset < sizeof *header || offset > end ||
+        end - offset < sizeof(struct sup_plan))
+        return NULL;
+    const struct sup_plan *plan = (const void *) ((const char *) set + offset);
+    if (plan->size != sizeof *plan || !has_sane_numbers(plan)) return NULL;
+    if (!is_vector(set, end, plan->args, plan->arg_count) ||
+        !is_vector(set, end, plan->env, plan->env_count))
+        return NULL;
+    if (!is_text(set, end, plan->name) || !is_text_or_absent(set, end, plan->cwd) ||
+        !is_text_or_absent(set, end, plan->log_file))
+        return NULL;
+    return plan;
+}
+
+const char *sup_plan_text(const void *set, uint64_t offset)
+{
+    return offset == 0 ? NULL : (const char *) set + offset;
+}
+
+int sup_plan_vector(const void *set, uint64_t offset, uint32_t count, char **out, size_t room)
+{
+    if (count > room || count > INT32_MAX) return -E2BIG;
+    /* execve takes char *const[] for history's sake; nobody writes through these. */
+    char *at = (char *) (uintptr_t) set + offset;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = at;
+        at += strlen(at) + 1;
+    }
+    return (int) count;
+}

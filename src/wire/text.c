@@ -1,0 +1,26 @@
+/*
+** wire/text.c: what the numbers of the wire are called when a person reads them.
+*/
+#include "wire/wire.h"
+
+#include <stddef.h>
+
+static const char *const step_texts[] = {
+    NULL,
+    [SUP_STEP_CLONE] = "clone",
+    [SUP_STEP_DESCRIPTORS] = "descriptors",
+    [SUP_STEP_PLAN] = "plan",
+    [SUP_STEP_SESSION] = "setsid",
+    [SUP_STEP_STDIO] = "stdio",
+    [SUP_STEP_CWD] = "chdir",
+    [SUP_STEP_EXEC] = "exec",
+    [SUP_STEP_LIMITS] = "limits",
+};
+
+_Static_assert(sizeof step_texts / sizeof step_texts[0] == SUP_STEP_COUNT, "every step has a text");
+
+const char *sup_wire_step_text(int step)
+{
+    if (step <= 0 || step >= SUP_STEP_COUNT) return "unknown step";
+    return step_texts[step];
+}
