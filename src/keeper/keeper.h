@@ -1,0 +1,452 @@
+/*
+** keeper/keeper.h: the state of suptree-keeper, and what its files do for each other.
+**
+** One process, one thread. It holds what was started and decides next to nothing: which host runs,
+** and how to stop when there is none. Everything below lives in one mapping that is reserved at
+** start and touched only as far as it is used; nothing is allocated later and nothing blocks.
+** Zeroed memory is an empty table. Times are CLOCK_MONOTONIC in ns; INT64_MAX is never.
+**
+** Files: options, table (nodes, instances), plans, service (SPAWN, SIGNAL), reap, talk (to the
+** host), listen (from the host), host, logger, stop, signals, say, loop.
+*/
+#ifndef SUP_KEEPER_KEEPER_H
+#define SUP_KEEPER_KEEPER_H
+
+#include "base/list.h"
+#include "keeper/spawn.h"
+#include "wire/log.h"
+#include "wire/plan.h"
+#include "wire/wire.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SUP_KEEPER_NEVER INT64_MAX
+#define SUP_KEEPER_MS INT64_C(1000000)
+#define SUP_KEEPER_S INT64_C(1000000000)
+
+/* Nodes that have left the tree keep a slot until their output is drained; instances that have
+   ended keep one until they are acknowledged: so twice as many slots as may live. */
+#define SUP_KEEPER_NODES (2 * SUP_WIRE_MAX_INSTANCES)
+#define SUP_KEEPER_INSTANCES (2 * SUP_WIRE_MAX_INSTANCES)
+#define SUP_KEEPER_SETS SUP_WIRE_MAX_INSTANCES
+#define SUP_KEEPER_BUCKETS SUP_WIRE_MAX_INSTANCES
+#define SUP_KEEPER_POINTERS 65536 /* of argv and env together; beyond: E2BIG */
+#define SUP_KEEPER_KEY_BUCKETS 1024
+#define SUP_KEEPER_HOST_DEATHS 5
+
+/* --- options -------------------------------------------------------------------------------- */
+
+/* What the command line says. Strings are argv's. */
+struct sup_keeper_options {
+    const char *host;   /* program to run as `host`; NULL in library mode */
+    const char *name;   /* of the tree */
+    const char *events; /* file of the JSON events; NULL: none */
+    const char *log;    /* program for the output; NULL: suptree-log beside this one */
+    bool colour;
+    bool no_colour; /* the default */
+    bool quiet;
+    bool library;
+    bool no_log;   /* output of services goes to /dev/null, that of the host to stderr */
+    int socket;    /* library mode: the peer; -1 */
+    int blob;      /* the config blob; -1: none yet */
+    int64_t speed; /* tests only: every delay of the keeper itself is divided by it */
+};
+
+/*
+** Read ${argv}. Returns 0, or -EINVAL with one line for a person in ${message}.
+*/
+int sup_keeper_options_read(struct sup_keeper_options *options, int argc, char **argv,
+                            char *message, size_t size);
+
+/* --- what is held --------------------------------------------------------------------------- */
+
+/* A mapped plan set. */
+struct sup_keeper_set {
+    uint64_t serial; /* 0: free slot */
+    int32_t number;  /* the host's, found again by PLAN only while `current` */
+    bool current;    /* no later PLANS had the same number */
+    int error;       /* errno why it cannot be used; then nothing is mapped */
+    const void *bytes;
+    size_t size;
+    uint32_t users;              /* nodes whose plan lies in it */
+    struct sup_keeper_set *next; /* in its bucket, or in the free list */
+};
+
+enum sup_keeper_node_state {
+    SUP_NODE_FREE = 0,
+    SUP_NODE_KNOWN,    /* in the tree */
+    SUP_NODE_LEAVING,  /* UNPLAN came, an instance still lives */
+    SUP_NODE_DRAINING, /* only its output is left */
+};
+
+/* What suptree-log has to be told about a node, in this order. */
+enum sup_keeper_log_news {
+    SUP_NEWS_SOURCE = 1,   /* pipe and settings */
+    SUP_NEWS_SETTINGS = 2, /* settings alone */
+    SUP_NEWS_ENDED = 4,
+    SUP_NEWS_GONE = 8,
+};
+
+struct sup_keeper_node {
+    uint64_t token;
+    uint8_t state;              /* enum sup_keeper_node_state */
+    uint8_t news;               /* enum sup_keeper_log_news bits */
+    bool wants_output;          /* OUTPUT came and was not answered */
+    uint32_t mode;              /* enum sup_plan_log or SUP_LOG_EVENTS */
+    uint32_t instances;         /* that live */
+    int log_read;               /* 0: no pipe */
+    int log_write;              /* 0: no pipe */
+    int plan_error;             /* errno: why there is no plan */
+    struct sup_keeper_set *set; /* where the plan lies; NULL: special node or no plan */
+    const struct sup_plan *plan;
+    const char *name;            /* shown before its lines; in `set`, or static */
+    const char *file;            /* "" without */
+    struct sup_list log_link;    /* in sup_keeper::log_queue or, when draining, ::draining */
+    struct sup_list output_link; /* in sup_keeper::output_queue */
+    struct sup_keeper_node *next_free;
+};
+
+enum sup_keeper_instance_state {
+    SUP_INSTANCE_FREE = 0,
+    SUP_INSTANCE_LIVE,
+    SUP_INSTANCE_ENDED,  /* reaped; kept until ACK */
+    SUP_INSTANCE_FAILED, /* never came to be; kept until ACK */
+};
+
+/* Messages about an instance that are still to be said. */
+enum sup_keeper_tell {
+    SUP_TELL_SPAWNED = 1,
+    SUP_TELL_END = 2, /* EXIT or SPAWN_FAILED */
+};
+
+/* How far a stop without host has come with an instance. */
+enum sup_keeper_stop_step {
+    SUP_STOP_NOT_YET = 0,
+    SUP_STOP_ASKED, /* the stop signal was sent */
+    SUP_STOP_KILLED,
+    SUP_STOP_GIVEN_UP, /* even SIGKILL did not end it */
+};
+
+struct sup_keeper_instance {
+    uint64_t instance;            /* 0: free slot */
+    uint64_t token;               /* of its node */
+    struct sup_keeper_node *node; /* NULL once the instance has ended */
+    uint32_t generation;
+    uint8_t state;     /* enum sup_keeper_instance_state */
+    uint8_t hello;     /* enum sup_keeper_tell bits to say between HELLO and HELLO_END */
+    uint8_t tell;      /* the same, to say after HELLO_END */
+    bool forgotten;    /* ACK came before it was all said */
+    uint8_t stop_step; /* enum sup_keeper_stop_step */
+    pid_t pid;
+    int pidfd;  /* 0: none */
+    int status; /* wait status; or the step of the failed start */
+    int error;  /* errno of the failed start */
+    int64_t spawned_ns;
+    int64_t ended_ns;
+    int64_t cpu_ns;                       /* user and system time */
+    int64_t stop_ns;                      /* stop without host: when the next step is due */
+    struct sup_list tell_link;            /* in sup_keeper::tell_queue */
+    struct sup_keeper_instance *next;     /* in its bucket, or in the free list */
+    struct sup_keeper_instance *next_pid; /* in its bucket by pid, while it lives */
+};
+
+/* --- the processes beside the services ------------------------------------------------------ */
+
+/* When to start a process again: the delay grows until one has lived well. */
+struct sup_keeper_patience {
+    int64_t started_ns; /* of the one that runs or ran */
+    int64_t start_ns;   /* when to start the next; NEVER: one runs, or none is wanted */
+    unsigned step;      /* in the row of delays */
+};
+
+struct sup_keeper_host {
+    pid_t pid;  /* 0: none (always, in library mode) */
+    int pidfd;  /* 0: none. Library mode: of the peer, if it could be had */
+    int socket; /* -1: none */
+    struct sup_keeper_patience patience;
+    int64_t deaths_ns[SUP_KEEPER_HOST_DEATHS]; /* the last ones, a ring */
+    unsigned deaths;                           /* in all */
+    int32_t started;                           /* in all */
+    int32_t status;                            /* wait status of the former one */
+    bool safe_mode;
+    int64_t word_ns;  /* when it was last heard */
+    int64_t kill_ns;  /* SIGKILL then: it hangs, or has left without ending */
+    bool aborted;     /* SIGABRT was sent */
+    bool spoke;       /* it has said something */
+    unsigned mute;    /* ended with a telling code without having spoken, so many times running */
+    bool at_end;      /* everything it will ever say has been read */
+    bool deaf;        /* nothing more can be said to it */
+    bool blocked;     /* the socket is full: waiting to be writable */
+    int64_t retry_ns; /* a descriptor cannot travel just now; try again then */
+    uint32_t watched; /* epoll events asked for; 0: not watched */
+    bool said_bye;
+    int32_t bye_code;
+
+    /* HELLO, in progress. */
+    bool greeting;
+    unsigned greeting_step;   /* HELLO, then the descriptors in order of their kind */
+    uint32_t greeting_cursor; /* then the instance slots */
+    uint32_t greeting_count;  /* messages between HELLO and HELLO_END */
+    bool owes_stop;           /* the stop is to be said */
+    bool owes_reload;
+};
+
+struct sup_keeper_logger {
+    pid_t pid;  /* 0: none */
+    int pidfd;  /* 0: none */
+    int socket; /* -1: none */
+    struct sup_keeper_patience patience;
+    bool blocked;
+    uint32_t watched;
+    bool quit_said;
+    int64_t complained_ns; /* last complaint about a failed start */
+};
+
+/* What the keeper is about. It only ever goes down this list. */
+enum sup_keeper_phase {
+    SUP_PHASE_HOLD = 0, /* hold, spawn, start hosts */
+    SUP_PHASE_STOP,     /* no host any more: stop everything in stored order */
+    SUP_PHASE_KILL,     /* kill what is left and wait until it is reaped */
+    SUP_PHASE_QUIT,     /* suptree-log writes out what is there */
+    SUP_PHASE_DONE,
+};
+
+struct sup_keeper {
+    struct sup_keeper_options options;
+    const struct sup_sys *sys;
+    struct sup_spawner spawner;
+    char **env;            /* the keeper's own: hosts get it */
+    char beside[PATH_MAX]; /* the folder of this program, ending in '/' */
+    int epoll;
+    int signals;               /* signalfd */
+    int fds[SUP_FD_RINGS + 1]; /* by enum sup_wire_fd, to hand to hosts; -1: none */
+    int rings;                 /* as suptree-log gets it: writable; -1: none */
+
+    enum sup_keeper_phase phase;
+    int code;          /* exit code */
+    int64_t phase_ns;  /* deadline of the phase */
+    bool children_due; /* a SIGCHLD was seen: look for those that no pidfd tells of */
+    int stop_signal;   /* TERM or INT; 0: not asked to stop */
+    int stop_count;
+    uint32_t stop_rank; /* SUP_PHASE_STOP: the rank that is being stopped */
+    uint32_t stop_left; /* ... and how many of it live */
+    int64_t stop_ns;    /* ... and when the first of them is killed */
+
+    struct sup_keeper_host host;
+    struct sup_keeper_logger logger;
+    uint64_t handled_seq; /* greatest of SPAWN and SIGNAL */
+
+    struct sup_list tell_queue;   /* of sup_keeper_instance::tell_link */
+    struct sup_list output_queue; /* of sup_keeper_node::output_link */
+    struct sup_list log_queue;    /* of sup_keeper_node::log_link */
+    struct sup_list draining;     /* of sup_keeper_node::log_link */
+    int64_t drain_ns;             /* when to look at `draining` again */
+    int64_t drain_pause_ns;
+
+    struct sup_keeper_node host_output; /* special nodes: they have no plan */
+    struct sup_keeper_node events;
+
+    uint32_t live;          /* instances */
+    uint32_t instance_high; /* slots ever used */
+    uint32_t node_high;
+    uint32_t set_high;
+    uint64_t set_serial;
+    struct sup_keeper_set *newest_set;
+    struct sup_keeper_instance *free_instances;
+    struct sup_keeper_node *free_nodes;
+    struct sup_keeper_set *free_sets;
+
+    /* The reserved part. */
+    struct sup_keeper_node *node_at[SUP_WIRE_MAX_INSTANCES]; /* by index, while KNOWN */
+    struct sup_keeper_instance *by_instance[SUP_KEEPER_BUCKETS];
+    struct sup_keeper_instance *by_pid[SUP_KEEPER_BUCKETS];
+    struct sup_keeper_set *by_number[SUP_KEEPER_BUCKETS];
+    struct sup_keeper_instance instances[SUP_KEEPER_INSTANCES];
+    struct sup_keeper_node nodes[SUP_KEEPER_NODES];
+    struct sup_keeper_set sets[SUP_KEEPER_SETS];
+    char *pointers[SUP_KEEPER_POINTERS];    /* argv and env of the child being made */
+    uint32_t key_next[SUP_KEEPER_POINTERS]; /* chains of environment entries by key */
+    uint32_t key_bucket[SUP_KEEPER_KEY_BUCKETS];
+    char generation_text[32]; /* SUPTREE_GENERATION=N */
+};
+
+/* --- loop.c --------------------------------------------------------------------------------- */
+
+/*
+** Reserve a keeper and make it ready: descriptors, signals, tables. The options' strings must
+** outlive it. NULL with ${error} (-errno) and ${what} failed.
+*/
+struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
+                                     const struct sup_sys *sys, char **env, int *error,
+                                     const char **what);
+
+/* Run until everything has ended. Returns the exit code. */
+int sup_keeper_run(struct sup_keeper *keeper);
+
+int64_t sup_keeper_now(void);
+
+/* What an epoll event is about; `slot` and `check` name an instance. */
+enum sup_keeper_watch {
+    SUP_WATCH_SIGNALS = 1,
+    SUP_WATCH_HOST_SOCKET,
+    SUP_WATCH_HOST,
+    SUP_WATCH_LOGGER_SOCKET,
+    SUP_WATCH_LOGGER,
+    SUP_WATCH_INSTANCE,
+};
+
+/* Watch ${fd} for ${events} (0: not any more); ${had} is what it was watched for. 0 or -errno. */
+int sup_keeper_watch(struct sup_keeper *keeper, int fd, enum sup_keeper_watch watch, uint32_t slot,
+                     uint32_t check, uint32_t events, uint32_t had);
+
+/* --- table.c: nodes and instances ----------------------------------------------------------- */
+
+/* NULL: unknown. A node is found by its token only while it is in the tree. */
+struct sup_keeper_node *sup_keeper_node_find(struct sup_keeper *keeper, uint64_t token);
+struct sup_keeper_instance *sup_keeper_instance_find(struct sup_keeper *keeper, uint64_t instance);
+struct sup_keeper_instance *sup_keeper_instance_of_pid(struct sup_keeper *keeper, pid_t pid);
+
+/* A KNOWN node without plan or pipe. An older one of the same index leaves. NULL: no room. */
+struct sup_keeper_node *sup_keeper_node_add(struct sup_keeper *keeper, uint64_t token);
+/* Give the slot back; pipe and plan must be gone. */
+void sup_keeper_node_free(struct sup_keeper *keeper, struct sup_keeper_node *node);
+
+/* A slot that is in the table by its number. NULL: no room. */
+struct sup_keeper_instance *sup_keeper_instance_add(struct sup_keeper *keeper, uint64_t instance);
+void sup_keeper_instance_free(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+
+/* Enter a live instance by its pid, and take it out. */
+void sup_keeper_pid_add(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+void sup_keeper_pid_remove(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+
+/* --- plans.c -------------------------------------------------------------------------------- */
+
+/* PLANS: map the set in ${fd} (the caller closes it; < 0: it was lost). A bad one is kept as bad. */
+void sup_keeper_plans(struct sup_keeper *keeper, int32_t number, int fd);
+/* PLAN and UNPLAN. */
+void sup_keeper_plan(struct sup_keeper *keeper, uint64_t token, int32_t number, uint64_t offset);
+void sup_keeper_unplan(struct sup_keeper *keeper, uint64_t token);
+/* Let go of the node's plan; its set may be unmapped. */
+void sup_keeper_drop_plan(struct sup_keeper *keeper, struct sup_keeper_node *node);
+/* The node left the tree: close or drain its pipe once no instance lives. */
+void sup_keeper_node_leave(struct sup_keeper *keeper, struct sup_keeper_node *node);
+/* Nothing of a DRAINING node is left: free it. */
+void sup_keeper_node_drained(struct sup_keeper *keeper, struct sup_keeper_node *node);
+/* Make the log pipe if the node's mode wants one. 0 or -errno. */
+int sup_keeper_make_pipe(struct sup_keeper *keeper, struct sup_keeper_node *node);
+/* OUTPUT: the descriptor that a writer of this node's output gets; stays the keeper's. */
+int sup_keeper_output_of(struct sup_keeper *keeper, const struct sup_keeper_node *node);
+
+/* --- service.c ------------------------------------------------------------------------------ */
+
+/* SPAWN and SIGNAL, repeats included. */
+void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message);
+void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message);
+/* Send ${signal} to the main process, or to its whole group. Only to a LIVE instance. */
+void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                            int signal, bool group);
+/*
+** Lay out argv and the environment for ${node}: the plan's own entries win over the shared ones,
+** later over earlier. 0, or -errno (E2BIG).
+*/
+int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *node,
+                       uint32_t generation, char ***argv, char ***env);
+
+/* --- reap.c --------------------------------------------------------------------------------- */
+
+/* The instance's main process has ended: kill its group, reap it, say so. */
+void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+/* Find every ended child, also those that no pidfd tells of. */
+void sup_keeper_reap_all(struct sup_keeper *keeper);
+
+/* --- talk.c: keeper to host ----------------------------------------------------------------- */
+
+/* Begin with HELLO: a new host listens. */
+void sup_keeper_greet(struct sup_keeper *keeper);
+/* Say what there is to say until the socket is full. */
+void sup_keeper_talk(struct sup_keeper *keeper);
+/* Remember to say ${what} (enum sup_keeper_tell) about ${instance}. */
+void sup_keeper_tell(struct sup_keeper *keeper, struct sup_keeper_instance *instance, uint8_t what);
+/* ACK. */
+void sup_keeper_forget(struct sup_keeper *keeper, uint64_t instance);
+/* Said at once or not at all. */
+void sup_keeper_tell_stranger(struct sup_keeper *keeper, pid_t pid, int status);
+
+/* --- listen.c: host to keeper --------------------------------------------------------------- */
+
+/* Read and obey up to ${limit} messages. At the end of the host's words: host.at_end. */
+void sup_keeper_listen(struct sup_keeper *keeper, int limit);
+
+/* --- host.c --------------------------------------------------------------------------------- */
+
+/* Prepare for the first host, or for the peer of library mode. 0 or -errno. */
+int sup_keeper_host_init(struct sup_keeper *keeper);
+/* The host's main process has ended with ${status} and was reaped. */
+void sup_keeper_host_ended(struct sup_keeper *keeper, int status);
+/* Look for its end; its pidfd says so. */
+void sup_keeper_host_check(struct sup_keeper *keeper);
+/* Start, abort, kill what is due. */
+void sup_keeper_host_tick(struct sup_keeper *keeper, int64_t now_ns);
+int64_t sup_keeper_host_deadline(const struct sup_keeper *keeper);
+/* Can a host be told something now, or very soon? */
+bool sup_keeper_host_is_near(const struct sup_keeper *keeper, int64_t now_ns);
+/* Watch its socket for what is awaited now. */
+void sup_keeper_host_watch(struct sup_keeper *keeper);
+/* It is to end now; it will be reaped as usual. */
+void sup_keeper_host_kill(struct sup_keeper *keeper);
+
+/* After ${patience}'s process died at ${now_ns}: when does the next one start? Sets start_ns. */
+void sup_keeper_be_patient(const struct sup_keeper *keeper, struct sup_keeper_patience *patience,
+                           int64_t now_ns);
+/* Times are divided by the speed that tests ask for. */
+int64_t sup_keeper_time(const struct sup_keeper *keeper, int64_t ns);
+
+/* --- logger.c ------------------------------------------------------------------------------- */
+
+/* Make the rings and the pipes of the special nodes. 0 or -errno. */
+int sup_keeper_logger_init(struct sup_keeper *keeper);
+/* Something is to be said about ${node} (enum sup_keeper_log_news). */
+void sup_keeper_logger_news(struct sup_keeper *keeper, struct sup_keeper_node *node, uint8_t news);
+void sup_keeper_logger_talk(struct sup_keeper *keeper);
+/* Its socket takes more. */
+void sup_keeper_logger_unblock(struct sup_keeper *keeper);
+void sup_keeper_logger_ended(struct sup_keeper *keeper, int status);
+void sup_keeper_logger_check(struct sup_keeper *keeper);
+void sup_keeper_logger_tick(struct sup_keeper *keeper, int64_t now_ns);
+int64_t sup_keeper_logger_deadline(const struct sup_keeper *keeper);
+
+/* --- stop.c --------------------------------------------------------------------------------- */
+
+/* TERM or INT came. */
+void sup_keeper_stop_asked(struct sup_keeper *keeper, int signal);
+/* Stop everything in stored order; no host will be started any more. */
+void sup_keeper_stop_alone(struct sup_keeper *keeper);
+/* Kill what is left, let the output be written, end with ${code}. */
+void sup_keeper_end(struct sup_keeper *keeper, int code);
+/* ${instance} has ended and was reaped. */
+void sup_keeper_stop_ended(struct sup_keeper *keeper, const struct sup_keeper_instance *instance);
+void sup_keeper_stop_tick(struct sup_keeper *keeper, int64_t now_ns);
+int64_t sup_keeper_stop_deadline(const struct sup_keeper *keeper);
+
+/* --- signals.c ------------------------------------------------------------------------------ */
+
+/* Default dispositions, everything blocked; returns the signalfd or -errno. */
+int sup_keeper_signals_init(void);
+void sup_keeper_signals_read(struct sup_keeper *keeper);
+
+/* --- say.c ---------------------------------------------------------------------------------- */
+
+/* One line for people on standard error: "suptree-keeper: ...". Dropped rather than waited for. */
+__attribute__((format(printf, 1, 2))) void sup_keeper_say(const char *format, ...);
+/* "was killed by signal 9 (KILL)", "ended with code 3". */
+const char *sup_keeper_status_text(int status, char *buf, size_t size);
+/* "now", "in 0.5 s", "in 10 s". */
+const char *sup_keeper_delay_text(int64_t delay_ns, char *buf, size_t size);
+/* The text of errno ${error}; never NULL. */
+const char *sup_keeper_error_text(int error);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+** keeper/main.c: suptree-keeper, the process that holds what was started.
+**
+**   suptree-keeper --host PROGRAM --name NAME [--blob-fd N] [--events FILE] [--quiet]
+**                  [--colour|--no-colour]
+**   suptree-keeper --library --socket N [--no-log]
+**
+** Also: --no-log (no suptree-log: output of services goes to /dev/null). For tests alone:
+** --log-program PROGRAM instead of suptree-log, --test-speed N divides the keeper's own delays by N.
+*/
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define USAGE_CODE 2
+#define SYSTEM_CODE 70
+#define MOVED_TO 32
+
+extern char **environ;
+
+/* Every descriptor below 3 leads somewhere, so that no pipe of ours becomes one of them. */
+static int open_standard(void)
+{
+    for (;;) {
+        int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0) return -errno;
+        if (fd <= STDERR_FILENO) {
+            fcntl(fd, F_SETFD, 0);
+            continue;
+        }
+        close(fd);
+        return 0;
+    }
+}
+
+/* Move ${*fd}, the only one that was handed to us, out of the way, and close all others. */
+static int keep_only(int *fd)
+{
+    if (*fd < 0) return syscall(SYS_close_range, 3, ~0U, 0) < 0 ? -errno : 0;
+    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, MOVED_TO);
+    if (moved < 0) return -errno;
+    *fd = moved;
+    if (syscall(SYS_close_range, 3, (unsigned) moved - 1, 0) < 0) return -errno;
+    return syscall(SYS_close_range, (unsigned) moved + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static int run(struct sup_keeper_options *options)
+{
+    const char *what = "use the descriptors that it was started with";
+    int error = open_standard();
+    if (error == 0) error = keep_only(options->library ? &options->socket : &options->blob);
+    /* The terminal's signals are for the program that uses the library. */
+    if (options->library) setsid();
+    struct sup_keeper *keeper = NULL;
+    if (error == 0) keeper = sup_keeper_create(options, &sup_sys_linux, environ, &error, &what);
+    if (keeper != NULL) return sup_keeper_run(keeper);
+    sup_keeper_say("cannot %s (%s); nothing was started", what, sup_keeper_error_text(-error));
+    return SYSTEM_CODE;
+}
+
+int main(int argc, char **argv)
+{
+    struct sup_keeper_options options;
+    char message[512];
+    if (sup_keeper_options_read(&options, argc, argv, message, sizeof message) < 0) {
+        sup_keeper_say("%s", message);
+        return USAGE_CODE;
+    }
+    return run(&options);
+}

@@ -1,0 +1,86 @@
+/*
+** keeper/reap.c: the ends of children. Services, the host, suptree-log, and strangers: orphans of
+** services, or everybody's orphans when the keeper is PID 1.
+** Must not know what follows from an end.
+*/
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int64_t time_of(const struct timeval *t)
+{
+    return (int64_t) t->tv_sec * SUP_KEEPER_S + (int64_t) t->tv_usec * 1000;
+}
+
+static void close_pidfd(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    if (instance->pidfd == 0) return;
+    /* The host may hold a copy: closing alone would leave it watched for ever. */
+    sup_keeper_watch(keeper, instance->pidfd, SUP_WATCH_INSTANCE, 0, 0, 0, EPOLLIN);
+    close(instance->pidfd);
+    instance->pidfd = 0;
+}
+
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    int status;
+    struct rusage usage;
+    struct sup_keeper_node *node = instance->node;
+    if (!has_ended(instance->pid)) return;
+    /* What is left of the service goes with it; while the main process is a zombie, the id of
+       the group cannot have become somebody else's. */
+    keeper->sys->kill(-instance->pid, SIGKILL);
+    if (keeper->sys->wait(instance->pid, &status, WNOHANG, &usage) != instance->pid) return;
+    instance->state = SUP_INSTANCE_ENDED;
+    instance->status = status;
+    instance->ended_ns = sup_keeper_now();
+    instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
+    sup_keeper_tell(keeper, instance, SUP_TELL_END);
+    sup_keeper_talk(keeper);
+
+    sup_keeper_pid_remove(keeper, instance);
+    close_pidfd(keeper, instance);
+    instance->node = NULL;
+    keeper->live--;
+    node->instances--;
+    sup_keeper_logger_news(keeper, node, SUP_NEWS_ENDED);
+    sup_keeper_stop_ended(keeper, instance);
+    sup_keeper_node_leave(keeper, node);
+}
+
+static void reap_stranger(struct sup_keeper *keeper, pid_t pid)
+{
+    int status;
+    struct rusage usage;
+    if (keeper->sys->wait(pid, &status, WNOHANG, &usage) != pid) return;
+    if (getpid() == 1) sup_keeper_tell_stranger(keeper, pid, status);
+}
+
+void sup_keeper_reap_all(struct sup_keeper *keeper)
+{
+    keeper->children_due = false;
+    for (;;) {
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+            if (errno == EINTR) continue;
+            return;
+        }
+        pid_t pid = info.si_pid;
+        if (pid == 0) return;
+        struct sup_keeper_instance *instance = sup_keeper_instance_of_pid(keeper, pid);
+        if (instance != NULL) sup_keeper_reap(keeper, instance);
+        else if (pid == keeper->host.pid) sup_keeper_host_check(keeper);
+        else if (pid == keeper->logger.pid) sup_keeper_logger_check(keeper);
+        else reap_stranger(keeper, pid);
+    }
+}

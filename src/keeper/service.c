@@ -1,0 +1,211 @@
+/*
+** keeper/service.c: starting and signalling services, as the host asks.
+** Requests may be repeats of a host that does not know what its predecessor has said: a number
+** that was handled, or an instance that is known, changes nothing.
+*/
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define MAX_SIGNAL 64
+#define NO_KEY UINT32_MAX
+
+/* --- argv and environment ------------------------------------------------------------------- */
+
+static size_t key_length(const char *entry)
+{
+    return strcspn(entry, "=");
+}
+
+static uint32_t key_hash(const char *entry, size_t length)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char) entry[i]) * 16777619u;
+    return hash % SUP_KEEPER_KEY_BUCKETS;
+}
+
+/* Entries that were kept, from `first` to the end of keeper::pointers, found again by key. */
+struct env_room {
+    struct sup_keeper *keeper;
+    size_t first;
+};
+
+static bool has_key(const struct env_room *room, uint32_t bucket, const char *entry, size_t length)
+{
+    const struct sup_keeper *keeper = room->keeper;
+    for (uint32_t at = keeper->key_bucket[bucket]; at != NO_KEY; at = keeper->key_next[at]) {
+        const char *had = keeper->pointers[at];
+        if (strncmp(had, entry, length) == 0 && (had[length] == '=' || had[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Put ${entry} before the others unless its key is there already. */
+static void keep_entry(struct env_room *room, char *entry)
+{
+    struct sup_keeper *keeper = room->keeper;
+    size_t length = key_length(entry);
+    uint32_t bucket = key_hash(entry, length);
+    if (has_key(room, bucket, entry, length)) return;
+    uint32_t at = (uint32_t) --room->first;
+    keeper->pointers[at] = entry;
+    keeper->key_next[at] = keeper->key_bucket[bucket];
+    keeper->key_bucket[bucket] = at;
+}
+
+/*
+** Read ${count} strings at ${offset} of ${bytes} in below the kept ones, then keep them from the
+** last to the first: the gap closes behind what is read, so both fit into one array.
+*/
+static int keep_vector(struct env_room *room, size_t floor, const void *bytes, uint64_t offset,
+                       uint32_t count)
+{
+    struct sup_keeper *keeper = room->keeper;
+    int r = sup_plan_vector(bytes, offset, count, &keeper->pointers[floor], room->first - floor);
+    if (r < 0) return r;
+    for (size_t i = floor + count; i > floor; i--) keep_entry(room, keeper->pointers[i - 1]);
+    return 0;
+}
+
+int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *node,
+                       uint32_t generation, char ***argv, char ***env)
+{
+    const struct sup_plan *plan = node->plan;
+    const struct sup_plan_set *set = node->set->bytes;
+    int r = sup_plan_vector(set, plan->args, plan->arg_count, keeper->pointers,
+                            SUP_KEEPER_POINTERS - 3);
+    if (r < 0) return r;
+    size_t floor = plan->arg_count + 1;
+    keeper->pointers[floor - 1] = NULL;
+    keeper->pointers[SUP_KEEPER_POINTERS - 1] = NULL;
+    memset(keeper->key_bucket, 0xff, sizeof keeper->key_bucket);
+
+    struct env_room room = {keeper, SUP_KEEPER_POINTERS - 1};
+    snprintf(keeper->generation_text, sizeof keeper->generation_text, "SUPTREE_GENERATION=%u",
+             generation);
+    keep_entry(&room, keeper->generation_text);
+    r = keep_vector(&room, floor, set, plan->env, plan->env_count);
+    if (r == 0 && (plan->flags & SUP_PLAN_SHARED_ENV) != 0)
+        r = keep_vector(&room, floor, set, set->env, set->env_count);
+    *argv = keeper->pointers;
+    *env = &keeper->pointers[room.first];
+    return r;
+}
+
+/* --- SPAWN ---------------------------------------------------------------------------------- */
+
+/* What ${node} is to be started as. Returns 0, or -errno with the step that failed. */
+static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint32_t generation,
+                   struct sup_spawn_order *order, int *step)
+{
+    *step = SUP_STEP_PLAN;
+    if (node == NULL) return -ENOENT;
+    if (node->plan == NULL) return node->plan_error == 0 ? -EINVAL : -node->plan_error;
+    if ((node->plan->flags & SUP_PLAN_NO_PROCESS) != 0) return -EINVAL;
+    *step = SUP_STEP_EXEC;
+    char **argv, **env;
+    int r = sup_keeper_lay_out(keeper, node, generation, &argv, &env);
+    if (r < 0) return r;
+    *step = SUP_STEP_DESCRIPTORS;
+    r = sup_keeper_make_pipe(keeper, node);
+    if (r < 0) return r;
+    int out = node->mode == SUP_LOG_INHERIT ? -1 : sup_keeper_output_of(keeper, node);
+    /* The instances share one end of the pipe: none may leave it non-blocking to the next. */
+    if (out > SUP_SPAWN_NULL) fcntl(out, F_SETFL, O_WRONLY);
+    *order = (struct sup_spawn_order){
+        .argv = argv,
+        .env = env,
+        .cwd = sup_plan_text(node->set->bytes, node->plan->cwd),
+        .out = out,
+        .err = out,
+        .extra = {-1, -1},
+    };
+    return 0;
+}
+
+static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                           int pidfd)
+{
+    if (pidfd < 0) return; /* SIGCHLD will tell */
+    instance->pidfd = pidfd;
+    uint32_t slot = (uint32_t) (instance - keeper->instances);
+    sup_keeper_watch(keeper, pidfd, SUP_WATCH_INSTANCE, slot, (uint32_t) instance->instance,
+                     EPOLLIN, 0);
+}
+
+static void note_live(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                      struct sup_keeper_node *node, pid_t pid, int pidfd)
+{
+    instance->state = SUP_INSTANCE_LIVE;
+    instance->pid = pid;
+    instance->node = node;
+    instance->spawned_ns = sup_keeper_now();
+    node->instances++;
+    keeper->live++;
+    sup_keeper_pid_add(keeper, instance);
+    watch_instance(keeper, instance, pidfd);
+    sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+}
+
+static void note_failed(struct sup_keeper *keeper, struct sup_keeper_instance *instance, int step,
+                        int error)
+{
+    instance->state = SUP_INSTANCE_FAILED;
+    instance->status = step;
+    instance->error = error;
+    instance->ended_ns = sup_keeper_now();
+    sup_keeper_tell(keeper, instance, SUP_TELL_END);
+}
+
+void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
+{
+    if (message->seq <= keeper->handled_seq || message->instance == 0) return;
+    keeper->handled_seq = message->seq;
+    if (keeper->phase != SUP_PHASE_HOLD) return;
+    if (sup_keeper_instance_find(keeper, message->instance) != NULL) return;
+    struct sup_keeper_instance *instance = sup_keeper_instance_add(keeper, message->instance);
+    if (instance == NULL) {
+        sup_keeper_say("there is no room for instance %llu; it is not started: the host must "
+                       "acknowledge what has ended",
+                       (unsigned long long) message->instance);
+        return;
+    }
+    instance->token = message->node;
+    instance->generation = message->generation;
+    struct sup_keeper_node *node = sup_keeper_node_find(keeper, message->node);
+    struct sup_spawn_order order;
+    int step, pidfd = -1;
+    pid_t pid = -EAGAIN;
+    int r = prepare(keeper, node, message->generation, &order, &step);
+    if (r == 0 && keeper->live >= SUP_WIRE_MAX_INSTANCES) step = SUP_STEP_CLONE;
+    else if (r == 0) pid = sup_spawn(&keeper->spawner, &order, &pidfd, &step);
+    else pid = r;
+    if (pid > 0) note_live(keeper, instance, node, pid, pidfd);
+    else note_failed(keeper, instance, step, -pid);
+}
+
+/* --- SIGNAL --------------------------------------------------------------------------------- */
+
+void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                            int signal, bool group)
+{
+    /* Until we reap it, its pid and the id of its group can mean nobody else. */
+    if (group) keeper->sys->kill(-instance->pid, signal);
+    else if (instance->pidfd != 0) keeper->sys->pidfd_signal(instance->pidfd, signal);
+    else keeper->sys->kill(instance->pid, signal);
+}
+
+void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message)
+{
+    if (message->seq <= keeper->handled_seq) return;
+    keeper->handled_seq = message->seq;
+    if (message->a <= 0 || message->a > MAX_SIGNAL) return;
+    struct sup_keeper_instance *instance = sup_keeper_instance_find(keeper, message->instance);
+    if (instance == NULL || instance->state != SUP_INSTANCE_LIVE) return;
+    sup_keeper_send_signal(keeper, instance, message->a, message->b == SUP_TARGET_GROUP);
+}

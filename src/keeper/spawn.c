@@ -1,0 +1,267 @@
+/*
+** keeper/spawn.c: the clone, and what the child does before it execs.
+** Must not know of nodes, instances, or who asked.
+*/
+#include "keeper/spawn.h"
+
+#include "wire/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STACK_SIZE ((size_t) 64 * 1024)
+#define GUARD_SIZE ((size_t) 64 * 1024) /* a whole page whatever the page size */
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+#define FAILED_CODE 127 /* never seen by anyone: the report is */
+
+/* The child runs on the keeper's memory: no sanitizer may keep books about it. */
+#define IN_CHILD __attribute__((no_sanitize("address", "undefined", "thread"), noinline))
+
+static int make_stack(struct sup_spawner *spawner)
+{
+    char *base = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return -errno;
+    spawner->stack_top = base + GUARD_SIZE + STACK_SIZE;
+    return mprotect(base, GUARD_SIZE, PROT_NONE) < 0 ? -errno : 0;
+}
+
+/* Take the numbers for passing descriptors, so that nothing else ever gets one of them. */
+static int take_places(const struct sup_sys *sys)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return -errno;
+    for (int place = SUP_SPAWN_NULL; place < SUP_SPAWN_FIRST_FREE; place++) {
+        int r = place == null ? 0 : sys->duplicate(null, place);
+        if (r < 0) return r;
+    }
+    if (null >= SUP_SPAWN_FIRST_FREE) close(null);
+    return 0;
+}
+
+static void take_reserve(struct sup_spawner *spawner)
+{
+    if (spawner->reserve >= 0) return;
+    int fd = spawner->sys->duplicate_above(SUP_SPAWN_NULL, SUP_SPAWN_FIRST_FREE);
+    spawner->reserve = fd < 0 ? -1 : fd;
+}
+
+int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys)
+{
+    memset(spawner, 0, sizeof *spawner);
+    spawner->sys = sys;
+    spawner->reserve = -1;
+    int r = make_stack(spawner);
+    if (r == 0) r = take_places(sys);
+    if (r < 0) return r;
+    take_reserve(spawner);
+    return 0;
+}
+
+void sup_spawner_finish(struct sup_spawner *spawner)
+{
+    if (spawner->stack_top == NULL) return;
+    munmap(spawner->stack_top - STACK_SIZE - GUARD_SIZE, STACK_SIZE + GUARD_SIZE);
+    for (int place = SUP_SPAWN_NULL; place < SUP_SPAWN_FIRST_FREE; place++) close(place);
+    if (spawner->reserve >= 0) close(spawner->reserve);
+    memset(spawner, 0, sizeof *spawner);
+}
+
+void sup_spawner_raise_limits(struct sup_spawner *spawner)
+{
+    if (getrlimit(RLIMIT_NOFILE, &spawner->limits) < 0) return;
+    struct rlimit raised = {spawner->limits.rlim_max, spawner->limits.rlim_max};
+    if (raised.rlim_cur == spawner->limits.rlim_cur) return;
+    spawner->limits_are_raised = setrlimit(RLIMIT_NOFILE, &raised) == 0;
+}
+
+/* --- in the child --------------------------------------------------------------------------- */
+
+IN_CHILD static const char *find_path(char *const *env)
+{
+    for (; *env != NULL; env++) {
+        const char *e = *env;
+        if (e[0] == 'P' && e[1] == 'A' && e[2] == 'T' && e[3] == 'H' && e[4] == '=') return e + 5;
+    }
+    return DEFAULT_PATH;
+}
+
+/* Write the folder that ${from} begins with, '/' and ${name} to ${to}; false: it does not fit. */
+IN_CHILD static bool join(char *to, const char *from, size_t length, const char *name)
+{
+    size_t at = 0;
+    if (length + 2 > PATH_MAX) return false;
+    while (at < length) {
+        to[at] = from[at];
+        at++;
+    }
+    if (length > 0) to[at++] = '/';
+    while (*name != '\0' && at < PATH_MAX - 1) to[at++] = *name++;
+    to[at] = '\0';
+    return *name == '\0';
+}
+
+/* Try ${name} in each folder of PATH, as execvp does. Returns -errno: nothing could be run. */
+IN_CHILD static int search_and_exec(struct sup_spawner *spawner, const char *name)
+{
+    const struct sup_spawn_order *order = spawner->order;
+    const char *at = find_path(order->env);
+    int answer = -ENOENT;
+    for (;;) {
+        const char *end = at;
+        while (*end != '\0' && *end != ':') end++;
+        if (join(spawner->path, at, (size_t) (end - at), name)) {
+            int r = spawner->sys->exec(spawner->path, order->argv, order->env);
+            if (r == -EACCES) answer = r;
+            else if (r != -ENOENT && r != -ENOTDIR && r != -ESTALE && r != -ENODEV &&
+                     r != -ETIMEDOUT)
+                return r;
+        }
+        if (*end == '\0') return answer;
+        at = end + 1;
+    }
+}
+
+IN_CHILD static int exec_program(struct sup_spawner *spawner)
+{
+    const struct sup_spawn_order *order = spawner->order;
+    const char *name = order->argv[0];
+    if (name[0] == '\0') return -ENOENT;
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c == '/') return spawner->sys->exec(name, order->argv, order->env);
+    return search_and_exec(spawner, name);
+}
+
+/* Descriptors 0 to 2, then the extras at 3 and 4, over the places that are not needed any more. */
+IN_CHILD static int install_descriptors(struct sup_spawner *spawner)
+{
+    const struct sup_sys *sys = spawner->sys;
+    const struct sup_spawn_order *order = spawner->order;
+    int r = sys->install(SUP_SPAWN_NULL, STDIN_FILENO);
+    if (r >= 0 && order->out >= 0) r = sys->install(SUP_SPAWN_OUT, STDOUT_FILENO);
+    if (r >= 0 && order->err >= 0) r = sys->install(SUP_SPAWN_ERR, STDERR_FILENO);
+    for (int i = 0; r >= 0 && i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
+        r = sys->install(SUP_SPAWN_EXTRA + i, STDERR_FILENO + 1 + i);
+    return r;
+}
+
+IN_CHILD static unsigned first_unwanted(const struct sup_spawn_order *order)
+{
+    unsigned first = STDERR_FILENO + 1;
+    for (int i = 0; i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++) first++;
+    return first;
+}
+
+/* Take the steps in order; returns the one that failed with its errno in ${error}. */
+IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
+{
+    const struct sup_sys *sys = spawner->sys;
+    const struct sup_spawn_order *order = spawner->order;
+    /* First of all: until here the descriptor table is the keeper's own. */
+    if ((*error = sys->unshare_files(SUP_SPAWN_FIRST_FREE)) < 0) return SUP_STEP_DESCRIPTORS;
+    if ((*error = sys->set_session()) < 0) return SUP_STEP_SESSION;
+    if ((*error = install_descriptors(spawner)) < 0) return SUP_STEP_STDIO;
+    if ((*error = sys->close_from(first_unwanted(order))) < 0) return SUP_STEP_DESCRIPTORS;
+    if (spawner->limits_are_raised && !order->keep_limits &&
+        (*error = sys->limit_descriptors(&spawner->limits)) < 0)
+        return SUP_STEP_LIMITS;
+    if (order->cwd != NULL && (*error = sys->change_folder(order->cwd)) < 0) return SUP_STEP_CWD;
+    if ((*error = sys->clear_mask()) < 0) return SUP_STEP_EXEC;
+    *error = exec_program(spawner);
+    return SUP_STEP_EXEC;
+}
+
+IN_CHILD static int run_child(void *argument)
+{
+    struct sup_spawner *spawner = argument;
+    int error = 0;
+    int step = take_steps(spawner, &error);
+    spawner->report.error = -error;
+    spawner->report.step = step;
+    spawner->sys->leave(FAILED_CODE);
+    return FAILED_CODE;
+}
+
+/* --- in the keeper -------------------------------------------------------------------------- */
+
+static int place(const struct sup_sys *sys, int fd, int at)
+{
+    return fd < 0 ? 0 : sys->duplicate(fd, at);
+}
+
+/* Put what the child needs at the places that it keeps. */
+static int fill_places(const struct sup_sys *sys, const struct sup_spawn_order *order)
+{
+    int r = place(sys, order->out, SUP_SPAWN_OUT);
+    if (r >= 0) r = place(sys, order->err, SUP_SPAWN_ERR);
+    for (int i = 0; r >= 0 && i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
+        r = place(sys, order->extra[i], SUP_SPAWN_EXTRA + i);
+    return r;
+}
+
+/* A pipe's or socket's end must not live on at a place: its reader would wait for ever. */
+static void clear_places(const struct sup_sys *sys, const struct sup_spawn_order *order)
+{
+    if (order->out >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_OUT);
+    if (order->err >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_ERR);
+    for (int i = 0; i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
+        sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_EXTRA + i);
+}
+
+static int open_pidfd(struct sup_spawner *spawner, pid_t pid)
+{
+    int fd = spawner->sys->pidfd_open(pid);
+    if ((fd == -EMFILE || fd == -ENFILE) && spawner->reserve >= 0) {
+        close(spawner->reserve);
+        spawner->reserve = -1;
+        fd = spawner->sys->pidfd_open(pid);
+    }
+    return fd < 0 ? -1 : fd;
+}
+
+/* The child of a failed start is on its way out already: this waits for microseconds. */
+static void forget_child(const struct sup_sys *sys, pid_t pid)
+{
+    int status;
+    struct rusage usage;
+    while (sys->wait(pid, &status, 0, &usage) == -EINTR) {}
+}
+
+pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order, int *pidfd,
+                int *step)
+{
+    const struct sup_sys *sys = spawner->sys;
+    *pidfd = -1;
+    *step = SUP_STEP_DESCRIPTORS;
+    take_reserve(spawner);
+    if (spawner->reserve < 0) return -EMFILE;
+    int r = fill_places(sys, order);
+    if (r < 0) {
+        clear_places(sys, order);
+        return r;
+    }
+    spawner->order = order;
+    spawner->report.step = 0;
+    pid_t pid = 0;
+    int made = sys->clone(run_child, spawner->stack_top,
+                          CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PARENT_SETTID | SIGCHLD,
+                          spawner, &pid);
+    if (made > 0 && spawner->report.step == 0) *pidfd = open_pidfd(spawner, made);
+    clear_places(sys, order);
+    spawner->order = NULL;
+    if (made < 0) {
+        *step = SUP_STEP_CLONE;
+        return made;
+    }
+    if (spawner->report.step == 0) return made;
+    *step = spawner->report.step;
+    forget_child(sys, made);
+    return -spawner->report.error;
+}

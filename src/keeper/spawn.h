@@ -1,0 +1,80 @@
+/*
+** keeper/spawn.h: making one child process, each failing step named with its errno.
+**
+** The child is cloned on a stack of its own and shares the keeper's memory and descriptor table
+** until it execs, so the cost does not grow with what the keeper holds: it unshares a table of the
+** few descriptors below SUP_SPAWN_FIRST_FREE. The keeper is suspended meanwhile, as with vfork.
+*/
+#ifndef SUP_KEEPER_SPAWN_H
+#define SUP_KEEPER_SPAWN_H
+
+#include "keeper/sys.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* Numbers that the keeper keeps for passing descriptors; its others must lie at FIRST_FREE or above. */
+enum sup_spawn_place {
+    SUP_SPAWN_NULL = 3, /* /dev/null, always */
+    SUP_SPAWN_OUT,
+    SUP_SPAWN_ERR,
+    SUP_SPAWN_EXTRA,
+    SUP_SPAWN_FIRST_FREE = SUP_SPAWN_EXTRA + 2,
+};
+
+#define SUP_SPAWN_EXTRAS 2
+
+/* What to start. Everything stays the caller's and is only read. */
+struct sup_spawn_order {
+    char *const *argv; /* argv[0] without '/' is looked up in PATH of ${env} */
+    char *const *env;
+    const char *cwd;             /* NULL: the keeper's */
+    int out;                     /* its stdout; -1: the keeper's */
+    int err;                     /* its stderr; -1: the keeper's */
+    int extra[SUP_SPAWN_EXTRAS]; /* its descriptors 3 and 4; -1: none, and none after it */
+    bool keep_limits;            /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
+};
+
+/* Where a child tells why it could not become what was asked. Shared memory, one child at a time. */
+struct sup_spawn_report {
+    int step; /* enum sup_spawn_step; 0: it went well */
+    int error;
+};
+
+struct sup_spawner {
+    const struct sup_sys *sys;
+    char *stack_top;
+    int reserve;            /* a descriptor given up when there are no others; -1: it is used up */
+    bool limits_are_raised; /* children get ${limits} back */
+    struct rlimit limits;
+    const struct sup_spawn_order *order; /* while a child is being made */
+    volatile struct sup_spawn_report report;
+    char path[PATH_MAX]; /* of the program that the child tries */
+};
+
+/*
+** Make ready: the stack with its guard page, /dev/null at SUP_SPAWN_NULL and the numbers up to
+** FIRST_FREE, the reserve. Whatever had those numbers is closed. Returns 0 or -errno.
+*/
+int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys);
+
+/* Close what init opened. For tests; a keeper ends with its process. */
+void sup_spawner_finish(struct sup_spawner *spawner);
+
+/*
+** Raise the soft limit of descriptors to the hard one, for the caller. Services get the old one.
+*/
+void sup_spawner_raise_limits(struct sup_spawner *spawner);
+
+/*
+** Start a process in a session of its own, with an empty signal mask, stdin from /dev/null and
+** nothing open but what ${order} says. All signals must be blocked and have their default
+** dispositions. Returns its pid, ${pidfd} (close-on-exec; -1: none could be had); or -errno, with
+** ${step} (enum sup_spawn_step) and no process left behind. Blocks until the child execs.
+*/
+pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order, int *pidfd,
+                int *step);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+** keeper/sys.c: the table of system calls as Linux has them.
+** Must not know what they are called for.
+*/
+#include "keeper/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The child runs on the keeper's memory: no sanitizer may keep books about it. */
+#define IN_CHILD __attribute__((no_sanitize("address", "undefined", "thread"), noinline))
+
+static int result(long value)
+{
+    return value < 0 ? -errno : (int) value;
+}
+
+static int make_process(int (*child)(void *), void *stack_top, int flags, void *argument,
+                        pid_t *pid)
+{
+    return result(clone(child, stack_top, flags, argument, pid));
+}
+
+static int open_pidfd(pid_t pid)
+{
+    return result(syscall(SYS_pidfd_open, pid, 0));
+}
+
+static int signal_pidfd(int pidfd, int signal)
+{
+    return result(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
+}
+
+static int signal_pid(pid_t pid, int signal)
+{
+    return result(kill(pid, signal));
+}
+
+static int make_pipe(int ends[2])
+{
+    return result(pipe2(ends, O_CLOEXEC));
+}
+
+static int make_socket_pair(int ends[2])
+{
+    return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+}
+
+static int duplicate(int fd, int to)
+{
+    return result(dup3(fd, to, O_CLOEXEC));
+}
+
+static int duplicate_above(int fd, int least)
+{
+    return result(fcntl(fd, F_DUPFD_CLOEXEC, least));
+}
+
+static int wait_for(pid_t pid, int *status, int flags, struct rusage *usage)
+{
+    return result(wait4(pid, status, flags, usage));
+}
+
+IN_CHILD static int child_result(long value)
+{
+    return value < 0 ? -errno : (int) value;
+}
+
+IN_CHILD static int unshare_files(unsigned first_closed)
+{
+    return child_result(syscall(SYS_close_range, first_closed, ~0U, CLOSE_RANGE_UNSHARE));
+}
+
+IN_CHILD static int set_session(void)
+{
+    return child_result(syscall(SYS_setsid));
+}
+
+IN_CHILD static int install(int fd, int to)
+{
+    return child_result(syscall(SYS_dup3, fd, to, 0));
+}
+
+IN_CHILD static int change_folder(const char *path)
+{
+    return child_result(syscall(SYS_chdir, path));
+}
+
+IN_CHILD static int limit_descriptors(const struct rlimit *limit)
+{
+    return child_result(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL));
+}
+
+IN_CHILD static int close_from(unsigned first)
+{
+    return child_result(syscall(SYS_close_range, first, ~0U, 0));
+}
+
+IN_CHILD static int clear_mask(void)
+{
+    uint64_t none = 0; /* the kernel's set of 64 signals, not libc's of 1024 */
+    return child_result(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none));
+}
+
+IN_CHILD static int execute(const char *path, char *const argv[], char *const env[])
+{
+    return child_result(syscall(SYS_execve, path, argv, env));
+}
+
+IN_CHILD static void leave(int code)
+{
+    syscall(SYS_exit_group, code);
+}
+
+const struct sup_sys sup_sys_linux = {
+    .clone = make_process,
+    .pidfd_open = open_pidfd,
+    .pidfd_signal = signal_pidfd,
+    .kill = signal_pid,
+    .pipe = make_pipe,
+    .socket_pair = make_socket_pair,
+    .duplicate = duplicate,
+    .duplicate_above = duplicate_above,
+    .wait = wait_for,
+    .unshare_files = unshare_files,
+    .set_session = set_session,
+    .install = install,
+    .change_folder = change_folder,
+    .limit_descriptors = limit_descriptors,
+    .close_from = close_from,
+    .clear_mask = clear_mask,
+    .exec = execute,
+    .leave = leave,
+};

@@ -1,0 +1,40 @@
+/*
+** keeper/sys.h: the system calls of the keeper that can fail for lack of something, behind one
+** table, so that a test can make the Nth of them fail.
+**
+** Each returns a value >= 0 or -errno. Those of the second part run in a child that shares the
+** keeper's memory: they are bare system calls, touch no lock and no cache of libc.
+*/
+#ifndef SUP_KEEPER_SYS_H
+#define SUP_KEEPER_SYS_H
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+struct sup_sys {
+    /* In the keeper. What makes descriptors makes them close-on-exec. */
+    int (*clone)(int (*child)(void *), void *stack_top, int flags, void *argument, pid_t *pid);
+    int (*pidfd_open)(pid_t pid);
+    int (*pidfd_signal)(int pidfd, int signal);
+    int (*kill)(pid_t pid, int signal); /* ${pid} < 0: the group */
+    int (*pipe)(int ends[2]);
+    int (*socket_pair)(int ends[2]);  /* SOCK_SEQPACKET, non-blocking */
+    int (*duplicate)(int fd, int to); /* close-on-exec copy at the number ${to} */
+    int (*duplicate_above)(int fd, int least);
+    int (*wait)(pid_t pid, int *status, int flags, struct rusage *usage); /* the pid, or 0 */
+
+    /* In the child. */
+    int (*unshare_files)(unsigned first_closed);
+    int (*set_session)(void);
+    int (*install)(int fd, int to); /* copy at the number ${to}, kept open at exec */
+    int (*change_folder)(const char *path);
+    int (*limit_descriptors)(const struct rlimit *limit);
+    int (*close_from)(unsigned first);
+    int (*clear_mask)(void);
+    int (*exec)(const char *path, char *const argv[], char *const env[]);
+    void (*leave)(int code); /* does not return */
+};
+
+extern const struct sup_sys sup_sys_linux;
+
+#endif
