@@ -180,16 +180,21 @@ void sup_reload_settled(struct sup_tree *tree, struct sup_node *node)
     if (tree->reload.unsettled == 0) sup_waiters_check(tree, tree->root);
 }
 
-void sup_reload_probation_over(struct sup_tree *tree)
+static void drop_former(struct sup_tree *tree)
 {
     sup_form_unref(tree->reload.former);
     tree->reload.former = NULL;
 }
 
+void sup_reload_probation_over(struct sup_tree *tree)
+{
+    if (tree->reload.sick == 0) drop_former(tree); /* else the rollback waits for a round */
+}
+
 void sup_reload_finish(struct sup_tree *tree)
 {
     sup_deadline_clear(tree, &tree->reload.deadline);
-    sup_reload_probation_over(tree);
+    drop_former(tree);
     sup_form_unref(tree->reload.pending);
     tree->reload.pending = NULL;
     tree->reload.sick = 0;
@@ -261,7 +266,7 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
 
 static void end_former_probation(struct sup_tree *tree, const struct sup_changes *changes)
 {
-    sup_reload_probation_over(tree);
+    drop_former(tree);
     sup_deadline_clear(tree, &tree->reload.deadline);
     tree->reload.sick = 0;
     tree->reload.unsettled = 0;
@@ -376,7 +381,7 @@ static void roll_back(struct sup_tree *tree)
     if (reload(tree, former, false, &changed, &err) < 0) {
         sup_err_text(&err, tree->reply, sizeof tree->reply);
         sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
-        sup_reload_probation_over(tree);
+        drop_former(tree);
     }
     sup_form_unref(former);
 }
