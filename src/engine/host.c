@@ -1,0 +1,130 @@
+/*
+** engine/host.c: the host's process: set-up, run, end. Must not know what a tree does.
+*/
+#include "engine/host.h"
+
+#include "base/err.h"
+#include "engine/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define EXIT_CONFIG 78
+#define EXIT_LOST 70
+#define LAST_WORDS_MS 5000
+
+extern char **environ;
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+/* The keeper passes on what a signal means; a reader that is gone is no reason to die. */
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &ignore, NULL);
+}
+
+/* A pidfd for each service. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* --- the engine ------------------------------------------------------------------------------- */
+
+static void finish_engine(struct sup_engine *engine)
+{
+    sup_inbox_close(&engine->inbox);
+    sup_loop_finish(engine);
+    sup_orphan_finish(engine);
+    sup_inbox_finish(&engine->inbox);
+    sup_output_finish(&engine->lines);
+    sup_output_finish(&engine->events);
+    sup_link_finish(&engine->link);
+    sup_recorder_finish(&engine->recorder);
+    sup_heap_finish(&engine->watches);
+    sup_slots_finish(&engine->slots);
+    sup_plan_env_finish(&engine->plan_env);
+    sup_tree_destroy(engine->tree);
+    pthread_mutex_destroy(&engine->mutex);
+}
+
+/* Returns 0 or -errno; finish_engine is right either way. */
+static int init_engine(struct sup_engine *engine, const struct sup_host_options *options)
+{
+    *engine = (struct sup_engine){.name = options->name};
+    engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
+    engine->drivers[SUP_PROCESS] = &sup_process_driver;
+    pthread_mutex_init(&engine->mutex, NULL);
+    sup_link_init(&engine->link, options->socket);
+    int r = sup_plan_env_init(&engine->plan_env, environ);
+    return r < 0 ? r : sup_loop_init(engine);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void say_bye(struct sup_engine *engine, int code)
+{
+    struct sup_wire bye = {.type = SUP_WIRE_BYE, .a = code};
+    if (!engine->link.lost) sup_link_send(&engine->link, &bye, -1);
+    sup_link_drain(&engine->link, LAST_WORDS_MS);
+}
+
+static int end_well(struct sup_engine *engine)
+{
+    sup_tell_unstopped(engine);
+    sup_engine_commit(engine);
+    sup_output_drain(&engine->lines, LAST_WORDS_MS / 5);
+    sup_output_drain(&engine->events, LAST_WORDS_MS / 5);
+    if (engine->orphaned) return EXIT_LOST;
+    say_bye(engine, engine->code);
+    return engine->code;
+}
+
+/* BYE only where another host would fare no better. */
+static int end_badly(struct sup_engine *engine, int code, const struct sup_err *err)
+{
+    char text[512];
+    fprintf(stderr, "suptree: %s\n", sup_err_text(err, text, sizeof text));
+    sup_output_drain(&engine->lines, LAST_WORDS_MS / 5);
+    if (code == EXIT_CONFIG) say_bye(engine, code);
+    return code;
+}
+
+static int run_engine(struct sup_engine *engine)
+{
+    struct sup_err err = {.code = 0};
+    int code = sup_recovery_run(engine, &err);
+    if (code != 0) return end_badly(engine, code, &err);
+    sup_loop_run(engine);
+    return end_well(engine);
+}
+
+int sup_host_run(const struct sup_host_options *options)
+{
+    struct sup_engine *engine = malloc(sizeof *engine);
+    int code = EXIT_LOST;
+    ignore_signals();
+    raise_descriptor_limit();
+    fcntl(options->socket, F_SETFD, FD_CLOEXEC);
+    int r = engine == NULL ? -ENOMEM : init_engine(engine, options);
+    if (r == 0) code = run_engine(engine);
+    else
+        fprintf(stderr, "suptree: the host cannot be set up: %s; it is tried again\n",
+                strerror(-r));
+    if (engine != NULL) finish_engine(engine);
+    free(engine);
+    close(options->socket);
+    return code;
+}

@@ -1,0 +1,206 @@
+/*
+** engine/inside.h: the inside of the engine; only files of src/engine include it.
+**
+** Who does what:
+**   host.c       the process `suptree host`: set-up, run, end
+**   recovery.c   HELLO: what the keeper holds, the journal, and squaring the two
+**   loop.c       the libuv loop: one poll on the keeper, one timer, the heartbeat
+**   apply.c      one input: journal, core, effects, confirmation
+**   inbox.c      inputs and answers of other threads
+**   process.c    the process driver, by way of the keeper
+**   orphan.c     the keeper is gone: stopping over pidfds
+**   ready.c      conditions of readiness
+**   tell.c       events to people and programs; narrate.c, output.c
+**   link.c recorder.c plans.c slots.c   the parts they stand on
+*/
+#ifndef SUP_ENGINE_INSIDE_H
+#define SUP_ENGINE_INSIDE_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "core/tree.h"
+#include "engine/engine.h"
+#include "engine/inbox.h"
+#include "engine/link.h"
+#include "engine/output.h"
+#include "engine/plans.h"
+#include "engine/recorder.h"
+#include "engine/slots.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define SUP_ENGINE_BATCH 32 /* effects taken from the core at a time */
+
+/*
+** What a kind of service is run by. Every function performs one effect and must not block, apply
+** inputs, or need memory; ${slot} is the node's. A driver that cannot launch says so with
+** sup_engine_refuse.
+*/
+struct sup_driver {
+    /* Before the effects of a batch are performed; NULL: nothing to prepare. */
+    void (*prepare)(struct sup_engine *engine, const struct sup_effect *batch, size_t count);
+    void (*launch)(struct sup_engine *engine, struct sup_slot *slot,
+                   const struct sup_effect *effect);
+    void (*interrupt)(struct sup_engine *engine, struct sup_slot *slot,
+                      const struct sup_effect *effect);
+    void (*kill)(struct sup_engine *engine, struct sup_slot *slot, const struct sup_effect *effect);
+    void (*abandon)(struct sup_engine *engine, struct sup_slot *slot,
+                    const struct sup_effect *effect);
+    void (*update)(struct sup_engine *engine, struct sup_slot *slot,
+                   const struct sup_effect *effect);
+    void (*forget)(struct sup_engine *engine, struct sup_slot *slot,
+                   const struct sup_effect *effect);
+};
+
+extern const struct sup_driver sup_process_driver;
+
+struct sup_engine {
+    pthread_mutex_t mutex; /* around tree and slots: held while they change, or by readers */
+    struct sup_tree *tree;
+    struct sup_slots slots;
+    const char *name;       /* of the tree */
+    int64_t now_ns;         /* of the batch under way */
+    int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at that time */
+
+    struct sup_recorder recorder;
+    struct sup_link link;
+    struct sup_inbox inbox;
+    struct sup_heap watches; /* of sup_slot::watch_timer: conditions of readiness */
+    struct sup_output lines, events;
+    const struct sup_driver *drivers[SUP_KIND_COUNT]; /* NULL: this host cannot run the kind */
+
+    /* process driver */
+    struct sup_plan_env plan_env;
+    int32_t plan_number; /* of the last set; unlike those of former hosts */
+    bool planned_all;    /* the whole tree has been planned once by this host */
+
+    /* effects */
+    struct sup_effect batch[SUP_ENGINE_BATCH];
+    size_t batch_count;
+    uint64_t done_seq;       /* the last effect that was performed */
+    struct sup_slot *failed; /* slots whose launch the driver refused; last in, first out */
+    uint64_t told_lines, told_events; /* a former host has told the effects up to these */
+    int64_t
+        journal_retry_ns; /* when a journal that cannot be continued is tried again; 0: it can */
+
+    /* recovery */
+    struct sup_recorder_bases bases;
+    size_t leftovers;     /* instances of a tree that is lost, which are being killed */
+    int64_t leftovers_ns; /* how long they are waited for */
+    bool start_due;       /* START is to be applied once they are gone */
+
+    /* stopping */
+    int32_t stop_signal; /* the keeper's STOP, to be applied in its turn; 0: none */
+    int32_t stop_count;
+    bool stopping;          /* progress lines are due */
+    int64_t progress_ns;    /* when the next one is */
+    bool orphaned;          /* the keeper is gone */
+    int orphan_epoll;       /* pidfds; -1: none */
+    int orphan_patience_ms; /* to wait for statuses that whoever reaps now still holds */
+
+    /* loop */
+    uv_loop_t uv;
+    uv_poll_t keeper_poll;
+    uv_poll_t orphan_poll;
+    uv_async_t wake;
+    uv_timer_t deadline;
+    uv_timer_t heartbeat;
+    int polled_events;
+    int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
+    bool loop_open;
+    bool ended; /* the tree has, and it has been said */
+    int code;   /* what to exit with */
+};
+
+/* --- apply.c ---------------------------------------------------------------------------------- */
+
+int64_t sup_engine_clock(void);
+/* Look at the clock: the time of what is applied from here on. */
+void sup_engine_tick(struct sup_engine *engine);
+
+/* Journal and apply one input, perform its effects. Must not be called while effects are performed. */
+void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input);
+
+/* Perform ${count} effects in order. */
+void sup_engine_perform(struct sup_engine *engine, const struct sup_effect *batch, size_t count);
+
+/* Room for the nodes that ${blob} declares, beyond those that are there. 0 or -ENOMEM. */
+int sup_engine_reserve(struct sup_engine *engine, const void *blob, size_t size);
+
+/* The launch of ${slot}'s instance is refused; becomes a fact when the effects are done. ${text}: constant. */
+void sup_engine_refuse(struct sup_engine *engine, struct sup_slot *slot, int code, bool resources,
+                       const char *text);
+
+/* Apply what refusals are waiting. */
+void sup_engine_apply_refusals(struct sup_engine *engine);
+
+/* Write out, confirm what has been performed, begin a new journal when one is due. */
+void sup_engine_commit(struct sup_engine *engine);
+
+/* Begin a new journal with a snapshot and give it to the keeper. 0 or -errno: the old one goes on. */
+int sup_engine_snapshot(struct sup_engine *engine);
+
+/* --- process.c -------------------------------------------------------------------------------- */
+
+/* A message of the keeper about an instance: SPAWNED, SPAWN_FAILED, EXIT. ${fd} is taken over. */
+void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message, int fd);
+/* Everything of ${instance} stands in the journal: the keeper may forget it. Wire number. */
+void sup_process_acknowledge(struct sup_engine *engine, uint64_t wire_instance);
+struct sup_outcome sup_process_outcome(int wait_status);
+
+/* --- orphan.c --------------------------------------------------------------------------------- */
+
+/* The keeper is gone: stop the tree over the pidfds. */
+void sup_orphan_begin(struct sup_engine *engine);
+void sup_orphan_signal(struct sup_engine *engine, struct sup_slot *slot, int signal, bool group);
+void sup_orphan_finish(struct sup_engine *engine);
+
+/* --- ready.c ---------------------------------------------------------------------------------- */
+
+/* The slot's instance was launched at ${launched_ns}: watch its condition if it has one to watch. */
+void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec);
+/* Remember what stands at the path of a file condition, before the launch. */
+void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec);
+void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot);
+/* Check what is due at engine->now_ns; applies READY facts. */
+void sup_ready_check(struct sup_engine *engine);
+int64_t sup_ready_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS: none */
+
+/* --- tell.c ----------------------------------------------------------------------------------- */
+
+/* Tell the event ${batch}[${at}] to people and programs. */
+void sup_tell_event(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
+                    size_t at);
+/* A line of the engine's own. */
+__attribute__((format(printf, 2, 3))) void sup_tell_line(struct sup_engine *engine,
+                                                         const char *format, ...);
+/* Whom a stop waits for, and until when. */
+void sup_tell_progress(struct sup_engine *engine);
+/* What is left of a tree that has ended. */
+void sup_tell_unstopped(struct sup_engine *engine);
+
+/* --- recovery.c ------------------------------------------------------------------------------- */
+
+/*
+** Read HELLO to HELLO_END (blocks, the keeper says it at once) and bring the tree to where it was, or
+** begin it. Returns 0, or an exit code with ${err}.
+*/
+int sup_recovery_run(struct sup_engine *engine, struct sup_err *err);
+/* A message about an instance of a tree that is lost. */
+void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *message);
+/* Go on once the leftovers are gone, or were waited for long enough. */
+void sup_recovery_progress(struct sup_engine *engine);
+
+/* --- loop.c ----------------------------------------------------------------------------------- */
+
+int sup_loop_init(struct sup_engine *engine); /* 0 or -errno */
+void sup_loop_run(struct sup_engine *engine); /* until the tree has ended */
+void sup_loop_wake(void *context);            /* from any thread; ${context}: the engine */
+/* Settle the instant engine->now_ns: apply what is due, commit, arm. */
+void sup_loop_settle(struct sup_engine *engine);
+void sup_loop_finish(struct sup_engine *engine);
+
+#endif

@@ -1,0 +1,161 @@
+/*
+** engine/orphan.c: the keeper is gone, and with it all that this host could ask for. What is left is
+** to stop the tree in order, over the pidfds that came with the processes. Must not know how
+** long anything may take: the core's budgets hold here too.
+**
+** Statuses are somebody else's now: they are asked of the pidfd where the kernel can say (6.15),
+** else they are lost.
+*/
+#include "engine/inside.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EVENTS_AT_ONCE 64
+#define PATIENCE_MS 500        /* in all, for new parents that are slow to reap */
+#define SIGNAL_GROUP (1U << 2) /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
+
+/* linux/pidfd.h of 6.15, which the headers at hand may not have. */
+struct pidfd_facts {
+    uint64_t mask;
+    uint64_t cgroup;
+    uint32_t ids[11];
+    int32_t exit_code;
+};
+#define PIDFD_FACT_EXIT (UINT64_C(1) << 3)
+#define ASK_PIDFD _IOWR(0xFF, 11, struct pidfd_facts)
+
+_Static_assert(sizeof(struct pidfd_facts) == 64, "the kernel's first version of it");
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static int send_signal(int pidfd, int signal, unsigned flags)
+{
+    return (int) syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, flags);
+}
+
+void sup_orphan_signal(struct sup_engine *engine, struct sup_slot *slot, int signal, bool group)
+{
+    (void) engine;
+    if (slot->pidfd < 0) return;
+    if (group && send_signal(slot->pidfd, signal, SIGNAL_GROUP) == 0) return;
+    int r = send_signal(slot->pidfd, signal, 0);
+    /* It was there a moment ago, so its group can hardly mean another. */
+    if (r == 0 && group && slot->pid > 0) kill(-slot->pid, signal);
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static struct sup_outcome ask_outcome(struct sup_engine *engine, int pidfd)
+{
+    struct pidfd_facts facts = {.mask = PIDFD_FACT_EXIT};
+    struct pollfd reaped = {.fd = pidfd};
+    int64_t before_ns = sup_engine_clock();
+    poll(&reaped, 1, engine->orphan_patience_ms);
+    int64_t waited_ms = (sup_engine_clock() - before_ns) / INT64_C(1000000);
+    engine->orphan_patience_ms -= (int) waited_ms;
+    if (engine->orphan_patience_ms < 0) engine->orphan_patience_ms = 0;
+    if (ioctl(pidfd, ASK_PIDFD, &facts) == 0 && (facts.mask & PIDFD_FACT_EXIT) != 0)
+        return sup_process_outcome(facts.exit_code);
+    return (struct sup_outcome){SUP_END_LOST, 0};
+}
+
+static void end_instance(struct sup_engine *engine, struct sup_slot *slot,
+                         struct sup_outcome outcome)
+{
+    struct sup_input input = {
+        .type = SUP_IN_ENDED,
+        .node = slot->node,
+        .instance = slot->instance,
+        .outcome = outcome,
+    };
+    sup_ready_cancel(engine, slot);
+    pthread_mutex_lock(&engine->mutex);
+    if (slot->pidfd >= 0) close(slot->pidfd); /* and with it its place in the epoll set */
+    slot->pidfd = -1;
+    slot->live = slot->launching = false;
+    slot->ended_ns = engine->now_ns;
+    pthread_mutex_unlock(&engine->mutex);
+    sup_engine_apply(engine, &input);
+}
+
+static void on_ends(uv_poll_t *poll, int status, int events)
+{
+    struct sup_engine *engine = poll->data;
+    struct epoll_event ready[EVENTS_AT_ONCE];
+    (void) status, (void) events;
+    int count = epoll_wait(engine->orphan_epoll, ready, EVENTS_AT_ONCE, 0);
+    sup_engine_tick(engine);
+    for (int i = 0; i < count; i++) {
+        struct sup_slot *slot = sup_slots_at(&engine->slots, ready[i].data.u32);
+        if (slot == NULL || slot->pidfd < 0) continue;
+        end_instance(engine, slot, ask_outcome(engine, slot->pidfd));
+    }
+    sup_loop_settle(engine);
+}
+
+/* --- beginning -------------------------------------------------------------------------------- */
+
+/* True: the end of what runs in ${slot} will be heard of. */
+static bool watch(struct sup_engine *engine, struct sup_slot *slot, uint32_t index)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
+    if (engine->orphan_epoll < 0) return false;
+    if (slot->pidfd < 0 && slot->pid > 0) slot->pidfd = (int) syscall(SYS_pidfd_open, slot->pid, 0);
+    if (slot->pidfd < 0) return false;
+    return epoll_ctl(engine->orphan_epoll, EPOLL_CTL_ADD, slot->pidfd, &event) == 0;
+}
+
+static void take_over(struct sup_engine *engine)
+{
+    for (uint32_t i = 0; i < sup_slots_room(&engine->slots); i++) {
+        struct sup_slot *slot = sup_slots_at(&engine->slots, i);
+        if (slot->node == 0 || slot->kind != SUP_PROCESS) continue;
+        if (slot->launching) sup_engine_refuse(engine, slot, EPIPE, false, "the keeper died");
+        else if (slot->live && !watch(engine, slot, i))
+            end_instance(engine, slot, (struct sup_outcome){SUP_END_LOST, 0});
+    }
+}
+
+static void open_epoll(struct sup_engine *engine)
+{
+    engine->orphan_epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (engine->orphan_epoll < 0) return;
+    engine->orphan_poll.data = engine;
+    if (uv_poll_init(&engine->uv, &engine->orphan_poll, engine->orphan_epoll) == 0 &&
+        uv_poll_start(&engine->orphan_poll, UV_READABLE, on_ends) == 0)
+        return;
+    close(engine->orphan_epoll);
+    engine->orphan_epoll = -1;
+}
+
+void sup_orphan_begin(struct sup_engine *engine)
+{
+    struct sup_input stop = {.type = SUP_IN_STOP, .text = "the keeper died"};
+    engine->orphaned = engine->link.lost = true;
+    engine->orphan_patience_ms = PATIENCE_MS;
+    uv_poll_stop(&engine->keeper_poll);
+    uv_timer_stop(&engine->heartbeat);
+    fprintf(stderr, "suptree: the keeper has died: the services are stopped in order, then this "
+                    "host ends with code 70; run it again afterwards\n");
+    open_epoll(engine);
+    /* Stop first: what turns out to have ended is then not started again. */
+    sup_engine_apply(engine, &stop);
+    take_over(engine);
+    sup_engine_apply_refusals(engine);
+    engine->stopping = true;
+    engine->progress_ns = engine->now_ns;
+}
+
+void sup_orphan_finish(struct sup_engine *engine)
+{
+    if (engine->orphan_epoll >= 0) close(engine->orphan_epoll);
+    engine->orphan_epoll = -1;
+}

@@ -1,0 +1,275 @@
+/*
+** engine/plans.c: laying out plan sets. Must not know the keeper's socket or when something starts.
+*/
+#include "engine/plans.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define PATH_VARIABLE "SUPTREE_PATH="
+
+/* --- what is inherited ------------------------------------------------------------------------ */
+
+/* Meant for suptree itself: a service would take itself for the addressee. */
+static bool is_private(const char *entry)
+{
+    static const char *const prefixes[] = {"NOTIFY_", "LISTEN_", "WATCHDOG_", "SUPTREE_"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (strncmp(entry, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    return strchr(entry, '=') == NULL;
+}
+
+static bool is_bare(const char *entry)
+{
+    static const char *const names[] = {"PATH=", "HOME=", "USER=", "SHELL=", "LANG="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(entry, names[i], strlen(names[i])) == 0) return true;
+    return false;
+}
+
+/* The entries of ${environment} that pass, one after the other. NULL: no memory. */
+static char *collect(char *const *environment, bool bare, size_t *size, uint32_t *count)
+{
+    size_t room = 1;
+    for (char *const *e = environment; *e != NULL; e++) room += strlen(*e) + 1;
+    char *bytes = malloc(room);
+    if (bytes == NULL) return NULL;
+    *size = 0;
+    *count = 0;
+    for (char *const *e = environment; *e != NULL; e++) {
+        if (is_private(*e) || (bare && !is_bare(*e))) continue;
+        size_t length = strlen(*e) + 1;
+        memcpy(bytes + *size, *e, length);
+        *size += length;
+        ++*count;
+    }
+    return bytes;
+}
+
+int sup_plan_env_init(struct sup_plan_env *env, char *const *environment)
+{
+    env->shared = collect(environment, false, &env->shared_size, &env->shared_count);
+    env->bare = collect(environment, true, &env->bare_size, &env->bare_count);
+    if (env->shared != NULL && env->bare != NULL) return 0;
+    sup_plan_env_finish(env);
+    return -ENOMEM;
+}
+
+void sup_plan_env_finish(struct sup_plan_env *env)
+{
+    free(env->shared);
+    free(env->bare);
+    *env = (struct sup_plan_env){0};
+}
+
+/* --- a growing set ---------------------------------------------------------------------------- */
+
+/* Append ${size} bytes (NULL: zeros) and return where they stand; 0 when there is no memory. */
+static uint64_t append(struct sup_plan_draft *draft, const void *data, size_t size)
+{
+    if (draft->failed) return 0;
+    if (draft->room - draft->size < size) {
+        size_t room = (draft->size + size) * 2 + 1024;
+        unsigned char *bytes = realloc(draft->bytes, room);
+        if (bytes == NULL) {
+            draft->failed = true;
+            return 0;
+        }
+        draft->bytes = bytes;
+        draft->room = room;
+    }
+    uint64_t place = draft->size;
+    if (size == 0) return place;
+    if (data != NULL) memcpy(draft->bytes + place, data, size);
+    else memset(draft->bytes + place, 0, size);
+    draft->size += size;
+    return place;
+}
+
+static void align(struct sup_plan_draft *draft)
+{
+    append(draft, NULL, (8 - draft->size % 8) % 8);
+}
+
+static uint64_t append_text(struct sup_plan_draft *draft, const char *text)
+{
+    return append(draft, text, strlen(text) + 1);
+}
+
+void sup_plan_draft_begin(struct sup_plan_draft *draft, const struct sup_plan_env *env)
+{
+    struct sup_plan_set head = {.magic = SUP_PLAN_MAGIC,
+                                .version = SUP_PLAN_VERSION,
+                                .env_count = env->shared_count,
+                                .env = env->shared_count > 0 ? sizeof head : 0};
+    *draft = (struct sup_plan_draft){0};
+    append(draft, &head, sizeof head);
+    append(draft, env->shared, env->shared_size);
+    align(draft);
+}
+
+/* --- one record ------------------------------------------------------------------------------- */
+
+static size_t strings_size(const struct sup_strings *strings)
+{
+    const char *end = strings->first;
+    for (uint32_t i = 0; i < strings->count; i++) end += strlen(end) + 1;
+    return strings->count == 0 ? 0 : (size_t) (end - strings->first);
+}
+
+static bool same_key(const char *a, const char *b)
+{
+    size_t key = strcspn(a, "=");
+    return strncmp(a, b, key) == 0 && b[key] == '=';
+}
+
+/* Does one of the ${count} entries that begin at ${at} set the variable that ${entry} sets? */
+static bool is_overridden(const char *entry, const char *at, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++, at += strlen(at) + 1)
+        if (same_key(entry, at)) return true;
+    return strncmp(entry, PATH_VARIABLE, strlen(PATH_VARIABLE)) == 0;
+}
+
+/* Append the entries of a vector that none after them in ${wins} or the vector itself overrides. */
+static uint32_t append_entries(struct sup_plan_draft *draft, const char *entry, uint32_t count,
+                               const struct sup_strings *wins)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *next = entry + strlen(entry) + 1;
+        bool overridden = is_overridden(entry, next, count - i - 1) ||
+                          (wins != NULL && is_overridden(entry, wins->first, wins->count));
+        if (!overridden) {
+            append_text(draft, entry);
+            kept++;
+        }
+        entry = next;
+    }
+    return kept;
+}
+
+static uint32_t append_own_env(struct sup_plan_draft *draft, const struct sup_plan_env *env,
+                               const struct sup_plan_wish *wish)
+{
+    const struct sup_spec *spec = wish->spec;
+    uint32_t count = 1;
+    if (!spec->inherit_env) count += append_entries(draft, env->bare, env->bare_count, &spec->env);
+    count += append_entries(draft, spec->env.first, spec->env.count, NULL);
+    append(draft, PATH_VARIABLE, strlen(PATH_VARIABLE));
+    append_text(draft, wish->path);
+    return count;
+}
+
+static uint32_t log_of(enum sup_log_mode mode)
+{
+    switch (mode) {
+    case SUP_LOG_MODE_FILE:
+        return SUP_LOG_FILE;
+    case SUP_LOG_MODE_NONE:
+        return SUP_LOG_NONE;
+    case SUP_LOG_MODE_INHERIT:
+        return SUP_LOG_INHERIT;
+    case SUP_LOG_MODE_VIEW:
+        break;
+    }
+    return SUP_LOG_VIEW;
+}
+
+uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_env *env,
+                            const struct sup_plan_wish *wish)
+{
+    const struct sup_spec *spec = wish->spec;
+    align(draft);
+    uint64_t place = append(draft, NULL, sizeof(struct sup_plan));
+    struct sup_plan plan = {
+        .size = sizeof plan,
+        .flags = spec->inherit_env ? SUP_PLAN_SHARED_ENV : 0,
+        .arg_count = spec->command.count,
+        .log = log_of(spec->log.mode),
+        .stop_signal = spec->stop_signal,
+        .timeout_ns = spec->timeout_ns,
+        .stop_rank = wish->stop_rank,
+    };
+    plan.args = append(draft, spec->command.first, strings_size(&spec->command));
+    plan.env = draft->size;
+    plan.env_count = append_own_env(draft, env, wish);
+    plan.name = append_text(draft, wish->path);
+    if (spec->cwd != NULL) plan.cwd = append_text(draft, spec->cwd);
+    if (plan.log == SUP_LOG_FILE) plan.log_file = append_text(draft, spec->log.file);
+    align(draft);
+    if (draft->failed) return 0;
+    memcpy(draft->bytes + place, &plan, sizeof plan);
+    return place;
+}
+
+/* --- handing over ----------------------------------------------------------------------------- */
+
+static int write_all(int fd, const unsigned char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, bytes, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        bytes += n;
+        size -= (size_t) n;
+    }
+    return 0;
+}
+
+static int make_sealed(const unsigned char *bytes, size_t size)
+{
+    int fd = memfd_create("suptree-plans", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -errno;
+    int r = write_all(fd, bytes, size);
+    if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS) < 0) r = -errno;
+    if (r == 0) return fd;
+    close(fd);
+    return r;
+}
+
+int sup_plan_draft_finish(struct sup_plan_draft *draft)
+{
+    int r = -ENOMEM;
+    if (!draft->failed) {
+        uint64_t size = draft->size;
+        memcpy(draft->bytes + offsetof(struct sup_plan_set, size), &size, sizeof size);
+        r = make_sealed(draft->bytes, draft->size);
+    }
+    free(draft->bytes);
+    *draft = (struct sup_plan_draft){0};
+    return r;
+}
+
+/* --- fingerprint ------------------------------------------------------------------------------ */
+
+static uint64_t mix(uint64_t print, const void *data, size_t size)
+{
+    const unsigned char *byte = data;
+    for (size_t i = 0; i < size; i++) print = (print ^ byte[i]) * UINT64_C(0x100000001b3);
+    return print;
+}
+
+static uint64_t mix_text(uint64_t print, const char *text)
+{
+    return text == NULL ? mix(print, "\1", 1) : mix(print, text, strlen(text) + 1);
+}
+
+uint64_t sup_plan_print(const struct sup_plan_wish *wish)
+{
+    const struct sup_spec *spec = wish->spec;
+    const int64_t numbers[] = {spec->command.count, spec->env.count,  spec->inherit_env,
+                               spec->stop_signal,   spec->timeout_ns, (int64_t) spec->log.mode};
+    uint64_t print = mix(UINT64_C(0xcbf29ce484222325), numbers, sizeof numbers);
+    print = mix(print, spec->command.first, strings_size(&spec->command));
+    print = mix(print, spec->env.first, strings_size(&spec->env));
+    print = mix_text(print, wish->path);
+    print = mix_text(print, spec->cwd);
+    print = mix_text(print, spec->log.mode == SUP_LOG_MODE_FILE ? spec->log.file : NULL);
+    return print == 0 ? 1 : print;
+}

@@ -1,0 +1,348 @@
+/*
+** engine/process.c: the process driver: plans, SPAWN and SIGNAL to the keeper, facts back. Must not
+** know how the keeper does it.
+*/
+#include "engine/inside.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATH_SIZE 1024
+#define NO_PLAN "there is no memory or descriptor for its plan"
+
+static void say(struct sup_engine *engine, const struct sup_wire *message, int fd)
+{
+    sup_link_send(&engine->link, message, fd);
+}
+
+/* --- plans ------------------------------------------------------------------------------------ */
+
+struct planning {
+    struct sup_plan_draft draft;
+    size_t count;
+};
+
+static void fill_wish(struct sup_engine *engine, sup_token node, const struct sup_spec *spec,
+                      char *path, struct sup_plan_wish *wish)
+{
+    *wish = (struct sup_plan_wish){.spec = spec,
+                                   .path = sup_tree_path(engine->tree, node, path, PATH_SIZE)};
+}
+
+/* Add ${node} to the set when the keeper does not have its plan as it is now. */
+static void plan_node(struct sup_engine *engine, struct planning *planning, sup_token node)
+{
+    char path[PATH_SIZE];
+    struct sup_plan_wish wish;
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, node);
+    if (spec == NULL || spec->kind != SUP_PROCESS) return;
+    struct sup_slot *slot = sup_slots_take(&engine->slots, node);
+    if (slot == NULL || slot->plan_offset != 0) return;
+    fill_wish(engine, node, spec, path, &wish);
+    uint64_t print = sup_plan_print(&wish);
+    if (print == slot->plan_print) return;
+    if (planning->count == 0) sup_plan_draft_begin(&planning->draft, &engine->plan_env);
+    wish.stop_rank = sup_tree_stop_rank(engine->tree, node);
+    slot->kind = SUP_PROCESS;
+    slot->plan_offset = sup_plan_draft_add(&planning->draft, &engine->plan_env, &wish);
+    slot->plan_print = slot->plan_offset == 0 ? 0 : print;
+    planning->count++;
+}
+
+/* Tell the keeper where the node's plan lies in the set. ${sent}: the set has been said. */
+static void give_plan(struct sup_engine *engine, struct sup_slot *slot, bool sent)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_PLAN,
+        .node = slot->node,
+        .a = engine->plan_number,
+        .time_ns = (int64_t) slot->plan_offset,
+    };
+    if (sent && slot->plan_offset != 0) say(engine, &message, -1);
+    else slot->plan_print = 0;
+    slot->plan_offset = 0;
+}
+
+static bool give_set(struct sup_engine *engine, struct planning *planning)
+{
+    int fd = sup_plan_draft_finish(&planning->draft);
+    if (fd < 0) return false;
+    engine->plan_number = (engine->plan_number + 1) & INT32_MAX;
+    struct sup_wire message = {.type = SUP_WIRE_PLANS, .a = engine->plan_number};
+    say(engine, &message, fd);
+    return true;
+}
+
+/* The first launch plans the whole tree: one set, one copy of the environment. */
+static void plan_all(struct sup_engine *engine)
+{
+    struct planning planning = {0};
+    const struct sup_tree *tree = engine->tree;
+    for (sup_token node = sup_tree_next(tree, 0); node != 0; node = sup_tree_next(tree, node))
+        plan_node(engine, &planning, node);
+    if (planning.count == 0) return;
+    bool sent = give_set(engine, &planning);
+    for (size_t i = 0; i < sup_slots_room(&engine->slots); i++) {
+        struct sup_slot *slot = sup_slots_at(&engine->slots, i);
+        if (slot->plan_offset != 0) give_plan(engine, slot, sent);
+    }
+}
+
+static bool needs_plan(const struct sup_effect *effect)
+{
+    return effect->type == SUP_DO_LAUNCH || effect->type == SUP_DO_UPDATE;
+}
+
+static void prepare(struct sup_engine *engine, const struct sup_effect *batch, size_t count)
+{
+    struct planning planning = {0};
+    if (engine->orphaned) return;
+    for (size_t i = 0; i < count; i++) {
+        if (!needs_plan(&batch[i])) continue;
+        if (!engine->planned_all) plan_all(engine);
+        engine->planned_all = true;
+        plan_node(engine, &planning, batch[i].node);
+    }
+    if (planning.count == 0) return;
+    bool sent = give_set(engine, &planning);
+    for (size_t i = 0; i < count; i++) {
+        struct sup_slot *slot = sup_slots_find(&engine->slots, batch[i].node);
+        if (slot != NULL && slot->plan_offset != 0) give_plan(engine, slot, sent);
+    }
+}
+
+/* --- effects ---------------------------------------------------------------------------------- */
+
+static void launch(struct sup_engine *engine, struct sup_slot *slot,
+                   const struct sup_effect *effect)
+{
+    if (engine->orphaned) {
+        sup_engine_refuse(engine, slot, EPIPE, false, "the keeper is gone");
+        return;
+    }
+    if (slot->plan_print == 0) {
+        sup_engine_refuse(engine, slot, ENOMEM, true, NO_PLAN);
+        return;
+    }
+    sup_ready_prepare(slot, sup_tree_spec(engine->tree, effect->node));
+    struct sup_wire message = {
+        .type = SUP_WIRE_SPAWN,
+        .seq = effect->seq + engine->bases.seq,
+        .node = effect->node,
+        .instance = effect->instance + engine->bases.instance,
+        .generation = effect->generation,
+    };
+    say(engine, &message, -1);
+}
+
+static void signal_instance(struct sup_engine *engine, struct sup_slot *slot,
+                            const struct sup_effect *effect, int signal,
+                            enum sup_wire_target target)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_SIGNAL,
+        .seq = effect->seq + engine->bases.seq,
+        .node = effect->node,
+        .instance = effect->instance + engine->bases.instance,
+        .generation = effect->generation,
+        .a = signal,
+        .b = target,
+    };
+    if (slot->instance == effect->instance) {
+        sup_ready_cancel(engine, slot);
+        slot->killed = slot->killed || signal == SIGKILL;
+    }
+    if (engine->orphaned) sup_orphan_signal(engine, slot, signal, target == SUP_TARGET_GROUP);
+    else say(engine, &message, -1);
+}
+
+static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
+                      const struct sup_effect *effect)
+{
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
+    int signal = spec == NULL || spec->stop_signal == 0 ? SIGTERM : spec->stop_signal;
+    signal_instance(engine, slot, effect, signal, SUP_TARGET_PROCESS);
+}
+
+static void kill_instance(struct sup_engine *engine, struct sup_slot *slot,
+                          const struct sup_effect *effect)
+{
+    signal_instance(engine, slot, effect, SIGKILL, SUP_TARGET_GROUP);
+}
+
+/* A process that outlives its kill hangs in the kernel: all there is to do is to have asked. Its pidfd
+   goes with it, the slot is free for the next. */
+static void abandon(struct sup_engine *engine, struct sup_slot *slot,
+                    const struct sup_effect *effect)
+{
+    kill_instance(engine, slot, effect);
+    if (slot->instance != effect->instance) return;
+    pthread_mutex_lock(&engine->mutex);
+    if (slot->pidfd >= 0) close(slot->pidfd);
+    slot->pidfd = -1;
+    slot->pid = 0;
+    slot->live = false;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+/* `prepare` has given the new plan. */
+static void update(struct sup_engine *engine, struct sup_slot *slot,
+                   const struct sup_effect *effect)
+{
+    (void) engine, (void) slot, (void) effect;
+}
+
+static void forget(struct sup_engine *engine, struct sup_slot *slot,
+                   const struct sup_effect *effect)
+{
+    (void) slot;
+    struct sup_wire message = {.type = SUP_WIRE_UNPLAN, .node = effect->node};
+    say(engine, &message, -1);
+}
+
+const struct sup_driver sup_process_driver = {
+    .prepare = prepare,
+    .launch = launch,
+    .interrupt = interrupt,
+    .kill = kill_instance,
+    .abandon = abandon,
+    .update = update,
+    .forget = forget,
+};
+
+/* --- facts ------------------------------------------------------------------------------------ */
+
+void sup_process_acknowledge(struct sup_engine *engine, uint64_t wire_instance)
+{
+    struct sup_wire message = {.type = SUP_WIRE_ACK, .instance = wire_instance};
+    say(engine, &message, -1);
+}
+
+struct sup_outcome sup_process_outcome(int wait_status)
+{
+    if (WIFEXITED(wait_status)) return (struct sup_outcome){SUP_END_EXIT, WEXITSTATUS(wait_status)};
+    if (WIFSIGNALED(wait_status))
+        return (struct sup_outcome){SUP_END_SIGNAL, WTERMSIG(wait_status)};
+    return (struct sup_outcome){SUP_END_LOST, 0};
+}
+
+static struct sup_slot *current_slot(struct sup_engine *engine, const struct sup_input *input)
+{
+    struct sup_slot *slot = sup_slots_find(&engine->slots, input->node);
+    return slot != NULL && slot->instance == input->instance ? slot : NULL;
+}
+
+/* A condition that is still open; after a death of the host it may hold already. */
+static void watch_readiness(struct sup_engine *engine, struct sup_slot *slot)
+{
+    struct sup_status status;
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, slot->node);
+    if (spec == NULL || spec->ready.kind == SUP_READY_AT_LAUNCH) return;
+    bool known = sup_tree_status(engine->tree, slot->node, engine->now_ns, &status);
+    if (known && !status.ready) sup_ready_begin(engine, slot, spec);
+}
+
+static void note_spawned(struct sup_engine *engine, const struct sup_wire *message, int fd,
+                         struct sup_input *input)
+{
+    struct sup_slot *slot = current_slot(engine, input);
+    if (slot == NULL || slot->live) {
+        if (fd >= 0) close(fd);
+        return;
+    }
+    pthread_mutex_lock(&engine->mutex);
+    if (slot->pidfd >= 0) close(slot->pidfd);
+    slot->pid = message->a;
+    slot->pidfd = fd;
+    slot->launched_ns = message->time_ns;
+    slot->launching = false;
+    slot->live = true;
+    pthread_mutex_unlock(&engine->mutex);
+    input->type = SUP_IN_LAUNCHED;
+    sup_engine_apply(engine, input);
+    slot = current_slot(engine, input);
+    if (slot != NULL && slot->live) watch_readiness(engine, slot);
+}
+
+/* The process is over: from now on the slot holds its dates alone. */
+static void note_over(struct sup_engine *engine, const struct sup_wire *message,
+                      const struct sup_input *input)
+{
+    struct sup_slot *slot = current_slot(engine, input);
+    if (slot == NULL) return;
+    sup_ready_cancel(engine, slot);
+    pthread_mutex_lock(&engine->mutex);
+    if (slot->pidfd >= 0) close(slot->pidfd);
+    slot->pidfd = -1;
+    slot->live = slot->launching = false;
+    slot->ended_ns = message->time_ns;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+static bool lacks_resources(const struct sup_wire *message)
+{
+    bool early = message->a == SUP_STEP_CLONE || message->a == SUP_STEP_DESCRIPTORS ||
+                 message->a == SUP_STEP_PLAN;
+    return early && (message->b == EAGAIN || message->b == ENOMEM || message->b == EMFILE ||
+                     message->b == ENFILE);
+}
+
+/* "exec: No such file or directory (./web)" */
+static void failure_text(struct sup_engine *engine, const struct sup_wire *message, char *buf,
+                         size_t size)
+{
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, message->node);
+    const char *object = NULL;
+    if (spec != NULL && message->a == SUP_STEP_EXEC) object = spec->command.first;
+    if (spec != NULL && message->a == SUP_STEP_CWD) object = spec->cwd;
+    int n = snprintf(buf, size, "%s: %s", sup_wire_step_text(message->a), strerror(message->b));
+    if (object != NULL && n > 0 && (size_t) n < size)
+        snprintf(buf + n, size - (size_t) n, " (%s)", object);
+}
+
+static void note_failed(struct sup_engine *engine, const struct sup_wire *message,
+                        struct sup_input *input)
+{
+    char text[512];
+    failure_text(engine, message, text, sizeof text);
+    note_over(engine, message, input);
+    input->type = SUP_IN_LAUNCH_FAILED;
+    input->outcome = (struct sup_outcome){SUP_END_NO_LAUNCH, message->b};
+    input->flag = lacks_resources(message);
+    input->text = text;
+    sup_engine_apply(engine, input);
+    sup_process_acknowledge(engine, message->instance);
+}
+
+static void note_exit(struct sup_engine *engine, const struct sup_wire *message,
+                      struct sup_input *input)
+{
+    note_over(engine, message, input);
+    input->type = SUP_IN_ENDED;
+    input->outcome = sup_process_outcome(message->a);
+    sup_engine_apply(engine, input);
+    sup_process_acknowledge(engine, message->instance);
+}
+
+void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message, int fd)
+{
+    struct sup_input input = {.node = message->node};
+    uint64_t base = engine->bases.instance;
+    if (message->instance > base) input.instance = message->instance - base;
+    if (input.instance == 0) {
+        if (fd >= 0) close(fd);
+        sup_recovery_leftover(engine, message);
+    } else if (message->type == SUP_WIRE_SPAWNED) {
+        note_spawned(engine, message, fd, &input);
+    } else if (message->type == SUP_WIRE_SPAWN_FAILED) {
+        note_failed(engine, message, &input);
+    } else {
+        note_exit(engine, message, &input);
+    }
+}

@@ -1,0 +1,70 @@
+/*
+** engine/slots.h: what the engine keeps for each service: one small slot per node, found by the
+** node's index, never moved. Must not know what drivers do with it.
+**
+** Memory is reserved before an input makes nodes: performing an effect needs none.
+*/
+#ifndef SUP_ENGINE_SLOTS_H
+#define SUP_ENGINE_SLOTS_H
+
+#include "base/heap.h"
+#include "core/tree.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sup_watch { SUP_WATCH_NONE, SUP_WATCH_DELAY, SUP_WATCH_FILE };
+
+struct sup_slot {
+    sup_token node;               /* 0: free */
+    uint64_t instance;            /* the last that was launched, as the core numbers it */
+    int64_t launched_ns;          /* when it was, by the keeper's word; 0: not yet */
+    int64_t ended_ns;             /* when it ended; 0: it has not */
+    uint64_t plan_print;          /* what the keeper has been told to start; 0: nothing */
+    struct sup_timer watch_timer; /* in sup_engine::watches */
+    struct sup_slot *failed_next; /* in sup_engine::failed */
+    uint64_t plan_offset;         /* while a plan set is made: its record in it */
+    uint64_t file_inode; /* file condition: what stood there before the launch; 0: nothing */
+    int64_t file_changed_ns;
+    const char *failed_text; /* constant text of a launch that the driver refused */
+    int32_t failed_code;     /* errno or 0 */
+    uint32_t generation;
+    int32_t pid; /* 0: none, or unknown */
+    int pidfd;   /* owned; -1: none */
+    enum sup_kind kind;
+    enum sup_watch watch;
+    bool failed;           /* waits in sup_engine::failed */
+    bool failed_resources; /* for lack of resources */
+    bool launching;        /* said to the driver, which has not answered yet */
+    bool live;             /* launched, not ended */
+    bool killed;           /* the kill was sent */
+};
+
+struct sup_slots {
+    struct sup_slot **chunks; /* of SUP_SLOT_CHUNK slots */
+    size_t chunk_count;
+    size_t top; /* indices ever used */
+};
+
+#define SUP_SLOT_CHUNK 64
+
+void sup_slots_finish(struct sup_slots *slots); /* closes pidfds; zeroed: harmless */
+
+/* Make room for ${more} nodes beyond those that were seen. Returns 0 or -ENOMEM. */
+int sup_slots_reserve(struct sup_slots *slots, size_t more);
+
+/* How many slots there are; walk them by index. */
+size_t sup_slots_room(const struct sup_slots *slots);
+struct sup_slot *sup_slots_at(const struct sup_slots *slots, size_t index); /* NULL: beyond */
+
+/* The slot of ${node}; NULL: none has been taken, or a later node has its index. */
+struct sup_slot *sup_slots_find(const struct sup_slots *slots, sup_token node);
+
+/* The slot of ${node}, taken for it when needed. NULL: beyond what was reserved, and no memory. */
+struct sup_slot *sup_slots_take(struct sup_slots *slots, sup_token node);
+
+/* Empty ${slot}; its pidfd is closed. Its timer must not be set. */
+void sup_slot_clear(struct sup_slot *slot);
+
+#endif
