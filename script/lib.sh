@@ -23,6 +23,7 @@ missing_packages() {
 }
 
 # Installs the missing ones of $@. Costs one dpkg-query when nothing is missing; no network then.
+# RUNLEVEL=1: services that the packages bring stay down.
 install_packages() {
     if ! command -v dpkg-query >/dev/null; then
         say "This is not a Debian system, so nothing was installed. Needed, by Debian's names: $*"
@@ -38,7 +39,7 @@ install_packages() {
     fi
     say "installing ${missing[*]}"
     log=$(mktemp)
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=300)
     if ! { "${apt[@]}" install -y --no-install-recommends "${missing[@]}" ||
         { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; }; } >"$log" 2>&1
     then
