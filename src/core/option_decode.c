@@ -5,7 +5,6 @@
 #include "core/options.h"
 
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
