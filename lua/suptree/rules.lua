@@ -1,0 +1,158 @@
+--- What the options of one node, and the children of one supervisor, may not say of each other. The reader of blobs
+-- checks the same; here it is said of all nodes at once, each with its line.
+local text = require "suptree.text"
+
+local rules = {}
+
+-- A faulty value counts as not written: its own fault has been noted.
+local function written(node, name)
+    return node.good[name] and node.options[name] or nil
+end
+
+local function check_meter(node, fail)
+    if node.options.intensity ~= nil and node.options.failure_threshold ~= nil then
+        fail(node, ".intensity", "cannot stand beside failure_threshold: a window replaces the meter",
+            "Take one of the two out.")
+    end
+    if node.options.intensity == nil and node.options.period ~= nil then
+        fail(node, ".period", "means nothing without intensity", "Add intensity, or take period out.")
+    end
+    local pauses = written(node, "max_pauses")
+    if pauses and pauses > 0 and node.options.within == nil then
+        fail(node, ".max_pauses", "needs the time within which pauses count", 'Add within, such as within = "1h".')
+    end
+    if (node.options.max_pauses == nil or pauses == 0) and node.options.within ~= nil then
+        fail(node, ".within", "means nothing without max_pauses", "Add max_pauses, or take within out.")
+    end
+end
+
+local function check_children_count(node, fail)
+    local most = written(node, "max_children")
+    if most and most > 0 and #node.children > most then
+        fail(node, ".max_children", ("is %d, but %d children are declared"):format(most, #node.children),
+            "Raise it, or declare fewer children.")
+    end
+end
+
+local function check_as_child(node, parent, fail)
+    if written(node, "significant") then
+        local restart = node.options.restart == nil and "permanent" or written(node, "restart")
+        if restart == "permanent" then
+            fail(node, ".significant", "needs a node that may end for good, but this one is permanent",
+                'Add restart = "transient" or restart = "temporary".')
+        end
+        local shutdown = parent and (parent.options.auto_shutdown or "never")
+        if shutdown == "never" then
+            fail(node, ".significant", 'means nothing: its supervisor has auto_shutdown = "never"',
+                'Add auto_shutdown = "any_significant" (or "all_significant") to the supervisor.')
+        end
+    end
+    if written(node, "formerly") == node.name and node.name ~= nil then
+        fail(node, ".formerly", "is the name that the node has now", "Write the old name, or take it out.")
+    end
+end
+
+local function check_exit_codes(node, fail)
+    local done = {}
+    for _, code in ipairs(written(node, "done_exit") or {}) do done[code] = true end
+    for _, code in ipairs(written(node, "terminate_exit") or {}) do
+        if done[code] then
+            fail(node, ".terminate_exit", ("has exit code %d, which done_exit has too"):format(code),
+                "Leave the code in one of the two.")
+        end
+    end
+end
+
+--- The rules of one node; `parent` is nil for the root.
+function rules.check_node(node, parent, fail)
+    if node.kind == "supervisor" then
+        check_meter(node, fail)
+        check_children_count(node, fail)
+    elseif node.kind == "process" then
+        check_exit_codes(node, fail)
+    end
+    check_as_child(node, parent, fail)
+end
+
+-- --- siblings --------------------------------------------------------------------------------------------------------
+
+local function check_names(siblings, fail)
+    local by_name = {}
+    for _, node in ipairs(siblings) do
+        local other = node.name and by_name[node.name]
+        if other then
+            fail(node, "", ("the name %s is taken by a sibling at %s"):format(text.quote(node.name), other.place),
+                "Give one of them another name.")
+        elseif node.name then
+            by_name[node.name] = node
+        end
+    end
+    return by_name
+end
+
+local function check_old_names(siblings, fail)
+    local by_old_name = {}
+    for _, node in ipairs(siblings) do
+        local old = written(node, "formerly")
+        local other = old and by_old_name[old]
+        if other then
+            fail(node, ".formerly", ("%s is the old name of the sibling at %s too"):format(text.quote(old), other.place),
+                "A node can become one node only: leave it at one of them.")
+        elseif old then
+            by_old_name[old] = node
+        end
+    end
+end
+
+local function check_list(node, option, by_name, fail)
+    for _, name in ipairs(written(node, option) or {}) do
+        if name == node.name then
+            fail(node, "." .. option, "names the node itself", "Take it out of the list.")
+        elseif not by_name[name] then
+            fail(node, "." .. option, ("there is no sibling %s%s"):format(
+                text.quote(name), text.did_you_mean(name, text.sorted_keys(by_name))),
+                "Name siblings: children of the same supervisor.")
+        end
+    end
+end
+
+-- Walks along `after` from `node`; `way` is the list of nodes on the way, `state` what is known of each.
+local function walk(node, by_name, state, way, fail)
+    state[node] = "open"
+    way[#way + 1] = node
+    for _, name in ipairs(written(node, "after") or {}) do
+        local other = by_name[name]
+        if other and other ~= node then
+            if not state[other] then
+                walk(other, by_name, state, way, fail)
+            elseif state[other] == "open" then
+                local chain, inside = {}, false
+                for _, step in ipairs(way) do
+                    inside = inside or step == other
+                    if inside then chain[#chain + 1] = step.name end
+                end
+                chain[#chain + 1] = other.name
+                fail(other, ".after", "goes in a circle: " .. table.concat(chain, " -> "),
+                    "Take one of these names out of its `after`.")
+            end
+        end
+    end
+    way[#way] = nil
+    state[node] = "done"
+end
+
+--- The rules among the children of one supervisor.
+function rules.check_siblings(siblings, fail)
+    local by_name = check_names(siblings, fail)
+    check_old_names(siblings, fail)
+    for _, node in ipairs(siblings) do
+        check_list(node, "after", by_name, fail)
+        check_list(node, "restart_with", by_name, fail)
+    end
+    local state = {}
+    for _, node in ipairs(siblings) do
+        if not state[node] and by_name[node.name] == node then walk(node, by_name, state, {}, fail) end
+    end
+end
+
+return rules

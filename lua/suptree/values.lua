@@ -1,0 +1,362 @@
+--- From what a person wrote to the bytes of a blob: one function per type of option, told by its row what is allowed.
+-- The range of a value is judged by the same C check that reads blobs; here it is brought into form.
+local options = require "suptree.options"
+local paths = require "suptree.paths"
+local ready = require "suptree.ready"
+local text = require "suptree.text"
+
+local values = {}
+
+local describe = text.describe
+local encode = {}
+
+local HINT_DURATION = 'Write seconds as a number, or a text such as "1m30s".'
+local HINT_DURATION_OR_INFINITY = 'Write seconds as a number, "1m30s", or "infinity".'
+
+-- An encoder gets `v`: { row, value, folder, fail }; v.fail(reason, hint, below) notes a fault, of the part `below` when
+-- given. It returns the bytes, or nothing when it has noted one.
+
+local function has_zero(value)
+    return value:find("\0", 1, true) ~= nil
+end
+
+-- Is `list` an array without holes or other keys? Nil and the key that should not be there.
+local function is_list(list)
+    local count = #list
+    for key in pairs(list) do
+        if math.type(key) ~= "integer" or key < 1 or key > count then return false, key end
+    end
+    return true
+end
+
+-- The nanoseconds of a number or text, or nil.
+local function nanoseconds(value)
+    if type(value) == "number" then return options.seconds(value) end
+    if type(value) == "string" then return options.duration(value) end
+end
+
+local function fail_duration(v, value, below, may_be_infinite)
+    local hint = may_be_infinite and HINT_DURATION_OR_INFINITY or HINT_DURATION
+    if type(value) == "number" and value < 0 then
+        return v.fail(("is negative (%s); a duration is 0 or more"):format(describe(value)), hint, below)
+    end
+    v.fail(("%s is not a duration"):format(describe(value)), hint, below)
+end
+
+function encode.bool(v)
+    if type(v.value) ~= "boolean" then return v.fail(("must be true or false, not %s"):format(describe(v.value))) end
+    return string.pack("=B", v.value and 1 or 0)
+end
+
+function encode.count(v)
+    local number = type(v.value) == "number" and math.tointeger(v.value)
+    if not number or number < v.row.min or number > v.row.max then
+        return v.fail(("must be a whole number from %d to %d, not %s"):format(
+            math.tointeger(v.row.min), math.tointeger(v.row.max), describe(v.value)))
+    end
+    return string.pack("=I4", number)
+end
+
+function encode.number(v)
+    if type(v.value) ~= "number" or not (v.value >= v.row.min and v.value <= v.row.max) then
+        return v.fail(("must be a number from %.14g to %.14g, not %s"):format(v.row.min, v.row.max, describe(v.value)))
+    end
+    return string.pack("=d", v.value + 0.0)
+end
+
+function encode.duration(v)
+    local ns = nanoseconds(v.value)
+    if not ns then return fail_duration(v, v.value, nil, v.row.infinity) end
+    return string.pack("=i8", ns)
+end
+
+function encode.size(v)
+    local value = v.value
+    local bytes = math.type(value) == "integer" and value >= 0 and value
+        or math.type(value) == "float" and value >= 0 and math.tointeger(value)
+        or type(value) == "string" and options.size(value)
+    if not bytes then
+        return v.fail(("%s is not a size"):format(describe(value)), 'Write bytes as a number, or a text such as "64MiB".')
+    end
+    return string.pack("=I8", bytes)
+end
+
+function encode.string(v)
+    if type(v.value) ~= "string" then return v.fail(("must be a text, not %s"):format(describe(v.value))) end
+    if has_zero(v.value) then return v.fail "has a zero byte" end
+    return v.value .. "\0"
+end
+
+-- The absolute path, or nothing when a fault was noted.
+local function absolute_path(v, value, below)
+    if type(value) ~= "string" or value == "" then
+        return v.fail(("must be a path, not %s"):format(describe(value)), nil, below)
+    end
+    if has_zero(value) then return v.fail("has a zero byte", nil, below) end
+    if value:find "^~/" or value == "~" then
+        return v.fail(("%s starts with ~, which nobody expands here"):format(describe(value)),
+            'Write os.getenv "HOME" .. "/…".', below)
+    end
+    return paths.absolute(value, v.folder)
+end
+
+function encode.path(v)
+    local path = absolute_path(v, v.value)
+    return path and path .. "\0"
+end
+
+function encode.enum(v)
+    for place, name in ipairs(v.row.allowed) do
+        if v.value == name then return string.pack("=B", place - 1) end
+    end
+    local meant = text.did_you_mean(v.value, v.row.allowed)
+    v.fail(("must be %s, not %s%s"):format(text.alternatives(v.row.allowed, true), describe(v.value), meant))
+end
+
+-- A list of texts; `what` says of what in the message, `example` how to write it.
+local function check_list(v, what, example)
+    if type(v.value) ~= "table" then
+        return v.fail(("must be a list of %s, not %s"):format(what, describe(v.value)), ("Write %s."):format(example))
+    end
+    local good, key = is_list(v.value)
+    if not good then
+        return v.fail(("must be a list of %s; it has the key %s"):format(what, describe(key)), ("Write %s."):format(example))
+    end
+    return true
+end
+
+function encode.names(v)
+    if not check_list(v, "names of siblings", '{ "db" }') then return end
+    local names, seen = {}, {}
+    for place, name in ipairs(v.value) do
+        if type(name) ~= "string" or not options.name_is_valid(name) then
+            return v.fail(("%s is not a name of a node"):format(describe(name)), nil, ("[%d]"):format(place))
+        end
+        if not seen[name] then names[#names + 1] = name end
+        seen[name] = true
+    end
+    table.sort(names)
+    return #names > 0 and table.concat(names, "\0") .. "\0" or ""
+end
+
+local HINT_COMMAND = 'Write { "program", "argument" } or a line for the shell.'
+
+-- The text of a word of a command, or nothing when a fault was noted.
+local function word_text(v, word, place)
+    local below = ("[%d]"):format(place)
+    if type(word) == "number" then return ("%.14g"):format(word) end
+    if type(word) ~= "string" then return v.fail(("must be a text, not %s"):format(describe(word)), HINT_COMMAND, below) end
+    if has_zero(word) then return v.fail("has a zero byte", nil, below) end
+    return word
+end
+
+-- A program named with a slash is found relative to the configuration; a bare name by PATH, at the start.
+local function program_path(word, folder)
+    if word:find("/", 1, true) and word:sub(1, 1) ~= "/" then return paths.absolute(word, folder) end
+    return word
+end
+
+function encode.command(v)
+    local value = v.value
+    if type(value) == "string" then
+        if not value:find "%S" then return v.fail("is empty", HINT_COMMAND) end
+        if has_zero(value) then return v.fail "has a zero byte" end
+        return "/bin/sh\0-c\0" .. value .. "\0"
+    end
+    if type(value) ~= "table" then
+        return v.fail(("must be a list of words or a line for the shell, not %s"):format(describe(value)), HINT_COMMAND)
+    end
+    local good, key = is_list(value)
+    if not good then
+        return v.fail(("must be a list of words without holes; it has the key %s"):format(describe(key)), HINT_COMMAND)
+    end
+    local words = {}
+    for place, word in ipairs(value) do
+        words[place] = word_text(v, word, place)
+        if not words[place] then return end
+    end
+    if not words[1] or words[1] == "" then return v.fail("is empty", HINT_COMMAND) end
+    words[1] = program_path(words[1], v.folder)
+    return table.concat(words, "\0") .. "\0"
+end
+
+-- The text of the value of a variable, or nothing when a fault was noted.
+local function variable_text(v, name, value)
+    local below = "." .. name
+    if type(value) == "string" then
+        if has_zero(value) then return v.fail("has a zero byte", nil, below) end
+        return value
+    end
+    if type(value) == "number" then return ("%.14g"):format(value) end
+    local hint = type(value) == "boolean" and ('Write "%s" or "%d".'):format(value, value and 1 or 0) or nil
+    v.fail(("must be a text or a number, not %s"):format(describe(value)), hint, below)
+end
+
+--- The variables of `env` as a map of texts; faults are noted in `v`.
+function values.variables(v)
+    local variables = {}
+    if type(v.value) ~= "table" then
+        v.fail(("must be a table of names and values, not %s"):format(describe(v.value)), "Write { PORT = 8080 }.")
+        return variables
+    end
+    for name, value in pairs(v.value) do
+        if type(name) ~= "string" or name == "" or name:find "[=\0]" then
+            v.fail(("%s is not the name of a variable"):format(describe(name)), "Write { PORT = 8080 }.")
+        else
+            variables[name] = variable_text(v, name, value)
+        end
+    end
+    return variables
+end
+
+--- The bytes of a map of variables.
+function values.encode_variables(variables)
+    local lines = {}
+    for place, name in ipairs(text.sorted_keys(variables)) do lines[place] = name .. "=" .. variables[name] .. "\0" end
+    return table.concat(lines)
+end
+
+--- The absolute path that an option of type path or env_file names, or nothing when a fault was noted.
+function values.path(v)
+    return absolute_path(v, v.value)
+end
+
+function encode.codes(v)
+    if not check_list(v, "exit codes", "{ 0, 75 }") then return end
+    local codes, seen = {}, {}
+    for place, value in ipairs(v.value) do
+        local code = type(value) == "number" and math.tointeger(value)
+        if not code or code < 0 or code > 255 then
+            return v.fail(("%s is not an exit code; they go from 0 to 255"):format(describe(value)), nil, ("[%d]"):format(place))
+        end
+        if not seen[code] then codes[#codes + 1] = string.char(code) end
+        seen[code] = true
+    end
+    table.sort(codes)
+    return table.concat(codes)
+end
+
+local function signal_meant(value)
+    if type(value) ~= "string" then return "" end
+    local upper = value:upper()
+    if options.signal(upper) then return (', did you mean "%s"?'):format(upper) end
+    local names = {}
+    for number = 1, 31 do names[number] = options.signal_name(number) end
+    return text.did_you_mean(upper, names)
+end
+
+function encode.signal(v)
+    local value = v.value
+    local number = math.type(value) == "integer" and value or type(value) == "string" and options.signal(value)
+    if not number or number < 1 or number > 255 then
+        return v.fail(("%s is not a signal%s"):format(describe(value), signal_meant(value)),
+            'Write a name such as "TERM", or a number.')
+    end
+    return string.pack("=B", number)
+end
+
+local DELAY_DEFAULTS = { max = 60, factor = 2, jitter = 0, reset_after = 60 }
+local DELAY_FIELDS = { "factor", "initial", "jitter", "max", "reset_after" }
+local HINT_DELAY = 'Write a duration, or { initial = "1s", max = "60s", factor = 2 }.'
+
+local function pack_delay(initial, max, factor, jitter, reset_after)
+    return string.pack("=i8i8ddi8", initial, max, factor + 0.0, jitter + 0.0, reset_after)
+end
+
+local function check_delay_keys(v)
+    local good = true
+    for key in pairs(v.value) do
+        local known = false
+        for _, field in ipairs(DELAY_FIELDS) do known = known or key == field end
+        if not known then
+            v.fail(("has the unknown key %s%s"):format(describe(key), text.did_you_mean(key, DELAY_FIELDS)), HINT_DELAY)
+            good = false
+        end
+    end
+    return good
+end
+
+-- The fields of a delay table that are durations, in nanoseconds, and those that are numbers; nil when a fault was noted.
+local function delay_fields(v)
+    local fields, good = {}, check_delay_keys(v)
+    for _, name in ipairs(DELAY_FIELDS) do
+        local value = v.value[name]
+        if value == nil then value = DELAY_DEFAULTS[name] end
+        local is_number = name == "factor" or name == "jitter"
+        if value == nil then
+            v.fail("needs an initial delay", HINT_DELAY)
+        elseif is_number then
+            fields[name] = type(value) == "number" and value or nil
+            if not fields[name] then v.fail(("must be a number, not %s"):format(describe(value)), nil, "." .. name) end
+        else
+            fields[name] = nanoseconds(value)
+            if not fields[name] then fail_duration(v, value, "." .. name) end
+        end
+        good = good and fields[name] ~= nil
+    end
+    return good and fields or nil
+end
+
+function encode.delay(v)
+    if type(v.value) ~= "table" then
+        local ns = nanoseconds(v.value)
+        if not ns then return v.fail(("%s is not a delay"):format(describe(v.value)), HINT_DELAY) end
+        return pack_delay(ns, ns, 1, 0, options.seconds(DELAY_DEFAULTS.reset_after))
+    end
+    local fields = delay_fields(v)
+    if not fields then return end
+    if v.value.max == nil then fields.max = math.max(fields.max, fields.initial) end
+    return pack_delay(fields.initial, fields.max, fields.factor, fields.jitter, fields.reset_after)
+end
+
+local READY_NUMBERS = { delay = 1, file = 2, manual = 3 }
+
+function encode.ready(v)
+    if not ready.is(v.value) then
+        return v.fail(("must be one of s.ready.*, not %s"):format(describe(v.value)),
+            "Write s.ready.delay(t), s.ready.file(path) or s.ready.manual().")
+    end
+    local kind, ns, path = v.value.kind, 0, ""
+    if kind == "delay" then
+        ns = nanoseconds(v.value.value)
+        if not ns then return fail_duration(v, v.value.value) end
+    elseif kind == "file" then
+        path = absolute_path(v, v.value.value)
+        if not path then return end
+    end
+    return string.pack("=Bi8z", READY_NUMBERS[kind], ns, path)
+end
+
+local LOG_VIEW, LOG_FILE, LOG_NONE, LOG_INHERIT = 0, 1, 2, 3
+local HINT_LOG = 'Write { file = "logs/web.log" }, false or "inherit".'
+
+function encode.log(v)
+    local value = v.value
+    if value == true then return string.pack("=Bz", LOG_VIEW, "") end
+    if value == false then return string.pack("=Bz", LOG_NONE, "") end
+    if value == "inherit" then return string.pack("=Bz", LOG_INHERIT, "") end
+    if type(value) ~= "table" then
+        return v.fail(("must be a table, false or \"inherit\", not %s"):format(describe(value)), HINT_LOG)
+    end
+    local good = true
+    for key in pairs(value) do
+        if key ~= "file" then
+            v.fail(("has the unknown key %s%s"):format(describe(key), text.did_you_mean(key, { "file" })), HINT_LOG)
+            good = false
+        end
+    end
+    if value.file == nil then return good and v.fail("needs a file", HINT_LOG) or nil end
+    local path = absolute_path(v, value.file, ".file")
+    return good and path and string.pack("=Bz", LOG_FILE, path) or nil
+end
+
+--- The bytes of `v.value` for `v.row`, or nothing when faults were noted by `v.fail`.
+function values.encode(v)
+    local bytes = encode[v.row.type](v)
+    if not bytes then return end
+    local good, reason, hint = options.check(v.row.name, bytes)
+    if good then return bytes end
+    v.fail(reason, hint ~= "" and hint or nil)
+end
+
+return values

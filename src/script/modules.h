@@ -1,0 +1,18 @@
+/*
+** script/modules.h: suptree's own modules for any lua_State: those written in Lua are embedded in
+** the program, those in C are listed in modules.c.
+*/
+#ifndef SUP_SCRIPT_MODULES_H
+#define SUP_SCRIPT_MODULES_H
+
+#include <lua.h>
+
+/*
+** Put every module of suptree into package.preload of ${L}, which has the standard libraries. The
+** environment variable SUPTREE_LUA_DIR names a folder to read the Lua files from instead (the
+** folder `lua` of the sources); it is not heeded in a program with raised rights. May raise for
+** lack of memory.
+*/
+void sup_modules_preload(lua_State *L);
+
+#endif

@@ -1,0 +1,246 @@
+/*
+** script/options.c: the binding of the table of options and of the parsers beside it. It decides
+** nothing: what is good or bad is said by core/options.h.
+*/
+#include "script/options.h"
+
+#include "core/options.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_WORDS 65536
+
+static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
+    [SUP_TYPE_BOOL] = "bool",     [SUP_TYPE_COUNT] = "count",
+    [SUP_TYPE_NUMBER] = "number", [SUP_TYPE_DURATION] = "duration",
+    [SUP_TYPE_SIZE] = "size",     [SUP_TYPE_STRING] = "string",
+    [SUP_TYPE_PATH] = "path",     [SUP_TYPE_ENUM] = "enum",
+    [SUP_TYPE_NAMES] = "names",   [SUP_TYPE_COMMAND] = "command",
+    [SUP_TYPE_ENV] = "env",       [SUP_TYPE_ENV_FILE] = "env_file",
+    [SUP_TYPE_CODES] = "codes",   [SUP_TYPE_SIGNAL] = "signal",
+    [SUP_TYPE_DELAY] = "delay",   [SUP_TYPE_READY] = "ready",
+    [SUP_TYPE_LOG] = "log",       [SUP_TYPE_BYTES] = "bytes",
+};
+
+static const char *const kind_names[SUP_KIND_COUNT + 1] = {
+    [SUP_SUPERVISOR] = "supervisor", [SUP_PROCESS] = "process", [SUP_THREAD] = "thread"};
+
+static const struct {
+    const char *name;
+    unsigned flag;
+} flag_names[] = {
+    {"child", SUP_OPT_CHILD},       {"exec", SUP_OPT_EXEC},
+    {"infinity", SUP_OPT_INFINITY}, {"inherited", SUP_OPT_INHERITED},
+    {"positive", SUP_OPT_POSITIVE}, {"process", SUP_OPT_PROCESS},
+    {"required", SUP_OPT_REQUIRED}, {"supervisor", SUP_OPT_SUPERVISOR},
+    {"thread", SUP_OPT_THREAD},
+};
+
+/* --- the rows --------------------------------------------------------------------------------- */
+
+static void set_string(lua_State *L, const char *field, const char *value)
+{
+    lua_pushstring(L, value); /* NULL pushes nil */
+    lua_setfield(L, -2, field);
+}
+
+static void push_allowed(lua_State *L, const char *const *allowed)
+{
+    lua_newtable(L);
+    for (int i = 0; allowed[i] != NULL; i++) {
+        lua_pushstring(L, allowed[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static void push_row(lua_State *L, const struct sup_option *option)
+{
+    lua_newtable(L);
+    lua_pushinteger(L, option->id);
+    lua_setfield(L, -2, "id");
+    set_string(L, "name", option->name);
+    set_string(L, "type", type_names[option->type]);
+    set_string(L, "default", option->default_text);
+    set_string(L, "doc", option->doc);
+    set_string(L, "source", option->source);
+    if (option->allowed != NULL) {
+        push_allowed(L, option->allowed);
+        lua_setfield(L, -2, "allowed");
+    }
+    lua_pushnumber(L, option->min);
+    lua_setfield(L, -2, "min");
+    lua_pushnumber(L, option->max);
+    lua_setfield(L, -2, "max");
+    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++) {
+        lua_pushboolean(L, (option->flags & flag_names[i].flag) != 0);
+        lua_setfield(L, -2, flag_names[i].name);
+    }
+}
+
+static void push_rows(lua_State *L)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < sup_option_count; i++) {
+        push_row(L, &sup_options[i]);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, (lua_Integer) i + 1);
+        lua_setfield(L, -2, sup_options[i].name);
+    }
+}
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+static const struct sup_option *check_option(lua_State *L, int index)
+{
+    const char *name = luaL_checkstring(L, index);
+    const struct sup_option *option = sup_option_find(name);
+    if (option == NULL) luaL_argerror(L, index, "there is no such option");
+    return option;
+}
+
+static enum sup_kind check_kind(lua_State *L, int index)
+{
+    return (enum sup_kind) luaL_checkoption(L, index, NULL, kind_names);
+}
+
+static int ask_applies(lua_State *L)
+{
+    const struct sup_option *option = check_option(L, 1);
+    lua_pushboolean(L, sup_option_applies(option, check_kind(L, 2), lua_toboolean(L, 3)));
+    return 1;
+}
+
+/* The array of pointers lives in a userdata; the words stay in the table that is an argument. */
+static int find_nearest(lua_State *L)
+{
+    const char *word = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_Unsigned count = lua_rawlen(L, 2);
+    luaL_argcheck(L, count <= MAX_WORDS, 2, "too many words");
+    const char **words = lua_newuserdatauv(L, ((size_t) count + 1) * sizeof *words, 0);
+    for (lua_Unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, 2, (lua_Integer) i + 1);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "not only words");
+        words[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pushstring(L, sup_nearest(word, words, (size_t) count));
+    return 1;
+}
+
+static int find_nearest_option(lua_State *L)
+{
+    const char *word = luaL_checkstring(L, 1);
+    lua_pushstring(L, sup_option_nearest(word, check_kind(L, 2), lua_toboolean(L, 3)));
+    return 1;
+}
+
+static int check_value(lua_State *L)
+{
+    const struct sup_option *option = check_option(L, 1);
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    struct sup_spec spec = {0};
+    struct sup_err err = {0};
+    if (sup_option_decode(option, (const unsigned char *) bytes, size, &spec, &err) == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, err.reason);
+    lua_pushstring(L, err.hint);
+    return 3;
+}
+
+/* --- parsers ---------------------------------------------------------------------------------- */
+
+/* A string without zero bytes, or NULL: no parser knows what follows one. */
+static const char *check_text(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    return strlen(text) == size ? text : NULL;
+}
+
+static int push_number_if(lua_State *L, bool is_good, lua_Integer number)
+{
+    if (is_good) lua_pushinteger(L, number);
+    else lua_pushnil(L);
+    return 1;
+}
+
+static int parse_duration(lua_State *L)
+{
+    const char *text = check_text(L);
+    int64_t ns = 0;
+    bool is_good = text != NULL && sup_parse_duration(text, &ns);
+    return push_number_if(L, is_good, ns);
+}
+
+static int parse_seconds(lua_State *L)
+{
+    int64_t ns = 0;
+    bool is_good = sup_seconds_to_ns(luaL_checknumber(L, 1), &ns);
+    return push_number_if(L, is_good, ns);
+}
+
+static int parse_size(lua_State *L)
+{
+    const char *text = check_text(L);
+    uint64_t bytes = 0;
+    bool is_good = text != NULL && sup_parse_size(text, &bytes);
+    return push_number_if(L, is_good, (lua_Integer) bytes);
+}
+
+static int parse_signal(lua_State *L)
+{
+    const char *text = check_text(L);
+    int32_t signal = 0;
+    bool is_good = text != NULL && sup_parse_signal(text, &signal);
+    return push_number_if(L, is_good, signal);
+}
+
+static int signal_name(lua_State *L)
+{
+    char buf[32];
+    lua_pushstring(L, sup_signal_name((int) luaL_checkinteger(L, 1), buf, sizeof buf));
+    return 1;
+}
+
+static int duration_text(lua_State *L)
+{
+    char buf[64];
+    lua_pushstring(L, sup_duration_text(luaL_checkinteger(L, 1), buf, sizeof buf));
+    return 1;
+}
+
+static int ask_name_is_valid(lua_State *L)
+{
+    const char *text = check_text(L);
+    lua_pushboolean(L, text != NULL && sup_name_is_valid(text));
+    return 1;
+}
+
+int sup_options_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"applies", ask_applies},
+        {"check", check_value},
+        {"duration", parse_duration},
+        {"duration_text", duration_text},
+        {"name_is_valid", ask_name_is_valid},
+        {"nearest", find_nearest},
+        {"nearest_option", find_nearest_option},
+        {"seconds", parse_seconds},
+        {"signal", parse_signal},
+        {"signal_name", signal_name},
+        {"size", parse_size},
+        {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    push_rows(L);
+    lua_setfield(L, -2, "rows");
+    return 1;
+}

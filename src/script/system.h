@@ -1,0 +1,28 @@
+/*
+** script/system.h: what compiling a configuration and the command line need of the system, as a Lua
+** module. For the processes of suptree's own only: nothing here runs where supervision happens.
+*/
+#ifndef SUP_SCRIPT_SYSTEM_H
+#define SUP_SCRIPT_SYSTEM_H
+
+#include <lua.h>
+
+/*
+** Push the module `suptree.system`. Failures are nil and a text, where no more is said:
+**   read_file(path)      the contents of a regular file of at most 16 MiB
+**   trust(path)          true, or nil, reason, hint: see script/trust.h
+**   real_path(path)      absolute and without links
+**   executable()         the path of this program
+**   is_terminal(fd)      boolean
+**   memfd(name)          a memory file { fd(), read(), write(bytes), seal(), close() }
+**   write(fd, bytes)     all of it, blocking; true
+**   die_with_parent()    be killed when the parent goes away
+**   compile(options)     run a compiler as a child: see script/child.h and lua/suptree/compiler.lua
+**   exec(path, argv, memfd)  become another program, which inherits the memory file; returns only
+**                        to say why not
+**   host(socket, name)   be the host: see engine/host.h; returns the exit code. Only in the program
+**   version              text
+*/
+int sup_system_open(lua_State *L);
+
+#endif
