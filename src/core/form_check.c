@@ -312,6 +312,7 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     struct sup_spec spec;
     uint64_t written = 0;
     int rc;
+    sup_require(node != NULL);
     sup_spec_defaults(&spec, (enum sup_kind) node->kind);
     spec.name = sup_form_name(node);
     const struct sup_form_option_head *head = NULL;

@@ -107,7 +107,8 @@ bool sup_parse_duration(const char *text, int64_t *ns)
 
 bool sup_seconds_to_ns(double seconds, int64_t *ns)
 {
-    if (!(seconds >= 0) || seconds > (double) (SUP_DURATION_MAX_NS / SUP_SECOND_NS)) return false;
+    if (!(seconds >= 0) || seconds > (double) SUP_DURATION_MAX_NS / (double) SUP_SECOND_NS)
+        return false;
     int64_t whole = (int64_t) seconds;
     double rest = (seconds - (double) whole) * (double) SUP_SECOND_NS;
     *ns = whole * SUP_SECOND_NS + (int64_t) (rest + 0.5);
