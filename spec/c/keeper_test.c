@@ -725,6 +725,7 @@ static void notices_the_death_of_a_peer_whose_socket_lives_on(void)
         pid_t service = start_waiting(stage, 0, 0, 0, "exit 0");
         MUST(write(ends[1], &stage->keeper, sizeof stage->keeper) > 0);
         MUST(write(ends[1], &service, sizeof service) > 0);
+        MUST(write(ends[1], stage->folder, sizeof stage->folder) > 0);
         pid_t holder = fork();
         if (holder == 0) {
             signal(SIGPIPE, SIG_DFL);
@@ -733,15 +734,20 @@ static void notices_the_death_of_a_peer_whose_socket_lives_on(void)
         MUST(write(ends[1], &holder, sizeof holder) > 0);
         raise(SIGKILL);
     }
-    pid_t pids[3];
+    pid_t keeper, service, holder;
+    char folder[sizeof((struct stage *) 0)->folder];
     close(ends[1]);
-    for (int i = 0; i < 3; i++) MUST(read(ends[0], &pids[i], sizeof pids[i]) == sizeof pids[i]);
+    MUST(read(ends[0], &keeper, sizeof keeper) == sizeof keeper);
+    MUST(read(ends[0], &service, sizeof service) == sizeof service);
+    MUST(read(ends[0], folder, sizeof folder) == sizeof folder);
+    MUST(read(ends[0], &holder, sizeof holder) == sizeof holder);
     waitpid(peer, NULL, 0);
-    stage_await_gone(pids[1]);
-    stage_await_gone(pids[0]);
-    MUST(stage_is_alive(pids[2]));
-    kill(pids[2], SIGKILL);
+    stage_await_gone(service);
+    stage_await_gone(keeper);
+    MUST(stage_is_alive(holder));
+    kill(holder, SIGKILL);
     MUST(read(ends[0], &byte, 1) == 0);
+    stage_remove_folder(folder);
 }
 
 static void refuses_bad_options(void)

@@ -35,7 +35,7 @@ static void show_said(void)
     fprintf(stderr, "--- the keeper said:\n%s---\n", text);
 }
 
-static void remove_folder(const char *folder)
+void stage_remove_folder(const char *folder)
 {
     DIR *dir = opendir(folder);
     if (dir == NULL) return;
@@ -51,7 +51,7 @@ static void tidy_up(void)
     for (int i = 0; i < 3; i++) kill(current->keeper, SIGTERM);
     if (current->socket >= 0) close(current->socket);
     for (int i = 0; i < 1000 && waitpid(current->keeper, NULL, WNOHANG) == 0; i++) stage_pause();
-    remove_folder(current->folder);
+    stage_remove_folder(current->folder);
 }
 
 void stage_fail(const char *file, int line, const char *format, ...)
@@ -188,7 +188,7 @@ int stage_close(struct stage *stage)
     stage->socket = -1;
     int status = stage->keeper > 0 ? stage_wait_end(stage) : 0;
     if (stage->door >= 0) close(stage->door);
-    remove_folder(stage->folder);
+    stage_remove_folder(stage->folder);
     current = NULL;
     munmap(stage, sizeof *stage);
     return status;
@@ -196,15 +196,19 @@ int stage_close(struct stage *stage)
 
 /* --- puppets -------------------------------------------------------------------------------- */
 
-/* Give descriptor 3, the keeper's socket, to the test, and wait to be killed. */
-static int play_puppet(void)
+void stage_knock(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct sup_wire card = {.version = SUP_WIRE_VERSION, .a = getpid()};
     snprintf(address.sun_path, sizeof address.sun_path, "%s/door", getenv("KEEPER_SPEC_FOLDER"));
     int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (connect(door, (struct sockaddr *) &address, sizeof address) < 0) return 98;
-    if (sup_wire_send(door, &card, 3) < 0) return 98;
+    if (connect(door, (struct sockaddr *) &address, sizeof address) < 0) _exit(98);
+    if (sup_wire_send(door, &card, 3) < 0) _exit(98);
+}
+
+_Noreturn static void play_puppet(void)
+{
+    stage_knock();
     for (;;) pause();
 }
 
@@ -567,8 +571,10 @@ int stage_main(int argc, char **argv, const struct stage_case *cases, size_t cou
                int (*other)(const char *mode))
 {
     const char *mode = getenv("KEEPER_SPEC_MODE");
-    if (argc > 1 && strcmp(argv[1], "host") == 0 && mode != NULL)
-        return strcmp(mode, "puppet") == 0 ? play_puppet() : other(mode);
+    if (argc > 1 && strcmp(argv[1], "host") == 0 && mode != NULL) {
+        if (strcmp(mode, "puppet") == 0) play_puppet();
+        return other(mode);
+    }
     int code = 0;
     for (size_t i = 0; i < count; i++)
         if (is_wanted(argc, argv, cases[i].name) && !run_case(&cases[i])) code = 1;

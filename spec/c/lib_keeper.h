@@ -112,6 +112,7 @@ void stage_status_line(pid_t pid, const char *key, char *buf, size_t size);
 long stage_status_number(pid_t pid, const char *key);
 /* Wait until ${pid} is no process any more. */
 void stage_await_gone(pid_t pid);
+void stage_remove_folder(const char *folder);
 bool stage_is_alive(pid_t pid);
 size_t stage_count_descriptors(pid_t pid);
 int64_t stage_now(void);
@@ -126,6 +127,9 @@ int64_t stage_now(void);
         } \
     } while (0)
 void stage_pause(void);
+
+/* In a host: give descriptor 3, the keeper's socket, to the test. */
+void stage_knock(void);
 
 /* --- running -------------------------------------------------------------------------------- */
 
