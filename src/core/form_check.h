@@ -29,8 +29,8 @@ struct sup_form_scan {
 };
 
 /*
-** Check ${bytes} (8-aligned, header included) whole. Returns 0, -EINVAL (what is wrong is in ${err})
-** or -ENOMEM.
+** Check ${bytes} (8-aligned, header included) whole. Returns 0, -EINVAL (what is wrong is in
+** ${err}) or -ENOMEM.
 */
 int sup_form_check(const unsigned char *bytes, size_t size, struct sup_err *err);
 
@@ -41,8 +41,8 @@ int sup_form_check_header(const void *bytes, size_t size, struct sup_err *err);
 int sup_form_check_siblings(struct sup_form_scan *scan);
 
 /*
-** Fill scan->err for node ${index}, with "PLACE: shop.web.OPTION" as place (${option} NULL: the node
-** itself). Returns -EINVAL.
+** Fill scan->err for node ${index}, with "PLACE: shop.web.OPTION" as place (${option} NULL: the
+** node itself). Returns -EINVAL.
 */
 __attribute__((format(printf, 5, 6))) int sup_form_refuse(const struct sup_form_scan *scan,
                                                           uint32_t index, const char *option,
