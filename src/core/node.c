@@ -53,7 +53,7 @@ void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_s
 
 /* --- bringing up ----------------------------------------------------------------------------- */
 
-static void await_children(struct sup_node *supervisor)
+static void await_children(struct sup_tree *tree, struct sup_node *supervisor)
 {
     sup_list_each(link, &supervisor->children)
     {
@@ -64,6 +64,8 @@ static void await_children(struct sup_node *supervisor)
         child->awaited = sup_node_is_wanted(child);
         if (child->awaited) supervisor->pending_ready++;
         if (child->state == SUP_STATE_STUCK) child->then = SUP_THEN_LAUNCH;
+        if (child->awaited && child->instance == 0) /* what it did in a former run is over */
+            sup_node_set_state(tree, child, SUP_STATE_STOPPED, SUP_CAUSE_START, 0);
     }
 }
 
@@ -75,8 +77,8 @@ static void launch_children(struct sup_tree *tree, struct sup_node *supervisor)
     supervisor->ending = (struct sup_outcome){0};
     supervisor->self_ending = false;
     supervisor->pending_ready = 0;
-    await_children(supervisor);
     supervisor->starting++; /* held until every child had its turn */
+    await_children(tree, supervisor);
     sup_list_each(link, &supervisor->children)
     {
         sup_node_bring_up(tree, sup_container(link, struct sup_node, sibling), SUP_CAUSE_START);
@@ -105,7 +107,8 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     if (automatic) node->restarts++;
     remember_started_with(node);
     if (node->parent != NULL) node->parent->alive++;
-    if (node->parent != NULL && node->parent->state == SUP_STATE_STARTING) {
+    bool in_time = node->parent != NULL && node->parent->state == SUP_STATE_STARTING;
+    if (in_time && !node->counted_starting) {
         node->counted_starting = true;
         node->parent->starting++;
     }
@@ -392,6 +395,12 @@ static void lose_thread(struct sup_tree *tree, struct sup_node *node, bool crash
     sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
 }
 
+/* What the instance was launched as: a reload may have made the node something else meanwhile. */
+static bool was_launched_as_thread(const struct sup_node *node)
+{
+    return node->started_record != NULL && node->started_record->kind == SUP_THREAD;
+}
+
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
 {
     if (tree->ended) return;
@@ -399,7 +408,7 @@ void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
     uint64_t newest = tree->last_instance; /* what is launched below lives in the new host */
     for (uint32_t i = 0; i < tree->node_top; i++) {
         struct sup_node *node = tree->nodes[i];
-        if (node == NULL || node->spec.kind != SUP_THREAD) continue;
+        if (node == NULL || !was_launched_as_thread(node)) continue;
         memset(node->abandoned, 0, sizeof node->abandoned);
         if (node->instance == 0 || node->instance > newest) continue;
         lose_thread(tree, node, node->instance == crashed);

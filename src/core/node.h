@@ -264,7 +264,7 @@ void sup_stop_progress(struct sup_tree *tree,
 void sup_stop_sequence_step(struct sup_tree *tree, struct sup_node *supervisor);
 void sup_stop_timeout(struct sup_tree *tree, struct sup_node *node);
 void sup_stop_stuck(struct sup_tree *tree, struct sup_node *node);
-void sup_stop_kill_all(struct sup_tree *tree);
+void sup_stop_kill_all(struct sup_tree *tree, const struct sup_input *input);
 void sup_stop_forget_abandoned(struct sup_node *node, uint64_t instance);
 
 /* --- strategy.c ------------------------------------------------------------------------------ */

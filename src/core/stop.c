@@ -241,10 +241,9 @@ static void kill_now(struct sup_tree *tree, struct sup_node *node)
     kill_service(tree, node);
 }
 
-void sup_stop_kill_all(struct sup_tree *tree)
+void sup_stop_kill_all(struct sup_tree *tree, const struct sup_input *input)
 {
-    if (!tree->serving || tree->ended) return;
-    if (!tree->stopping) sup_command_stop(tree, &(struct sup_input){.type = SUP_IN_STOP});
+    sup_command_stop(tree, input); /* a kill is a stop without budgets, answered like one */
     for (uint32_t i = 0; i < tree->node_top; i++) {
         struct sup_node *node = tree->nodes[i];
         if (node != NULL && node->instance != 0 && sup_node_is_service(node)) kill_now(tree, node);

@@ -295,7 +295,7 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
         sup_node_host_died(tree, input->instance);
         break;
     case SUP_IN_KILL:
-        sup_stop_kill_all(tree);
+        sup_stop_kill_all(tree, input);
         break;
     case SUP_IN_START:
     case SUP_IN_STOP:
