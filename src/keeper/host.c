@@ -40,7 +40,8 @@ void sup_keeper_be_patient(const struct sup_keeper *keeper, struct sup_keeper_pa
                            int64_t now_ns)
 {
     if (now_ns - patience->started_ns >= sup_keeper_time(keeper, LIVED_WELL_NS)) patience->step = 0;
-    patience->start_ns = now_ns + sup_keeper_time(keeper, delays_ns[patience->step]);
+    int64_t delay_ns = keeper->options.eager ? 0 : delays_ns[patience->step];
+    patience->start_ns = now_ns + sup_keeper_time(keeper, delay_ns);
     if (patience->step < DELAY_COUNT - 1) patience->step++;
 }
 

@@ -29,7 +29,8 @@ static const struct option_row rows[] = {
     ROW("--library", KIND_FLAG, library),     ROW("--log-program", KIND_TEXT, log),
     ROW("--name", KIND_TEXT, name),           ROW("--no-colour", KIND_FLAG, no_colour),
     ROW("--no-log", KIND_FLAG, no_log),       ROW("--quiet", KIND_FLAG, quiet),
-    ROW("--socket", KIND_DESCRIPTOR, socket), ROW("--test-speed", KIND_SPEED, speed),
+    ROW("--socket", KIND_DESCRIPTOR, socket), ROW("--test-eager", KIND_FLAG, eager),
+    ROW("--test-speed", KIND_SPEED, speed),
 };
 
 struct complaint {
