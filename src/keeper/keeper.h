@@ -54,7 +54,7 @@ struct sup_keeper_options {
     int socket;    /* library mode: the peer; -1 */
     int blob;      /* the config blob; -1: none yet */
     int64_t speed; /* tests only: every delay of the keeper itself is divided by it */
-    bool eager;          /* tests only: what died is started again without delay */
+    bool eager;    /* tests only: what died is started again without delay */
 };
 
 /*
