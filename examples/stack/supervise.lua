@@ -16,6 +16,7 @@ return s.supervisor "stack" {
     s.process "counter" {
         command = "mkdir -p run/www && exec lua5.4 counter.lua run/redis/socket run/www/index.html",
         after = { "redis" },
+        restart_delay = "500ms", -- when redis dies, it dies too: redis gets the time to come back
         ready = s.ready.file "run/www/index.html",
     },
 

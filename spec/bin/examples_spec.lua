@@ -1,0 +1,100 @@
+local live = require "spec.support.live"
+local uv = require "luv"
+
+--- What the server at `port` of this machine answers to GET `path`; nil: nobody is there.
+local function get(port, path)
+    local client, answer, done = uv.new_tcp(), "", false
+    local function on_connect(err)
+        if err then
+            done = true
+            return
+        end
+        client:write(("GET %s HTTP/1.0\r\n\r\n"):format(path))
+        client:read_start(function(_, chunk)
+            if chunk then answer = answer .. chunk else done = true end
+        end)
+    end
+    assert(client:connect("127.0.0.1", port, on_connect))
+    live.wait("an answer", function() return done end)
+    client:close()
+    uv.run "nowait"
+    return answer:match "\r\n\r\n(.*)$"
+end
+
+--- A port that nobody uses just now.
+local function free_port()
+    local server = uv.new_tcp()
+    assert(server:bind("127.0.0.1", 0))
+    local port = server:getsockname().port
+    server:close()
+    uv.run "nowait"
+    return port
+end
+
+--- Runs a copy of examples/NAME.
+local function example(name, port)
+    local files = {}
+    for _, file in ipairs { "web.lua", "worker.lua", "counter.lua", "redis.conf", "nginx.conf", "run/.gitignore" } do
+        files[file] = live.read_file(("%s/examples/%s/%s"):format(live.root, name, file))
+    end
+    local config = live.read_file(("%s/examples/%s/supervise.lua"):format(live.root, name))
+    return live.tree(config, { files = files, env = { PORT = tostring(port) } })
+end
+
+describe("examples/quickstart", function()
+    after_each(live.clean)
+
+    it("shows a restart, a pause and a resume, while the web server serves", function()
+        local port = free_port()
+        local tree = example("quickstart", port)
+        local address = ("listening on http://127.0.0.1:%d/"):format(port)
+        tree:await_text("web | " .. address)
+        assert.are.equal("Hello. I am start number 1 of this server, this is visit 1.\n", get(port, "/"))
+        tree:await { type = "launched", path = "jobs/worker", generation = 2 }
+        local backoff = tree:await { type = "backoff", path = "jobs" }
+        tree:await_text "jobs pauses for 8s"
+        assert.are.equal("Hello. I am start number 1 of this server, this is visit 2.\n", get(port, "/"))
+        local resume = tree:await { type = "resume", path = "jobs" }
+        -- That a newcomer sees it all within half a minute: by the clock of the events, which is no clock of ours.
+        assert.is_true(resume.time - tree:events()[1].time < 30)
+        assert.is_true(resume.time - backoff.time >= 7.99)
+        assert.are.equal(1, #tree:all { type = "launched", path = "web" })
+
+        assert.are.equal("Goodbye. I shall be back at once.\n", get(port, "/crash"))
+        tree:await { type = "launched", path = "web", generation = 2 }
+        live.wait("the web server to be back", function()
+            return get(port, "/") == "Hello. I am start number 2 of this server, this is visit 1.\n"
+        end)
+        assert.are.equal(0, tree:stop())
+    end)
+end)
+
+describe("examples/stack", function()
+    setup(function()
+        local code, _, err = live.run({ live.root .. "/script/stack", "--install-only" })
+        assert(code == 0, err)
+        live.clean()
+    end)
+    after_each(live.clean)
+
+    it("counts in redis and serves the count by nginx, and comes back when redis is killed", function()
+        local port = free_port()
+        local tree = example("stack", port)
+        tree:await { type = "ready", path = "." }
+        local function count() return tonumber((get(port, "/") or ""):match "^counted to (%d+)\n$") end
+        live.wait("the count to grow", function() return (count() or 0) >= 8 end)
+        local order = {}
+        for _, event in ipairs(tree:all { type = "ready", kind = "process" }) do order[#order + 1] = event.path end
+        assert.are.same({ "redis", "counter", "nginx" }, order)
+
+        uv.kill(tree:service "redis", "sigkill")
+        tree:await { type = "launched", path = "redis", generation = 2 }
+        tree:await { type = "ready", path = "counter", generation = 2 }
+        live.wait("a new count, from nothing", function()
+            local now = count()
+            return now and now < 8
+        end)
+        assert.are.equal(0, tree:stop())
+        assert.matches("ready to accept connections", live.read_file(tree.folder .. "/run/redis.log"), 1, true)
+    end)
+end)
