@@ -64,6 +64,16 @@ void sup_waiters_check(struct sup_tree *tree, struct sup_node *node)
     }
 }
 
+/* ${node} is down, if only for this moment: that is what some waited for. */
+void sup_waiters_release_down(struct sup_tree *tree, struct sup_node *node)
+{
+    sup_list_each_safe(link, &node->waiters)
+    {
+        struct sup_waiter *waiter = sup_container(link, struct sup_waiter, in_node);
+        if (waiter->goal == SUP_GOAL_DOWN) sup_waiter_release(tree, waiter, SUP_OK);
+    }
+}
+
 /* ${node} is gone, or the tree has ended: nobody waits any longer. */
 void sup_waiters_release_all(struct sup_tree *tree, struct sup_node *node)
 {
@@ -123,7 +133,7 @@ void sup_command_stop(struct sup_tree *tree, const struct sup_input *input)
     }
     if (!tree->stopping) {
         tree->stopping = true;
-        memcpy(tree->context, tree->text, sizeof tree->context);
+        sup_text_copy(tree->context, sizeof tree->context, tree->text);
         sup_waiter_add(tree, &wait, tree->root, SUP_GOAL_DOWN);
         if (tree->serving) sup_stop_now(tree, tree->root, SUP_THEN_STOP, SUP_CAUSE_STOP, 0);
         else sup_tree_end(tree, 0);
@@ -179,6 +189,11 @@ static enum sup_reply_status check_addition(struct sup_tree *tree, struct sup_no
     if (parent->spec.max_children > 0 && parent->child_count >= parent->spec.max_children) {
         snprintf(tree->reply, sizeof tree->reply, "max_children is %u", parent->spec.max_children);
         return SUP_TOO_MANY;
+    }
+    if (spec.significant && parent->spec.auto_shutdown == SUP_SHUTDOWN_NEVER) {
+        sup_text_copy(tree->reply, sizeof tree->reply,
+                      "significant means nothing: the supervisor has auto_shutdown = \"never\"");
+        return SUP_INVALID;
     }
     if (!knows_names(tree, parent, &spec.after, "after")) return SUP_INVALID;
     if (!knows_names(tree, parent, &spec.restart_with, "restart_with")) return SUP_INVALID;

@@ -75,9 +75,11 @@ void sup_edges_drop_needs(struct sup_node *node)
 
 void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node)
 {
-    while (!sup_list_empty(&node->needed_by)) {
-        struct sup_edge *edge = sup_container(node->needed_by.next, struct sup_edge, in_needed_by);
+    sup_list_each_safe(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
         struct sup_node *dependent = edge->dependent;
+        if (dependent->removed) continue; /* it leaves as well, and still ends first */
         drop_edge(edge);
         if (dependent->state == SUP_STATE_WAITING)
             sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);

@@ -170,6 +170,7 @@ static struct sup_node *alloc_node(struct sup_tree *tree, struct sup_node *paren
 void sup_node_enter(struct sup_tree *tree, struct sup_node *node)
 {
     sup_name_insert(tree, node);
+    tree->ranked = false;
     node->entered = true;
     if (node->parent == NULL) return;
     sup_list_insert(&node->parent->children, &node->sibling);
@@ -259,6 +260,7 @@ void sup_node_destroy(struct sup_tree *tree, struct sup_node *node)
 static void mark_removed(struct sup_tree *tree, struct sup_node *node)
 {
     sup_name_remove(tree, node);
+    tree->ranked = false;
     sup_reload_settled(tree, node);
     node->removed = true;
     node->entered = false;
@@ -268,17 +270,16 @@ static void mark_removed(struct sup_tree *tree, struct sup_node *node)
     }
 }
 
-void sup_node_remove(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
+void sup_node_detach(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
 {
     struct sup_node *parent = node->parent;
-    sup_token round_place = sup_node_token(node);
     sup_tree_emit(tree, SUP_EVENT_REMOVED, node)->cause = cause;
     sup_strategy_leave_round(tree, node);
     sup_strategy_dequeue(node);
+    sup_stop_mark(tree, node, SUP_THEN_STOP, cause, 0);
     if (node->instance == 0) sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, 0);
-    else if (node->spec.significant && node->state != SUP_STATE_STOPPED)
-        parent->significant_alive--;
-    if (parent->sequence_cursor == round_place) parent->sequence_cursor = 0;
+    else if (node->spec.significant) parent->significant_alive--;
+    if (parent->sequence_cursor == sup_node_token(node)) parent->sequence_cursor = 0;
     mark_removed(tree, node);
     sup_list_remove(&node->sibling);
     sup_list_insert(&parent->leaving, &node->sibling);
@@ -286,10 +287,20 @@ void sup_node_remove(struct sup_tree *tree, struct sup_node *node, enum sup_caus
     parent->child_count--;
     node->in_sequence = false;
     sup_node_unawait(tree, node);
+}
+
+void sup_node_let_go(struct sup_tree *tree, struct sup_node *node)
+{
     sup_edges_drop_needed_by(tree, node);
-    sup_stop_now(tree, node, SUP_THEN_STOP, cause, 0);
-    if (parent->sequence) sup_stop_sequence_step(tree, parent);
+    sup_stop_ask_if_free(tree, node);
+    if (node->parent->sequence) sup_stop_sequence_step(tree, node->parent);
     sup_node_bury_if_over(tree, node);
+}
+
+void sup_node_remove(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
+{
+    sup_node_detach(tree, node, cause);
+    sup_node_let_go(tree, node);
 }
 
 static bool has_abandoned(const struct sup_node *node)

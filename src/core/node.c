@@ -106,6 +106,7 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     node->then = SUP_THEN_STOP;
     if (automatic) node->restarts++;
     remember_started_with(node);
+    sup_reload_launched(tree, node);
     if (node->parent != NULL) node->parent->alive++;
     bool in_time = node->parent != NULL && node->parent->state == SUP_STATE_STARTING;
     if (in_time && !node->counted_starting) {
@@ -329,6 +330,7 @@ void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
     struct sup_node *parent = node->parent;
     node->then = SUP_THEN_STOP;
     sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, node->cause_node);
+    sup_waiters_release_down(tree, node);
     if (then == SUP_THEN_LAUNCH) {
         sup_node_bring_up(tree, node, cause);
     } else if (then == SUP_THEN_ROUND && !parent->round_stopping) {

@@ -10,7 +10,7 @@
 **   membership.c    nodes come and leave; names
 **   command.c       what persons ask, and who waits for an answer
 **   plan.c reload.c the reload: difference, application, rollback
-**   status.c        reading
+**   status.c rank.c reading
 **   snapshot.c      saving and restoring
 */
 #ifndef SUP_CORE_NODE_H
@@ -69,9 +69,12 @@ struct sup_node {
     const struct sup_form_node *started_record;
     struct sup_spec spec;
     struct sup_deadline deadline;
-    int64_t *window_times; /* supervisor with intensity: intensity + 1 of them */
-    int64_t *pause_times;  /* supervisor with max_pauses: as many */
-    char *name;            /* own copy: outlives a rename by reload */
+    int64_t *window_times;      /* supervisor with intensity: intensity + 1 of them */
+    int64_t *pause_times;       /* supervisor with max_pauses: as many */
+    struct sup_node *rank_next; /* scratch of rank.c */
+    uint32_t rank_pending;      /* scratch of rank.c */
+    uint32_t rank, rank_span;   /* of rank.c; valid while sup_tree::ranked */
+    char *name;                 /* own copy: outlives a rename by reload */
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     uint32_t index, serial;
@@ -186,6 +189,7 @@ struct sup_tree {
     char reply[SUP_TEXT_MAX];   /* text of replies made by the core */
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;
+    bool ranked; /* the ranks are those of the tree as it stands */
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     int64_t now_ns;
@@ -337,7 +341,11 @@ void sup_node_free(struct sup_node *node);  /* memory only; of no list, no table
 int sup_names_reserve(struct sup_tree *tree, uint32_t nodes);
 void sup_name_insert(struct sup_tree *tree, struct sup_node *node);
 void sup_name_remove(struct sup_tree *tree, struct sup_node *node);
-/* Take ${node} out of the tree; it lives on among the leaving until its instances have ended. */
+/* Take ${node} out of the tree; it lives on among the leaving until its instances have ended.
+** detach marks it as being stopped, let_go asks it: those that leave together are all detached
+** before the first is let go, so that dependents end first. */
+void sup_node_detach(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause);
+void sup_node_let_go(struct sup_tree *tree, struct sup_node *node);
 void sup_node_remove(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause);
 /* A removed node, or one above it, may have nothing alive any more: bury it. */
 void sup_node_bury_if_over(struct sup_tree *tree, struct sup_node *node);
@@ -358,6 +366,7 @@ struct sup_waiter *sup_waiter_create(struct sup_tree *tree, struct sup_node *nod
 void sup_waiters_check(struct sup_tree *tree, struct sup_node *node);
 void sup_waiter_release(struct sup_tree *tree, struct sup_waiter *waiter,
                         enum sup_reply_status status);
+void sup_waiters_release_down(struct sup_tree *tree, struct sup_node *node);
 void sup_waiters_release_all(struct sup_tree *tree, struct sup_node *node); /* it is gone */
 
 /* --- reload.c -------------------------------------------------------------------------------- */
@@ -366,6 +375,7 @@ void sup_reload_command(struct sup_tree *tree, const struct sup_input *input);
 /* After each input: begin what waited for a round, roll back what is sick. */
 void sup_reload_progress(struct sup_tree *tree);
 /* A counted failure of ${node}. True: it is on probation, and a rollback will follow instead. */
+void sup_reload_launched(struct sup_tree *tree, struct sup_node *node);
 bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node);
 /* Nobody need wait for ${node} any more: it is ready, done, stopped by a person or gone. */
 void sup_reload_settled(struct sup_tree *tree, struct sup_node *node);

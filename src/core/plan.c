@@ -41,19 +41,40 @@ static const struct sup_form_node *child_record(const struct sup_form_node *reco
     return NULL;
 }
 
+/* What the plan is made from. */
+struct planning {
+    const struct sup_tree *tree;
+    enum sup_plan_way way;
+    struct sup_changes *changes;
+    struct sup_err *err;
+};
+
+/* The child that the reload which is rolled back had renamed from ${name}; NULL: none. */
+static struct sup_node *renamed_from(const struct sup_node *supervisor, const char *name)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *node = sup_container(link, struct sup_node, sibling);
+        if (node->spec.formerly != NULL && strcmp(node->spec.formerly, name) == 0) return node;
+    }
+    return NULL;
+}
+
 /* The running child that ${record} describes: of its name, or of its former name. NULL: new. */
-static struct sup_node *match_child(const struct sup_tree *tree, const struct sup_node *supervisor,
+static struct sup_node *match_child(const struct planning *planning,
+                                    const struct sup_node *supervisor,
                                     const struct sup_form_node *parent_record,
                                     const struct sup_form_node *record, bool *renamed)
 {
-    struct sup_node *node = sup_child_find(tree, supervisor, sup_form_name(record));
+    struct sup_node *node = sup_child_find(planning->tree, supervisor, sup_form_name(record));
     *renamed = false;
     if (node != NULL) return node;
     struct sup_spec spec;
     sup_form_decode(record, &supervisor->spec, &spec);
-    if (spec.formerly == NULL || child_record(parent_record, spec.formerly) != NULL) return NULL;
-    node = sup_child_find(tree, supervisor, spec.formerly);
-    *renamed = node != NULL;
+    if (spec.formerly != NULL) node = sup_child_find(planning->tree, supervisor, spec.formerly);
+    else if (planning->way == SUP_PLAN_BACK) node = renamed_from(supervisor, sup_form_name(record));
+    if (node == NULL || child_record(parent_record, node->name) != NULL) return NULL;
+    *renamed = true;
     return node;
 }
 
@@ -70,11 +91,9 @@ static bool can_become(const struct sup_node *node, const struct sup_form_node *
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
-static int compare_node(const struct sup_tree *tree, struct sup_node *node,
-                        const struct sup_form_node *record, bool renamed,
+static int compare_node(struct sup_node *node, const struct sup_form_node *record, bool renamed,
                         struct sup_changes *changes)
 {
-    (void) tree;
     bool lives = node->instance != 0 && node->started_record != NULL;
     const struct sup_form_node *former = lives ? node->started_record : node->record;
     struct sup_change *change = push(changes, SUP_CHANGE_KEEP);
@@ -96,8 +115,8 @@ static int compare_node(const struct sup_tree *tree, struct sup_node *node,
     return 0;
 }
 
-static int list_removals(const struct sup_tree *tree, struct sup_node *supervisor,
-                         const struct sup_form_node *record, struct sup_changes *changes)
+static int list_removals(const struct planning *planning, struct sup_node *supervisor,
+                         const struct sup_form_node *record)
 {
     size_t matched = 0, room = record->child_count;
     sup_token *kept = calloc(room + 1, sizeof *kept);
@@ -105,7 +124,7 @@ static int list_removals(const struct sup_tree *tree, struct sup_node *superviso
     const struct sup_form_node *child = sup_form_first_child(record);
     for (uint32_t i = 0; i < record->child_count; i++, child = sup_form_skip(child)) {
         bool renamed;
-        struct sup_node *node = match_child(tree, supervisor, record, child, &renamed);
+        struct sup_node *node = match_child(planning, supervisor, record, child, &renamed);
         if (node == NULL || !can_become(node, child)) continue;
         kept[matched++] = sup_node_token(node);
         node->reload_mark = true;
@@ -115,7 +134,7 @@ static int list_removals(const struct sup_tree *tree, struct sup_node *superviso
     {
         struct sup_node *node = sup_container(link, struct sup_node, sibling);
         if (node->reload_mark || node->dynamic || result < 0) continue;
-        struct sup_change *change = push(changes, SUP_CHANGE_REMOVE);
+        struct sup_change *change = push(planning->changes, SUP_CHANGE_REMOVE);
         if (change == NULL) {
             result = -ENOMEM;
             continue;
@@ -124,7 +143,8 @@ static int list_removals(const struct sup_tree *tree, struct sup_node *superviso
         change->parent = sup_node_token(supervisor);
         change->former = node->record;
     }
-    for (size_t i = 0; i < matched; i++) sup_tree_node(tree, kept[i])->reload_mark = false;
+    for (size_t i = 0; i < matched; i++)
+        sup_tree_node(planning->tree, kept[i])->reload_mark = false;
     free(kept);
     return result;
 }
@@ -137,22 +157,21 @@ static int refuse_dynamic(const struct sup_form_node *record, struct sup_err *er
                        sup_form_name(record));
 }
 
-static int compare_tree(const struct sup_tree *tree, struct sup_node *node,
-                        const struct sup_form_node *record, bool renamed,
-                        struct sup_changes *changes, struct sup_err *err)
+static int compare_tree(const struct planning *planning, struct sup_node *node,
+                        const struct sup_form_node *record, bool renamed)
 {
-    int result = compare_node(tree, node, record, renamed, changes);
-    if (result == 0 && is_supervisor(record)) result = list_removals(tree, node, record, changes);
+    int result = compare_node(node, record, renamed, planning->changes);
+    if (result == 0 && is_supervisor(record)) result = list_removals(planning, node, record);
     const struct sup_form_node *child = sup_form_first_child(record);
     for (uint32_t i = 0; i < record->child_count && result == 0;
          i++, child = sup_form_skip(child)) {
-        struct sup_node *match = match_child(tree, node, record, child, &renamed);
-        if (match != NULL && match->dynamic) return refuse_dynamic(child, err);
+        struct sup_node *match = match_child(planning, node, record, child, &renamed);
+        if (match != NULL && match->dynamic) return refuse_dynamic(child, planning->err);
         if (match != NULL && can_become(match, child)) {
-            result = compare_tree(tree, match, child, renamed, changes, err);
+            result = compare_tree(planning, match, child, renamed);
             continue;
         }
-        struct sup_change *change = push(changes, SUP_CHANGE_ADD);
+        struct sup_change *change = push(planning->changes, SUP_CHANGE_ADD);
         if (change == NULL) return -ENOMEM;
         change->parent = sup_node_token(node);
         change->record = child;
@@ -197,9 +216,10 @@ static bool drag_along(const struct sup_tree *tree, struct sup_changes *changes,
     return false;
 }
 
-int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form,
+int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form, enum sup_plan_way way,
                   struct sup_changes *changes, struct sup_err *err)
 {
+    struct planning planning = {tree, way, changes, err};
     const struct sup_form_node *root = sup_form_root(form);
     *changes = (struct sup_changes){.empty = true};
     if (!is_supervisor(root))
@@ -210,7 +230,7 @@ int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form,
                            "keep the name, or stop the tree and run the new one",
                            "the root is named \"%s\" and cannot be renamed to \"%s\" by a reload",
                            tree->root->name, sup_form_name(root));
-    int result = compare_tree(tree, tree->root, root, false, changes, err);
+    int result = compare_tree(&planning, tree->root, root, false);
     if (result == -ENOMEM)
         sup_err_set(err, -ENOMEM, "", "free some memory and try again", "no memory for the plan");
     bool again = result == 0 && !changes->empty;

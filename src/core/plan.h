@@ -41,11 +41,14 @@ struct sup_changes {
     bool empty; /* nothing but KEEP */
 };
 
+/* FORTH: a person's reload. BACK: a rollback, which also undoes renames by `formerly`. */
+enum sup_plan_way { SUP_PLAN_FORTH, SUP_PLAN_BACK };
+
 /*
 ** Compare. Returns 0; -EINVAL with ${err} when this config cannot replace the running one (the root
 ** renamed, a name that a dynamic child has); -ENOMEM. ${form} must outlive ${changes}.
 */
-int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form,
+int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form, enum sup_plan_way way,
                   struct sup_changes *changes, struct sup_err *err);
 void sup_changes_finish(struct sup_changes *changes);
 

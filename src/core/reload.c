@@ -132,7 +132,7 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
 {
     for (size_t i = 0; i < changes->count; i++)
         if (changes->list[i].kind == SUP_CHANGE_REMOVE)
-            sup_node_remove(tree, sup_tree_node(tree, changes->list[i].node), SUP_CAUSE_RELOAD);
+            sup_node_detach(tree, sup_tree_node(tree, changes->list[i].node), SUP_CAUSE_RELOAD);
     for (size_t i = 0; i < changes->count; i++) {
         const struct sup_change *change = &changes->list[i];
         if (change->kind == SUP_CHANGE_ADD) sup_node_enter(tree, preparations[i].added);
@@ -149,6 +149,13 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
 
 /* --- probation ------------------------------------------------------------------------------- */
 
+static int64_t probation_end(const struct sup_tree *tree, const struct sup_node *node)
+{
+    int64_t start_ns = node->spec.start_timeout_ns;
+    bool is_short = start_ns == SUP_INFINITY_NS || start_ns < PROBATION_MIN_NS;
+    return tree->now_ns + (is_short ? PROBATION_MIN_NS : start_ns);
+}
+
 static void put_on_probation(struct sup_tree *tree, struct sup_node *node, int64_t *until_ns)
 {
     sup_list_each(link, &node->children)
@@ -156,12 +163,20 @@ static void put_on_probation(struct sup_tree *tree, struct sup_node *node, int64
         put_on_probation(tree, sup_container(link, struct sup_node, sibling), until_ns);
     }
     if (!sup_node_is_service(node) || !sup_node_is_wanted(node)) return;
-    int64_t start_ns = node->spec.start_timeout_ns;
-    bool is_short = start_ns == SUP_INFINITY_NS || start_ns < PROBATION_MIN_NS;
-    node->probation_ns = tree->now_ns + (is_short ? PROBATION_MIN_NS : start_ns);
+    node->probation_ns = probation_end(tree, node);
     node->unsettled = true;
     tree->reload.unsettled++;
     if (node->probation_ns > *until_ns) *until_ns = node->probation_ns;
+}
+
+/* The time runs from the launch: what came before was the stop of the old, or a wait for others. */
+void sup_reload_launched(struct sup_tree *tree, struct sup_node *node)
+{
+    if (!node->unsettled || tree->reload.former == NULL) return;
+    node->probation_ns = probation_end(tree, node);
+    if (tree->reload.deadline.timer.at_ns >= node->probation_ns) return;
+    sup_deadline_set(tree, &tree->reload.deadline, SUP_PHASE_PROBATION,
+                     node->probation_ns - tree->now_ns);
 }
 
 bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node)
@@ -258,7 +273,9 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
     }
     for (size_t i = 0; i < changes->count; i++) {
         struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
-        if (node != NULL) sup_stop_ask_if_free(tree, node);
+        if (node == NULL) continue;
+        if (node->removed) sup_node_let_go(tree, node);
+        else sup_stop_ask_if_free(tree, node);
     }
 }
 
@@ -286,11 +303,11 @@ static void begin_probation(struct sup_tree *tree, struct sup_form *former, int6
 }
 
 /* Returns 0, or -errno with ${err}: then nothing has changed. ${changed}: did it do anything? */
-static int reload(struct sup_tree *tree, struct sup_form *form, bool can_roll_back, bool *changed,
-                  struct sup_err *err)
+static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_way way,
+                  bool can_roll_back, bool *changed, struct sup_err *err)
 {
     struct sup_changes changes;
-    int result = sup_plan_make(tree, form, &changes, err);
+    int result = sup_plan_make(tree, form, way, &changes, err);
     if (result < 0) return result;
     struct preparation *preparations = prepare(tree, form, &changes);
     if (preparations == NULL) {
@@ -300,6 +317,7 @@ static int reload(struct sup_tree *tree, struct sup_form *form, bool can_roll_ba
     }
     *changed = !changes.empty;
     int64_t probation_ns = tree->now_ns;
+    tree->ranked = false;
     struct sup_form *former = tree->config; /* the plan points into it: freed last */
     tree->config = sup_form_ref(form);
     if (*changed) end_former_probation(tree, &changes);
@@ -324,7 +342,7 @@ static void reload_now(struct sup_tree *tree, struct sup_form *form, const struc
 {
     struct sup_err err;
     bool changed = false;
-    if (reload(tree, form, !input->flag && tree->serving, &changed, &err) < 0) {
+    if (reload(tree, form, SUP_PLAN_FORTH, !input->flag && tree->serving, &changed, &err) < 0) {
         refuse(tree, input->request, &err);
         return;
     }
@@ -378,7 +396,7 @@ static void roll_back(struct sup_tree *tree)
     event->cause = SUP_CAUSE_ROLLBACK;
     event->other = sick;
     tree->reload.sick = 0;
-    if (reload(tree, former, false, &changed, &err) < 0) {
+    if (reload(tree, former, SUP_PLAN_BACK, false, &changed, &err) < 0) {
         sup_err_text(&err, tree->reply, sizeof tree->reply);
         sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
         drop_former(tree);

@@ -370,7 +370,9 @@ static void pass_tree(struct archive *archive, struct sup_tree *tree)
 {
     pass(archive, PLAIN(tree, struct sup_tree, now_ns));
     pass(archive, PLAIN(&tree->reload, struct sup_reload, pending_request));
-    pass(archive, tree->context, sizeof tree->context);
+    uint32_t length = pass_count(archive, strlen(tree->context));
+    if (length >= sizeof tree->context) archive->failed = true;
+    else pass(archive, tree->context, length);
     tree->next_serial = (uint32_t) pass_word(archive, tree->next_serial);
     tree->heap.next_sequence = pass_word(archive, tree->heap.next_sequence);
     uint32_t top = pass_count(archive, tree->node_top);

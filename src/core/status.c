@@ -213,21 +213,6 @@ size_t sup_tree_unstopped(const struct sup_tree *tree, struct sup_unstopped *out
     return count;
 }
 
-uint32_t sup_tree_stop_rank(const struct sup_tree *tree, sup_token token)
-{
-    const struct sup_node *node = sup_tree_node(tree, token);
-    if (node == NULL) return 0;
-    uint32_t rank = 0;
-    sup_list_each(link, &node->needs)
-    {
-        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
-        if (!edge->after) continue;
-        uint32_t below = sup_tree_stop_rank(tree, sup_node_token(edge->dependency));
-        if (below >= rank) rank = below + 1;
-    }
-    return rank;
-}
-
 /* --- causes ---------------------------------------------------------------------------------- */
 
 /* The cause behind ${node}'s state lies with this one; NULL: here it begins. */

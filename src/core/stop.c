@@ -72,10 +72,11 @@ static void end_if_empty(struct sup_tree *tree, struct sup_node *supervisor)
 /* Children that live keep what must follow for them only if that is nothing: all just stop. */
 static void mark_children(struct sup_tree *tree, struct sup_node *supervisor, bool in_order)
 {
+    enum sup_cause cause = tree->stopping ? SUP_CAUSE_STOP : SUP_CAUSE_SUPERVISOR;
     sup_list_each_back(link, &supervisor->children)
     {
         struct sup_node *child = sup_container(link, struct sup_node, sibling);
-        sup_stop_mark(tree, child, SUP_THEN_STOP, SUP_CAUSE_STOP, 0);
+        sup_stop_mark(tree, child, SUP_THEN_STOP, cause, 0);
         child->in_sequence = in_order && child->state == SUP_STATE_STOPPING;
     }
 }

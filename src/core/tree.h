@@ -300,7 +300,7 @@ struct sup_unstopped {
 size_t sup_tree_unstopped(const struct sup_tree *tree, struct sup_unstopped *out, size_t room);
 
 /* The order for a stop without host: a node with a higher rank stops earlier. */
-uint32_t sup_tree_stop_rank(const struct sup_tree *tree, sup_token node);
+uint32_t sup_tree_stop_rank(struct sup_tree *tree, sup_token node);
 
 /*
 ** The causes of ${node}'s state down to the first, as (node, cause) pairs; at most ${room}.
