@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define RECORD_BYTES 32
@@ -112,12 +114,35 @@ static int count_lines(const char *seen, const char *name, char letter, int *mis
     return shown;
 }
 
-static void goes_on_behind_a_blocked_terminal(void)
+enum kind { PIPE, TERMINAL, SOCKET };
+
+/* Let the output go into a thing of ${kind}, whose other end the rig reads. */
+static void choose_output(struct rig *rig, enum kind kind)
+{
+    int ends[2];
+    struct termios raw;
+    if (kind == PIPE) return;
+    if (kind == SOCKET) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    } else {
+        ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        CHECK(ends[0] >= 0 && grantpt(ends[0]) == 0 && unlockpt(ends[0]) == 0);
+        ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+        CHECK(ends[1] >= 0 && tcgetattr(ends[1], &raw) == 0);
+        cfmakeraw(&raw);
+        CHECK(tcsetattr(ends[1], TCSANOW, &raw) == 0);
+    }
+    rig_output(rig, ends[1]);
+    rig->out = ends[0];
+}
+
+static void goes_on_behind_a_reader_that_stops(enum kind kind)
 {
     enum { records = 50000 };
     struct rig rig;
     int pending;
     rig_init(&rig);
+    choose_output(&rig, kind);
     rig_start(&rig);
     struct rig_source *web = rig_add(&rig, 1, SUP_LOG_FILE, "web", rig_path(&rig, "web.log"));
     struct rig_source *bare = rig_add(&rig, 2, SUP_LOG_VIEW, "bare", "");
@@ -148,7 +173,7 @@ static void goes_on_behind_a_blocked_terminal(void)
     rig_finish(&rig);
 }
 
-static void ends_behind_a_blocked_terminal(void)
+static void ends_behind_a_reader_that_stops(void)
 {
     enum { records = 50000 };
     struct rig rig;
@@ -166,11 +191,12 @@ static void ends_behind_a_blocked_terminal(void)
     rig_finish(&rig);
 }
 
-static void goes_on_without_a_terminal(void)
+static void goes_on_without_a_reader(enum kind kind)
 {
     enum { records = 10000 };
     struct rig rig;
     rig_init(&rig);
+    choose_output(&rig, kind);
     rig_start(&rig);
     struct rig_source *web = rig_add(&rig, 1, SUP_LOG_FILE, "web", rig_path(&rig, "web.log"));
     struct rig_source *bare = rig_add(&rig, 2, SUP_LOG_VIEW, "bare", "");
@@ -178,8 +204,6 @@ static void goes_on_without_a_terminal(void)
     rig_expect(&rig, "seen\n");
     close(rig.out);
     rig.out = -1;
-    close(rig.out_write);
-    rig.out_write = -1;
     wait_writer(start_writer(web->write, 'w', records));
     wait_writer(start_writer(bare->write, 'b', records));
     rig_expect_ring(&rig, 2, 5 + (uint64_t) records * RECORD_BYTES);
@@ -283,9 +307,13 @@ static void takes_many_sources(void)
 int main(void)
 {
     serves_all_in_a_flood();
-    goes_on_behind_a_blocked_terminal();
-    ends_behind_a_blocked_terminal();
-    goes_on_without_a_terminal();
+    goes_on_behind_a_reader_that_stops(PIPE);
+    goes_on_behind_a_reader_that_stops(TERMINAL);
+    goes_on_behind_a_reader_that_stops(SOCKET);
+    ends_behind_a_reader_that_stops();
+    goes_on_without_a_reader(PIPE);
+    goes_on_without_a_reader(TERMINAL);
+    goes_on_without_a_reader(SOCKET);
     sleeps_when_nobody_writes();
     is_ruled_by_the_keeper_alone();
     keeps_its_descriptors_to_itself();

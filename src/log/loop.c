@@ -228,22 +228,23 @@ static int choose_timeout(const struct sup_log *log)
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
 
-/* Returns true when the keeper has something to say. Sources are served before it is heard. */
-static bool serve_events(struct sup_log *log, const struct epoll_event *events, int count)
+/* The keeper comes first: a name that it tells now counts for the lines that are shown now. */
+static void hear_keeper(struct sup_log *log, const struct epoll_event *events, int count)
 {
-    bool has_command = false;
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr == log) sup_log_take_commands(log);
+}
+
+static void serve_sources(struct sup_log *log, const struct epoll_event *events, int count)
+{
     for (int i = 0; i < count; i++) {
         void *whom = events[i].data.ptr;
-        if (whom == log) {
-            has_command = true;
-        } else if (whom != &log->sinks.view) {
-            struct sup_source *source = whom;
-            if (source->is_done || sup_source_is_paused(source)) continue;
-            sup_source_turn(source, &log->sinks);
-            sup_log_settle(log, source);
-        }
+        if (whom == log || whom == &log->sinks.view) continue;
+        struct sup_source *source = whom;
+        if (source->is_done || sup_source_is_paused(source)) continue;
+        sup_source_turn(source, &log->sinks);
+        sup_log_settle(log, source);
     }
-    return has_command;
 }
 
 static void bury_dead(struct sup_log *log)
@@ -270,17 +271,35 @@ static void leave_rest(struct sup_log *log)
     sup_view_flush(&log->sinks.view);
 }
 
+/*
+** Someone who writes many small pieces would wake us for each of them, at a higher cost for him and
+** for us than the writing itself: let some gather. The pipe has room for what comes meanwhile.
+*/
+static void spread_rounds(struct sup_log *log, int64_t former_ns, uint64_t moved_before)
+{
+    uint64_t moved = log->sinks.moved - moved_before;
+    bool is_hasty = moved > 0 && moved < SUP_TURN_BYTES && log->now_ns - former_ns < SUP_HASTY_NS;
+    if (!is_hasty) log->hasty_rounds = 0;
+    else if (log->hasty_rounds < SUP_HASTY_ROUNDS) log->hasty_rounds++;
+    if (log->hasty_rounds < SUP_HASTY_ROUNDS || log->is_quitting) return;
+    struct timespec nap = {.tv_nsec = SUP_NAP_NS};
+    nanosleep(&nap, NULL);
+}
+
 int sup_log_run(struct sup_log *log)
 {
     struct epoll_event events[EVENTS_PER_ROUND];
     while (!is_finished(log)) {
         int count = epoll_wait(log->epoll, events, EVENTS_PER_ROUND, choose_timeout(log));
+        int64_t former_ns = log->now_ns;
+        uint64_t moved_before = log->sinks.moved;
         log->now_ns = read_clock();
-        bool has_command = serve_events(log, events, count);
-        if (has_command) sup_log_take_commands(log);
+        hear_keeper(log, events, count);
+        serve_sources(log, events, count);
         run_timers(log);
         flush_view(log);
         bury_dead(log);
+        spread_rounds(log, former_ns, moved_before);
     }
     leave_rest(log);
     bool is_whole = !log->has_lost && sup_view_is_empty(&log->sinks.view);

@@ -17,6 +17,9 @@
 #define SUP_RETRY_OPEN_NS INT64_C(5000000000)
 #define SUP_RETRY_WRITE_NS INT64_C(1000000000)
 #define SUP_QUIT_NS INT64_C(4000000000) /* the keeper waits a second longer */
+#define SUP_HASTY_NS INT64_C(1000000) /* rounds closer than this, with less than SUP_TURN_BYTES, */
+#define SUP_HASTY_ROUNDS 8            /* and as many of them in a row, are spread: */
+#define SUP_NAP_NS 100000             /* this long is waited before the next one */
 
 struct sup_log_options {
     int socket;    /* from the keeper; taken over */
@@ -33,6 +36,7 @@ struct sup_log {
     bool is_watching_view;    /* epoll waits for room on the view's descriptor */
     bool is_foreign;          /* the keeper spoke another version */
     bool has_lost;            /* bytes were left behind at the end */
+    int hasty_rounds;         /* in a row that came soon and brought little */
     int64_t now_ns;           /* when this round of the loop began */
     int64_t quit_at_ns;       /* the end, whatever is left */
     int64_t view_retry_at_ns; /* INT64_MAX: the view is not stuck */

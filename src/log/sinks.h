@@ -25,6 +25,7 @@ struct sup_sinks {
     bool has_host;             /* ${host} is valid: notices go into its ring as well */
     uint64_t host;             /* token of the host's own lines */
     struct sup_source *holder; /* whose bytes wait in ${held}; NULL: none */
+    uint64_t moved;            /* bytes taken from all sources since the start */
     unsigned enlarged;         /* sources that have a larger pipe */
     size_t held_start; /* held[held_start..held_end) was read, but the view had no room for it */
     size_t held_end;

@@ -169,6 +169,7 @@ static bool note_result(struct sup_source *source, struct sup_sinks *sinks, ssiz
 {
     if (result > 0) {
         source->is_hung = false;
+        sinks->moved += (uint64_t) result;
         if (result == SUP_TURN_BYTES) enlarge_pipe(source, sinks);
         return true;
     }
