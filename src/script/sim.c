@@ -1,0 +1,298 @@
+/*
+** script/sim.c: the binding of the pure core: a userdata around struct sup_tree. It knows nothing
+** of clocks, queues or services: that is lua/suptree/sim.lua and sim/world.lua.
+*/
+#include "script/sim.h"
+
+#include "core/options.h"
+#include "core/tree.h"
+#include "script/core_tables.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TREE_TYPE "suptree.core.tree"
+#define PATH_SIZE 2048
+#define MAX_CAUSES 64
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+struct box {
+    struct sup_tree *tree; /* NULL once closed */
+};
+
+static struct sup_tree *check_tree(lua_State *L)
+{
+    struct box *box = luaL_checkudata(L, 1, TREE_TYPE);
+    luaL_argcheck(L, box->tree != NULL, 1, "the tree has been closed");
+    return box->tree;
+}
+
+static sup_token check_token(lua_State *L, int index)
+{
+    return (sup_token) luaL_checkinteger(L, index);
+}
+
+static int push_error(lua_State *L, const struct sup_err *err)
+{
+    char text[sizeof *err + 8];
+    lua_pushnil(L);
+    lua_pushstring(L, sup_err_text(err, text, sizeof text));
+    return 2;
+}
+
+/* --- making and closing ----------------------------------------------------------------------- */
+
+/* The box comes first, so that the tree has an owner before anything can raise. */
+static struct box *push_box(lua_State *L)
+{
+    struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
+    box->tree = NULL;
+    luaL_setmetatable(L, TREE_TYPE);
+    return box;
+}
+
+static int create_tree(lua_State *L)
+{
+    size_t size;
+    const char *blob = luaL_checklstring(L, 1, &size);
+    uint64_t seed = (uint64_t) luaL_checkinteger(L, 2);
+    struct sup_err err = {0};
+    struct box *box = push_box(L);
+    box->tree = sup_tree_create(blob, size, seed, &err);
+    return box->tree != NULL ? 1 : push_error(L, &err);
+}
+
+static int restore_tree(lua_State *L)
+{
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 1, &size);
+    struct sup_err err = {0};
+    struct box *box = push_box(L);
+    box->tree = sup_tree_restore(bytes, size, &err);
+    return box->tree != NULL ? 1 : push_error(L, &err);
+}
+
+static int close_tree(lua_State *L)
+{
+    struct box *box = luaL_checkudata(L, 1, TREE_TYPE);
+    sup_tree_destroy(box->tree);
+    box->tree = NULL;
+    return 0;
+}
+
+/* Frees malloc'ed bytes when a push raises: to be closed by lua_toclose. */
+static int free_bytes(lua_State *L)
+{
+    void **bytes = lua_touserdata(L, 1);
+    free(*bytes);
+    *bytes = NULL;
+    return 0;
+}
+
+static int save_tree(lua_State *L)
+{
+    struct sup_tree *tree = check_tree(L);
+    size_t size = 0;
+    void **bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
+    *bytes = NULL;
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, free_bytes);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    *bytes = sup_tree_save(tree, &size);
+    if (*bytes == NULL) return luaL_error(L, "no memory to save the tree");
+    lua_pushlstring(L, *bytes, size);
+    free(*bytes);
+    *bytes = NULL;
+    return 1;
+}
+
+/* --- applying --------------------------------------------------------------------------------- */
+
+static int apply_input(lua_State *L)
+{
+    struct sup_tree *tree = check_tree(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    int64_t now_ns = luaL_checkinteger(L, 3);
+    struct sup_input input;
+    sup_core_read_input(L, 2, &input);
+    sup_tree_apply(tree, &input, now_ns);
+    struct sup_effect effect;
+    lua_Integer count = 0;
+    lua_createtable(L, 8, 0);
+    while (sup_tree_next_effect(tree, &effect)) {
+        sup_core_push_effect(L, tree, &effect);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static int next_deadline(lua_State *L)
+{
+    int64_t deadline_ns = sup_tree_deadline(check_tree(L));
+    return sup_core_push_integer_if(L, deadline_ns != SUP_INFINITY_NS, deadline_ns);
+}
+
+static int find_node(lua_State *L)
+{
+    return sup_core_push_token(L, sup_tree_find(check_tree(L), luaL_checkstring(L, 2)));
+}
+
+static int next_node(lua_State *L)
+{
+    return sup_core_push_token(L,
+                               sup_tree_next(check_tree(L), (sup_token) luaL_optinteger(L, 2, 0)));
+}
+
+static int root_node(lua_State *L)
+{
+    return sup_core_push_token(L, sup_tree_root(check_tree(L)));
+}
+
+static int node_path(lua_State *L)
+{
+    char buf[PATH_SIZE];
+    const char *path = sup_tree_path(check_tree(L), check_token(L, 2), buf, sizeof buf);
+    lua_pushstring(L, path[0] == '\0' ? NULL : path);
+    return 1;
+}
+
+static int node_status(lua_State *L)
+{
+    struct sup_tree *tree = check_tree(L);
+    struct sup_status status;
+    bool is_there = sup_tree_status(tree, check_token(L, 2), luaL_checkinteger(L, 3), &status);
+    if (is_there) {
+        sup_core_push_status(L, tree, &status);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+static int node_because(lua_State *L)
+{
+    struct sup_tree *tree = check_tree(L);
+    struct sup_because causes[MAX_CAUSES];
+    size_t count = sup_tree_because(tree, check_token(L, 2), causes, MAX_CAUSES);
+    lua_createtable(L, (int) count, 0);
+    for (size_t i = 0; i < count; i++) {
+        sup_core_push_because(L, tree, &causes[i]);
+        lua_rawseti(L, -2, (lua_Integer) i + 1);
+    }
+    return 1;
+}
+
+static int node_spec(lua_State *L)
+{
+    const struct sup_spec *spec = sup_tree_spec(check_tree(L), check_token(L, 2));
+    if (spec != NULL) {
+        sup_core_push_spec(L, spec);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+static int node_stop_rank(lua_State *L)
+{
+    lua_pushinteger(L, sup_tree_stop_rank(check_tree(L), check_token(L, 2)));
+    return 1;
+}
+
+static int tree_ended(lua_State *L)
+{
+    int code = 0;
+    bool has_ended = sup_tree_has_ended(check_tree(L), &code);
+    return sup_core_push_integer_if(L, has_ended, code);
+}
+
+/* --- words and numbers ------------------------------------------------------------------------ */
+
+static int parse_duration(lua_State *L)
+{
+    int64_t ns = 0;
+    bool valid = lua_type(L, 1) == LUA_TNUMBER
+                     ? sup_seconds_to_ns(lua_tonumber(L, 1), &ns)
+                     : lua_type(L, 1) == LUA_TSTRING && sup_parse_duration(lua_tostring(L, 1), &ns);
+    return sup_core_push_integer_if(L, valid, ns);
+}
+
+static int duration_text(lua_State *L)
+{
+    char buf[64];
+    lua_pushstring(L, sup_duration_text(luaL_checkinteger(L, 1), buf, sizeof buf));
+    return 1;
+}
+
+static int parse_signal(lua_State *L)
+{
+    int32_t number = 0;
+    bool is_known = sup_parse_signal(luaL_checkstring(L, 1), &number);
+    return sup_core_push_integer_if(L, is_known, number);
+}
+
+/* What a start can fail of. */
+static int find_errno(lua_State *L)
+{
+    static const struct {
+        const char *name;
+        int code;
+    } errors[] = {
+        {"E2BIG", E2BIG},     {"EACCES", EACCES}, {"EAGAIN", EAGAIN},
+        {"EIO", EIO},         {"ELOOP", ELOOP},   {"EMFILE", EMFILE},
+        {"ENFILE", ENFILE},   {"ENOENT", ENOENT}, {"ENAMETOOLONG", ENAMETOOLONG},
+        {"ENOMEM", ENOMEM},   {"EPERM", EPERM},   {"ENOEXEC", ENOEXEC},
+        {"EINVAL", EINVAL},   {"EISDIR", EISDIR}, {"ENOTDIR", ENOTDIR},
+        {"ETXTBSY", ETXTBSY},
+    };
+    const char *name = luaL_checkstring(L, 1);
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        if (strcmp(errors[i].name, name) != 0) continue;
+        lua_pushinteger(L, errors[i].code);
+        lua_pushstring(L, strerrordesc_np(errors[i].code));
+        return 2;
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"apply", apply_input},        {"because", node_because},
+    {"close", close_tree},         {"deadline", next_deadline},
+    {"ended", tree_ended},         {"find", find_node},
+    {"next", next_node},           {"path", node_path},
+    {"root", root_node},           {"save", save_tree},
+    {"spec", node_spec},           {"status", node_status},
+    {"stop_rank", node_stop_rank}, {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"create", create_tree},
+    {"duration", parse_duration},
+    {"duration_text", duration_text},
+    {"errno", find_errno},
+    {"restore", restore_tree},
+    {"signal", parse_signal},
+    {NULL, NULL},
+};
+
+int sup_sim_open(lua_State *L)
+{
+    luaL_newmetatable(L, TREE_TYPE);
+    lua_pushcfunction(L, close_tree);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, close_tree);
+    lua_setfield(L, -2, "__close");
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    lua_pushinteger(L, SUP_INFINITY_NS);
+    lua_setfield(L, -2, "infinity");
+    return 1;
+}
