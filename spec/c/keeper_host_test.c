@@ -443,7 +443,7 @@ static int play(const char *mode)
 {
     if (strncmp(mode, "exit ", 5) == 0) return (int) strtol(mode + 5, NULL, 10);
     if (strcmp(mode, "stubborn") == 0) signal(SIGABRT, SIG_IGN);
-    stage_knock();
+    stage_knock("door", 3);
     if (strcmp(mode, "closing") == 0) close(3);
     for (;;) pause();
 }

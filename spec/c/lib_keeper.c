@@ -108,11 +108,16 @@ static struct stage *make_stage(void)
     return stage;
 }
 
-/* In the child: become the keeper. */
+/* In the child: become the keeper. Without suptree-log, unless the options name one. */
 static void exec_keeper(const struct stage *stage, const char **argv, const char *const *more)
 {
     size_t count = 0;
+    bool logs = false;
     while (argv[count] != NULL) count++;
+    for (const char *const *one = more; one != NULL && *one != NULL; one++)
+        logs = logs || strcmp(*one, "--log-program") == 0;
+    if (!logs) argv[count++] = "--no-log";
+    setenv("KEEPER_SPEC_FOLDER", stage->folder, 1);
     for (; more != NULL && *more != NULL; more++) argv[count++] = *more;
     argv[count] = NULL;
     int said = open(stage_path(stage, STAGE_SAID), O_CREAT | O_WRONLY | O_APPEND, 0600);
@@ -132,8 +137,7 @@ struct stage *stage_library(const char *const *more)
         char number[16];
         int fd = dup(ends[1]);
         snprintf(number, sizeof number, "%d", fd);
-        const char *argv[MAX_ARGUMENTS] = {keeper_program(), "--library", "--socket", number,
-                                           "--no-log"};
+        const char *argv[MAX_ARGUMENTS] = {keeper_program(), "--library", "--socket", number};
         exec_keeper(stage, argv, more);
     }
     close(ends[1]);
@@ -141,10 +145,10 @@ struct stage *stage_library(const char *const *more)
     return stage;
 }
 
-static int open_door(const struct stage *stage)
+int stage_open_door(const struct stage *stage, const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/door", stage->folder);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", stage->folder, name);
     int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     MUST(door >= 0);
     MUST(bind(door, (struct sockaddr *) &address, sizeof address) == 0);
@@ -157,13 +161,11 @@ struct stage *stage_hosts(const char *mode, const char *const *more)
     struct stage *stage = make_stage();
     char self[4096] = "";
     MUST(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    stage->door = open_door(stage);
+    stage->door = stage_open_door(stage, "door");
     stage->keeper = fork();
     MUST(stage->keeper >= 0);
     if (stage->keeper == 0) {
-        const char *argv[MAX_ARGUMENTS] = {keeper_program(), "--host", self,
-                                           "--name",         "spec",   "--no-log"};
-        setenv("KEEPER_SPEC_FOLDER", stage->folder, 1);
+        const char *argv[MAX_ARGUMENTS] = {keeper_program(), "--host", self, "--name", "spec"};
         setenv("KEEPER_SPEC_MODE", mode, 1);
         exec_keeper(stage, argv, more);
     }
@@ -196,19 +198,20 @@ int stage_close(struct stage *stage)
 
 /* --- puppets -------------------------------------------------------------------------------- */
 
-void stage_knock(void)
+void stage_knock(const char *name, int fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct sup_wire card = {.version = SUP_WIRE_VERSION, .a = getpid()};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/door", getenv("KEEPER_SPEC_FOLDER"));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", getenv("KEEPER_SPEC_FOLDER"),
+             name);
     int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (connect(door, (struct sockaddr *) &address, sizeof address) < 0) _exit(98);
-    if (sup_wire_send(door, &card, 3) < 0) _exit(98);
+    if (sup_wire_send(door, &card, fd) < 0) _exit(98);
 }
 
 _Noreturn static void play_puppet(void)
 {
-    stage_knock();
+    stage_knock("door", 3);
     for (;;) pause();
 }
 
@@ -218,16 +221,21 @@ static bool is_readable(int fd, int timeout_ms)
     return poll(&wait, 1, timeout_ms) == 1;
 }
 
-void stage_accept(struct stage *stage)
+pid_t stage_answer(int door, int *fd)
 {
-    if (!is_readable(stage->door, STAGE_SECONDS * 1000)) FAILED("no host was started");
-    int caller = accept4(stage->door, NULL, NULL, SOCK_CLOEXEC);
+    if (!is_readable(door, STAGE_SECONDS * 1000)) FAILED("nobody has knocked");
+    int caller = accept4(door, NULL, NULL, SOCK_CLOEXEC);
     MUST(caller >= 0 && is_readable(caller, STAGE_SECONDS * 1000));
     struct sup_wire card;
-    MUST(sup_wire_receive(caller, &card, &stage->socket) == 1);
-    MUST(stage->socket >= 0);
+    MUST(sup_wire_receive(caller, &card, fd) == 1);
+    MUST(*fd >= 0);
     close(caller);
-    stage->host = card.a;
+    return card.a;
+}
+
+void stage_accept(struct stage *stage)
+{
+    stage->host = stage_answer(stage->door, &stage->socket);
 }
 
 void stage_kill_host(struct stage *stage)

@@ -46,7 +46,10 @@ struct stage {
     struct stage_message backlog[STAGE_BACKLOG];
 };
 
-/* Start a keeper. ${more} are further options, ended by NULL; NULL: none. */
+/*
+** Start a keeper, without suptree-log unless one is named. ${more} are further options, ended by
+** NULL; NULL: none.
+*/
 struct stage *stage_library(const char *const *more);
 struct stage *stage_hosts(const char *mode, const char *const *more);
 /* Stop everything: the keeper must end in time. Returns its wait status and frees the stage. */
@@ -128,8 +131,13 @@ int64_t stage_now(void);
     } while (0)
 void stage_pause(void);
 
-/* In a host: give descriptor 3, the keeper's socket, to the test. */
-void stage_knock(void);
+/*
+** In a program that the keeper has started: give ${fd} to the test, which listens at the door
+** ${name} of its folder. In the test: open such a door; wait for the next knock, returns the pid.
+*/
+void stage_knock(const char *name, int fd);
+int stage_open_door(const struct stage *stage, const char *name);
+pid_t stage_answer(int door, int *fd);
 
 /* --- running -------------------------------------------------------------------------------- */
 
