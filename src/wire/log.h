@@ -45,7 +45,11 @@ struct sup_log_wire {
 #define SUP_RING_SLOTS UINT32_C(65537)
 #define SUP_RING_BYTES UINT32_C(65536)
 
-/* Slot i starts at i * sizeof(struct sup_ring). */
+/*
+** Slot i starts at i * sizeof(struct sup_ring). A reader that copies, looks at head again and leaves out
+** what is older than (head seen after copying) - SUP_RING_BYTES + 4096 never takes a byte that was being
+** overwritten: the writer stores head at least every 4,096 bytes.
+*/
 struct sup_ring {
     uint32_t serial; /* of the node that owns the slot; a new owner starts at head 0 */
     uint32_t reserved;
