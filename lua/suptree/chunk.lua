@@ -32,7 +32,8 @@ local function index_loaded()
     for _, name in ipairs(text.sorted_keys(package.loaded)) do
         local module = package.loaded[name]
         local kind = type(module)
-        if (kind == "table" or kind == "function" or kind == "userdata") and not names[module] then names[module] = name end
+        local is_object = kind == "table" or kind == "function" or kind == "userdata"
+        if is_object and not names[module] then names[module] = name end
         for _, field in ipairs(kind == "table" and text.sorted_keys(module) or {}) do
             local value = rawget(module, field)
             if type(value) == "function" and not fields[value] then fields[value] = { name, field } end
@@ -168,7 +169,9 @@ end
 
 function write(w, value, where)
     local kind = type(value)
-    if kind == "nil" or kind == "boolean" or kind == "number" or kind == "string" then return write_plain(w, value) end
+    if kind ~= "table" and kind ~= "function" and kind ~= "userdata" and kind ~= "thread" then
+        return write_plain(w, value)
+    end
     if w.depth == MAX_DEPTH then return fault(w, where, " is nested too deep") end
     w.depth = w.depth + 1
     w.write_object(w, value, where)
@@ -277,20 +280,34 @@ function readers.k(r)
 end
 
 function read(r)
-    local reader = assert(readers[take(r, "c1")], "an unknown kind of value")
+    local reader = assert(r.readers[take(r, "c1")], "an unknown kind of value")
     return reader(r)
 end
 
---- The function or data in `bytes`, with `globals` (default _G) as the globals of its functions; nil and a text when they
--- are not of this form. It believes them otherwise: bytecode is run as it is.
-function chunk.restore(bytes, globals)
+local function restore(bytes, known, globals)
     if bytes:sub(1, 4) ~= MAGIC or #bytes < 9 then return nil, "it is not a captured chunk" end
     local version = string.unpack("=I4", bytes, 5)
-    if version ~= VERSION then return nil, ("it has form version %d; this suptree reads %d"):format(version, VERSION) end
-    local r = { bytes = bytes, at = 9, objects = {}, cells = {}, globals = globals or _G }
+    if version ~= VERSION then
+        return nil, ("it has form version %d; this suptree reads %d"):format(version, VERSION)
+    end
+    local r = { bytes = bytes, at = 9, objects = {}, cells = {}, globals = globals, readers = known }
     local good, value = pcall(read, r)
     if not good then return nil, "it is damaged: " .. tostring(value) end
     return value
+end
+
+--- The function or data in `bytes`, with `globals` (default _G) as the globals of its functions; nil and a text when
+-- they are not of this form. It believes them otherwise: bytecode is taken as it is.
+function chunk.restore(bytes, globals)
+    return restore(bytes, readers, globals or _G)
+end
+
+local readers_of_data = {}
+for _, tag in ipairs { "n", "t", "f", "i", "d", "s", "T", "r" } do readers_of_data[tag] = readers[tag] end
+
+--- The plain data in `bytes`, which may come from anybody; nil and a text when they are not of this form.
+function chunk.unpack(bytes)
+    return restore(bytes, readers_of_data)
 end
 
 return chunk

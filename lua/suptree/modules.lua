@@ -23,7 +23,8 @@ local function collect(name, parts, seen)
     for _, required in ipairs(record and record.requires or {}) do collect(required, parts, seen) end
 end
 
---- A number that changes when a file of module `name` does, or of what it requires; 0 for what is built in or written in C.
+--- A number that changes when a file of module `name` does, or of what it requires; 0 for what is built in or written
+-- in C.
 function modules.digest(name)
     local parts = {}
     collect(name, parts, {})

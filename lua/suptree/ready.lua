@@ -17,7 +17,7 @@ end
 ready.kinds = text.strict({
     --- Ready `time` after its launch, if it still runs then.
     delay = function(time) return make("delay", time) end,
-    --- Ready when `path` exists.
+    --- Ready when the file `path` appears, or is changed, after the launch.
     file = function(path) return make("file", path) end,
     --- Ready when the service says so: `ctx:ready()`.
     manual = function() return make "manual" end,

@@ -13,8 +13,8 @@ local encode = {}
 local HINT_DURATION = 'Write seconds as a number, or a text such as "1m30s".'
 local HINT_DURATION_OR_INFINITY = 'Write seconds as a number, "1m30s", or "infinity".'
 
--- An encoder gets `v`: { row, value, folder, fail }; v.fail(reason, hint, below) notes a fault, of the part `below` when
--- given. It returns the bytes, or nothing when it has noted one.
+-- An encoder gets `v`: { row, value, folder, fail }; v.fail(reason, hint, below) notes a fault, of the part `below`
+-- when given. It returns the bytes, or nothing when it has noted one.
 
 local function has_zero(value)
     return value:find("\0", 1, true) ~= nil
@@ -76,7 +76,8 @@ function encode.size(v)
         or math.type(value) == "float" and value >= 0 and math.tointeger(value)
         or type(value) == "string" and options.size(value)
     if not bytes then
-        return v.fail(("%s is not a size"):format(describe(value)), 'Write bytes as a number, or a text such as "64MiB".')
+        local hint = 'Write bytes as a number, or a text such as "64MiB".'
+        return v.fail(("%s is not a size"):format(describe(value)), hint)
     end
     return string.pack("=I8", bytes)
 end
@@ -120,7 +121,8 @@ local function check_list(v, what, example)
     end
     local good, key = is_list(v.value)
     if not good then
-        return v.fail(("must be a list of %s; it has the key %s"):format(what, describe(key)), ("Write %s."):format(example))
+        local reason = ("must be a list of %s; it has the key %s"):format(what, describe(key))
+        return v.fail(reason, ("Write %s."):format(example))
     end
     return true
 end
@@ -145,7 +147,9 @@ local HINT_COMMAND = 'Write { "program", "argument" } or a line for the shell.'
 local function word_text(v, word, place)
     local below = ("[%d]"):format(place)
     if type(word) == "number" then return ("%.14g"):format(word) end
-    if type(word) ~= "string" then return v.fail(("must be a text, not %s"):format(describe(word)), HINT_COMMAND, below) end
+    if type(word) ~= "string" then
+        return v.fail(("must be a text, not %s"):format(describe(word)), HINT_COMMAND, below)
+    end
     if has_zero(word) then return v.fail("has a zero byte", nil, below) end
     return word
 end
@@ -227,7 +231,8 @@ function encode.codes(v)
     for place, value in ipairs(v.value) do
         local code = type(value) == "number" and math.tointeger(value)
         if not code or code < 0 or code > 255 then
-            return v.fail(("%s is not an exit code; they go from 0 to 255"):format(describe(value)), nil, ("[%d]"):format(place))
+            local reason = ("%s is not an exit code; they go from 0 to 255"):format(describe(value))
+            return v.fail(reason, nil, ("[%d]"):format(place))
         end
         if not seen[code] then codes[#codes + 1] = string.char(code) end
         seen[code] = true
@@ -276,7 +281,7 @@ local function check_delay_keys(v)
     return good
 end
 
--- The fields of a delay table that are durations, in nanoseconds, and those that are numbers; nil when a fault was noted.
+-- The fields of a delay table: durations in nanoseconds, and numbers; nil when a fault was noted.
 local function delay_fields(v)
     local fields, good = {}, check_delay_keys(v)
     for _, name in ipairs(DELAY_FIELDS) do
@@ -287,7 +292,9 @@ local function delay_fields(v)
             v.fail("needs an initial delay", HINT_DELAY)
         elseif is_number then
             fields[name] = type(value) == "number" and value or nil
-            if not fields[name] then v.fail(("must be a number, not %s"):format(describe(value)), nil, "." .. name) end
+            if not fields[name] then
+                v.fail(("must be a number, not %s"):format(describe(value)), nil, "." .. name)
+            end
         else
             fields[name] = nanoseconds(value)
             if not fields[name] then fail_duration(v, value, "." .. name) end

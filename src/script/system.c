@@ -1,14 +1,16 @@
 /*
-** script/system.c: the binding of files and memory files.
+** script/system.c: the binding of files, memory files and other programs.
 */
 #include "script/system.h"
 
+#include "script/child.h"
 #include "script/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +19,9 @@
 #include <unistd.h>
 
 #define FILE_TYPE "suptree.system.file"
-#define MAX_FILE_BYTES (16 << 20)
+#define MAX_FILE_BYTES ((size_t) 16 << 20)
+#define MAX_RESULT_BYTES ((size_t) 1 << 30)
+#define MAX_WORDS 65536
 
 static int push_errno(lua_State *L, int code)
 {
@@ -139,18 +143,146 @@ static int is_terminal(lua_State *L)
     return 1;
 }
 
+/* --- memory files ----------------------------------------------------------------------------- */
+
+static int make_memfd(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    struct file *file = push_file(L);
+    file->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return file->fd >= 0 ? 1 : push_errno(L, errno);
+}
+
+static int file_fd(lua_State *L)
+{
+    lua_pushinteger(L, check_file(L, 1)->fd);
+    return 1;
+}
+
+static int file_read(lua_State *L)
+{
+    struct file *file = check_file(L, 1);
+    free(file->bytes);
+    file->bytes = NULL;
+    return push_contents(L, file, MAX_RESULT_BYTES);
+}
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, bytes, size);
+        if (n < 0 && errno != EINTR) return -errno;
+        if (n > 0) {
+            bytes += n;
+            size -= (size_t) n;
+        }
+    }
+    return 0;
+}
+
+static int push_status(lua_State *L, int rc)
+{
+    if (rc != 0) return push_errno(L, -rc);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int file_write(lua_State *L)
+{
+    size_t size;
+    struct file *file = check_file(L, 1);
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    return push_status(L, write_all(file->fd, bytes, size));
+}
+
+static int file_seal(lua_State *L)
+{
+    int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    int rc = fcntl(check_file(L, 1)->fd, F_ADD_SEALS, seals);
+    return push_status(L, rc == 0 ? 0 : -errno);
+}
+
+static int write_descriptor(lua_State *L)
+{
+    size_t size;
+    int fd = (int) luaL_checkinteger(L, 1);
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    return push_status(L, write_all(fd, bytes, size));
+}
+
+/* --- programs --------------------------------------------------------------------------------- */
+
+static int die_with_parent(lua_State *L)
+{
+    return push_status(L, prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 ? 0 : -errno);
+}
+
+/* The array of words at ${index} as argv, in a userdata that is pushed; its words stay there. */
+static char **push_argv(lua_State *L, int index)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    lua_Unsigned count = lua_rawlen(L, index);
+    luaL_argcheck(L, count >= 1 && count <= MAX_WORDS, index, "too few or too many words");
+    char **argv = lua_newuserdatauv(L, ((size_t) count + 1) * sizeof *argv, 0);
+    for (lua_Unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, index, (lua_Integer) i + 1);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "not only words");
+        argv[i] = (char *) lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    argv[count] = NULL;
+    return argv;
+}
+
+/* run(argv, memfd, limit_ns) -> "exit" | "signal" | "timeout", code, dropped bytes */
+static int run_child(lua_State *L)
+{
+    static const char *const ends[] = {
+        [SUP_CHILD_EXITED] = "exit",
+        [SUP_CHILD_SIGNALLED] = "signal",
+        [SUP_CHILD_TIMED_OUT] = "timeout",
+    };
+    struct file *file = check_file(L, 2);
+    int64_t limit_ns = luaL_checkinteger(L, 3);
+    char **argv = push_argv(L, 1);
+    struct sup_child child;
+    int rc = sup_child_run(argv, file->fd, limit_ns, &child);
+    if (rc != 0) return push_errno(L, -rc);
+    lua_pushstring(L, ends[child.end]);
+    lua_pushinteger(L, child.code);
+    lua_pushinteger(L, (lua_Integer) child.dropped);
+    return 3;
+}
+
+static int become(lua_State *L)
+{
+    struct file *file = check_file(L, 2);
+    char **argv = push_argv(L, 1);
+    if (fcntl(file->fd, F_SETFD, 0) != 0) return push_errno(L, errno);
+    execv(argv[0], argv);
+    int code = errno;
+    fcntl(file->fd, F_SETFD, FD_CLOEXEC);
+    return push_errno(L, code);
+}
+
 int sup_system_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"executable", executable}, {"is_terminal", is_terminal},
-        {"read_file", read_file},   {"real_path", real_path},
-        {"trust", trust},           {NULL, NULL},
+        {"die_with_parent", die_with_parent},
+        {"exec", become},
+        {"executable", executable},
+        {"is_terminal", is_terminal},
+        {"memfd", make_memfd},
+        {"read_file", read_file},
+        {"real_path", real_path},
+        {"run", run_child},
+        {"trust", trust},
+        {"write", write_descriptor},
+        {NULL, NULL},
     };
     static const luaL_Reg methods[] = {
-        {"__close", close_file},
-        {"__gc", close_file},
-        {"close", close_file},
-        {NULL, NULL},
+        {"__close", close_file}, {"__gc", close_file}, {"close", close_file}, {"fd", file_fd},
+        {"read", file_read},     {"seal", file_seal},  {"write", file_write}, {NULL, NULL},
     };
     luaL_newmetatable(L, FILE_TYPE);
     luaL_setfuncs(L, methods, 0);

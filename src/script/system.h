@@ -17,10 +17,10 @@
 **   memfd(name)          a memory file { fd(), read(), write(bytes), seal(), close() }
 **   write(fd, bytes)     all of it, blocking; true
 **   die_with_parent()    be killed when the parent goes away
-**   compile(options)     run a compiler as a child: see script/child.h and lua/suptree/compiler.lua
-**   exec(path, argv, memfd)  become another program, which inherits the memory file; returns only
-**                        to say why not
-**   host(socket, name)   be the host: see engine/host.h; returns the exit code. Only in the program
+**   run(argv, memfd, limit_ns)  run a program under watch, see script/child.h, with the memory file
+**                        for its result -> "exit", "signal" or "timeout", code, bytes of output dropped
+**   exec(argv, memfd)    become the program argv[1], which inherits the memory file; returns only to
+**                        say why not
 **   version              text
 */
 int sup_system_open(lua_State *L);

@@ -1,0 +1,125 @@
+--- What several verbs share: exit codes, colour, faults on the terminal, the file that is meant.
+local compile = require "suptree.compile"
+local system = require "suptree.system"
+local text = require "suptree.text"
+
+local common = {}
+
+common.DONE, common.USAGE, common.UNKNOWN, common.SYSTEM, common.BAD_CONFIG = 0, 2, 4, 70, 78
+
+local DEFAULT_FILE = "supervise.lua"
+
+--- What a first configuration looks like.
+common.example = [[
+    local s = require "suptree"
+
+    return s.supervisor "demo" {
+      s.process "clock" { command = "while date; do sleep 1; done" },
+    }
+]]
+
+-- --- colour -----------------------------------------------------------------------------------------------------------
+
+local COLOURS = { "auto", "always", "never" }
+
+--- Adds --colour to a parser.
+function common.add_colour(parser)
+    parser:option("--colour --color", "When to use colour: on a terminal unless NO_COLOR is set (auto), always, never.")
+        :args(1):argname("WHEN"):choices(COLOURS):default "auto"
+end
+
+--- Is output to descriptor `fd` to be in colour?
+function common.is_coloured(when, fd)
+    if when == "always" or when == "never" then return when == "always" end
+    local refused = os.getenv "NO_COLOR"
+    if refused and refused ~= "" or os.getenv "TERM" == "dumb" then return false end
+    return system.is_terminal(fd)
+end
+
+local CODES = { red = 31, green = 32, yellow = 33, cyan = 36, dim = 2, bold = 1 }
+
+--- A function that paints a text, or leaves it as it is: paint("red", "…").
+function common.painter(coloured)
+    if not coloured then return function(_, words) return words end end
+    return function(colour, words) return ("\27[%dm%s\27[0m"):format(CODES[colour], words) end
+end
+
+-- --- telling ----------------------------------------------------------------------------------------------------------
+
+--- What a person typed or wrote, without control characters that a terminal would obey.
+function common.printable(words)
+    return (words:gsub("[%c\127]", function(c) return c == "\n" and c or c == "\t" and " " or ("\\%d"):format(c:byte()) end))
+end
+
+--- A line on standard error that begins with the program's name.
+function common.complain(format, ...)
+    io.stderr:write("suptree: ", common.printable(format:format(...)), "\n")
+end
+
+-- Where the code at fault was called from, when that is more than its own line.
+local function trace_lines(fault)
+    local lines = {}
+    for place, frame in ipairs(fault.trace or {}) do
+        if place > 1 and not frame:find "^%[C%]" and not frame:find "^%(%.%.%.tail calls%.%.%.%)" then
+            lines[#lines + 1] = "    called from " .. frame
+        end
+    end
+    return lines
+end
+
+--- All faults on standard error, a line each, then what follows from them.
+function common.tell_faults(file, faults, consequence, when)
+    local paint = common.painter(common.is_coloured(when, 2))
+    for _, fault in ipairs(faults) do
+        io.stderr:write(common.printable(tostring(fault)), "\n")
+        for _, line in ipairs(trace_lines(fault)) do io.stderr:write(common.printable(line), "\n") end
+    end
+    local count = text.count(#faults, "error")
+    io.stderr:write(paint("red", ("%s: %s; %s"):format(common.printable(file), count, consequence)), "\n")
+end
+
+-- --- the configuration --------------------------------------------------------------------------------------------------
+
+--- Adds FILE to a parser.
+function common.add_file(parser)
+    parser:argument("file", ("The configuration, or the folder that it is in (default: %s)."):format(DEFAULT_FILE))
+        :args "?":argname "FILE"
+end
+
+-- Says what can be done about a file that is not there.
+local function tell_missing(file, why)
+    if why ~= "No such file or directory" then
+        common.complain("%s cannot be read: %s; check the path and its permissions", file, why)
+    elseif file ~= DEFAULT_FILE then
+        common.complain("there is no %s; name the configuration that you mean", file)
+    else
+        common.complain("there is no %s in this folder; name another file, or write one, for example:\n\n%s",
+            file, common.example)
+    end
+end
+
+--- The configuration that a person means by `file`: itself, or supervise.lua in that folder, or in this one. Nil when
+-- there is none, which has been told then.
+function common.find_file(file)
+    file = file or DEFAULT_FILE
+    local contents, why = system.read_file(file)
+    if not contents and why == "Is a directory" then
+        file = file:gsub("/+$", "") .. "/" .. DEFAULT_FILE
+        contents, why = system.read_file(file)
+    end
+    if contents then return file end
+    tell_missing(file, why)
+end
+
+--- Compiles what a person means by `file`: the result of suptree.compile and the file's name; or nil and the exit code,
+-- when all has been told. `settings`: name, colour, consequence.
+function common.compile(file, settings)
+    local found = common.find_file(file)
+    if not found then return nil, common.BAD_CONFIG end
+    local result, faults = compile.run(found, { name = settings.name })
+    if result then return result, found end
+    common.tell_faults(found, faults, settings.consequence, settings.colour)
+    return nil, common.BAD_CONFIG
+end
+
+return common

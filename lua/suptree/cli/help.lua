@@ -1,0 +1,128 @@
+--- suptree help [TOPIC]: the verbs, a verb, the options of a kind of node, one option.
+local common = require "suptree.cli.common"
+local option_help = require "suptree.option_help"
+local system = require "suptree.system"
+local text = require "suptree.text"
+local verbs = require "suptree.cli.verbs"
+
+local WIDTH = 96
+
+local KINDS = {
+    supervisor = "A supervisor starts its children in order, restarts those that fail, and stops them:\n\n"
+        .. '    s.supervisor "name" { option = value, …, child, child, … }',
+    process = 'A process is a program that is kept running:\n\n    s.process "name" { command = { "./program" }, option = value, … }',
+    thread = "A thread is a Lua function on an OS thread of its own:\n\n"
+        .. '    s.thread "name" { run = function(ctx) … end, option = value, … }',
+}
+
+local TOPICS = { "options", "supervisor", "process", "thread" }
+
+-- Words in lines of at most WIDTH columns, each line after the first behind `margin` spaces.
+local function wrap(words, margin)
+    local lines, line = {}, ""
+    for word in words:gmatch "%S+" do
+        if line ~= "" and margin + #line + 1 + #word > WIDTH then
+            lines[#lines + 1] = line
+            line = word
+        else
+            line = line == "" and word or line .. " " .. word
+        end
+    end
+    lines[#lines + 1] = line
+    return table.concat(lines, "\n" .. (" "):rep(margin))
+end
+
+local function print_verbs()
+    print(("suptree %s keeps programs running: it starts them, restarts those that fail, and stops them in order."):format(
+        system.version))
+    print "\nUsage: suptree VERB [ARGUMENT…]\n"
+    for _, verb in ipairs(verbs) do
+        if not verb.internal then print(("  %-18s %s"):format(verb.usage, verb.summary)) end
+    end
+    print "\nFILE is a configuration; without it, supervise.lua in this folder. To begin, write one:\n"
+    print(common.example)
+    print 'then type "suptree run". Ctrl-C stops it.\n'
+    print '"suptree help run" explains a verb, "suptree help options" lists what a configuration may say,'
+    print '"suptree help timeout" explains one option.'
+end
+
+local function print_row(row)
+    local default = row.required and "needed" or row.default or ""
+    print(("  %-22s %-12s %s"):format(row.name, default, wrap(row.doc, 38)))
+end
+
+local function print_kind(kind)
+    print(KINDS[kind])
+    print(("\nOptions of a %s:\n"):format(kind))
+    print(("  %-22s %-12s"):format("option", "default"))
+    for _, row in ipairs(option_help.rows(kind)) do print_row(row) end
+    print '\n"suptree help OPTION" says more about one.'
+end
+
+local function print_options()
+    print "Options of a configuration, by the nodes that have them:"
+    local function print_group(title, has)
+        print("\n" .. title .. "\n")
+        for _, row in ipairs(option_help.rows()) do if has(row) then print_row(row) end end
+    end
+    print_group("supervisors", function(row) return row.supervisor and not row.process end)
+    print_group("every node", function(row) return row.supervisor and row.process end)
+    print_group("every node but the root", function(row) return row.child end)
+    print_group("processes and threads", function(row) return row.process and row.thread and not row.supervisor end)
+    print_group("processes", function(row) return row.process and not row.thread end)
+    print_group("threads", function(row) return row.thread and not row.process end)
+    print '\n"suptree help OPTION" says more about one.'
+end
+
+local function print_field(name, value)
+    if value and value ~= "" then print(("  %-11s %s"):format(name, wrap(value, 14))) end
+end
+
+local SOURCES = {
+    suptree = "suptree's own", suture = "as in Go's suture", OTP = "as in Erlang/OTP", s6 = "as in s6",
+    systemd = "as in systemd",
+}
+
+local function print_option(row)
+    print(("%s: an option of %s\n"):format(row.name, option_help.owner(row)))
+    print("  " .. wrap(row.doc, 2) .. "\n")
+    print_field("value", option_help.value(row))
+    print_field("default", row.required and "none: it must be written" or row.default or "none")
+    print_field("inherited", row.inherited and "nested nodes take their supervisor's value" or nil)
+    print_field("on reload", option_help.reload(row))
+    print_field("rule", SOURCES[row.source] or row.source)
+    print("\n  example\n    " .. option_help.example(row))
+end
+
+local function find_verb(name)
+    for _, verb in ipairs(verbs) do if verb.name == name and not verb.internal then return verb end end
+end
+
+local function unknown_topic(topic)
+    local words = { table.unpack(TOPICS) }
+    for _, verb in ipairs(verbs) do if not verb.internal then words[#words + 1] = verb.name end end
+    for _, row in ipairs(option_help.rows()) do words[#words + 1] = row.name end
+    common.complain('there is no help on "%s"%s; "suptree help" and "suptree help options" list what there is',
+        topic, text.did_you_mean(topic, words))
+    return common.USAGE
+end
+
+local function explain(topic)
+    if not topic then print_verbs()
+    elseif topic == "options" then print_options()
+    elseif KINDS[topic] then print_kind(topic)
+    elseif find_verb(topic) then return require "suptree.cli.main"(topic, "--help")
+    elseif option_help.find(topic) then print_option(option_help.find(topic))
+    else return unknown_topic(topic) end
+    return common.DONE
+end
+
+return {
+    name = "help",
+    description = "Explains a verb, or what a configuration may say.",
+    describe = function(parser)
+        parser:argument("topic", "A verb, an option, \"options\" for all of them, or supervisor, process, thread.")
+            :args "?":argname "TOPIC"
+    end,
+    run = function(arguments) return explain(arguments.topic) end,
+}

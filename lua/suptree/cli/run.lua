@@ -1,0 +1,77 @@
+--- suptree run [FILE]: compiles the configuration, then becomes suptree-keeper, which starts the host and holds what it
+-- starts.
+local common = require "suptree.cli.common"
+local paths = require "suptree.paths"
+local system = require "suptree.system"
+
+-- The program that stands beside this one.
+local function beside(name)
+    return paths.folder(assert(system.executable())) .. name
+end
+
+-- The absolute path of the file for events, or nil when its folder is not there, which has been told then.
+local function events_path(file)
+    local folder, why = system.real_path(paths.folder(file) == "" and "." or paths.folder(file))
+    if folder then return paths.absolute(paths.name(file), folder) end
+    common.complain("--events %s: its folder cannot be used: %s; make it, or name another file", file, why)
+end
+
+-- What cannot be run yet is refused before anything starts.
+local function refuse_threads(file, summary)
+    common.complain("%s declares %d thread service%s, which this version checks and simulates but cannot run; nothing was "
+        .. "started. Declare %s as s.process, or take %s out.", file, summary.threads, summary.threads == 1 and "" or "s",
+        summary.threads == 1 and "it" or "them", summary.threads == 1 and "it" or "them")
+    return common.BAD_CONFIG
+end
+
+local function sealed_file(blob)
+    local file = assert(system.memfd "suptree-config")
+    assert(file:write(blob))
+    assert(file:seal())
+    return file
+end
+
+local function become_keeper(result, arguments)
+    local file = sealed_file(result.blob)
+    local keeper = beside "suptree-keeper"
+    local argv = { keeper, "--host", assert(system.executable()), "--name", result.summary.name,
+        "--blob-fd", tostring(file:fd()) }
+    if arguments.events then
+        argv[#argv + 1] = "--events"
+        argv[#argv + 1] = arguments.events
+    end
+    if arguments.quiet then argv[#argv + 1] = "--quiet" end
+    argv[#argv + 1] = common.is_coloured(arguments.colour, 1) and "--colour" or "--no-colour"
+    io.stdout:flush()
+    local _, why = system.exec(argv, file)
+    common.complain("%s cannot be started: %s; it belongs beside suptree: install both again", keeper, why)
+    return common.SYSTEM
+end
+
+return {
+    name = "run",
+    description = "Starts what a configuration declares, in the order that it says, and keeps it running. What the "
+        .. "services print is shown as \"name | line\". Ctrl-C (or TERM) stops everything in order, a second one kills "
+        .. "what is left.",
+    epilog = "Exit codes: 0 stopped as asked; 1 too many failures at the root; 2 a mistake on the command line; "
+        .. "78 the configuration cannot be used; 70 a part of suptree itself was lost; else what the service that ended "
+        .. "the tree ended with.",
+    describe = function(parser)
+        common.add_file(parser)
+        parser:option("--name", "Another name for the tree than the one that FILE gives it."):argname "NAME"
+        parser:flag("-q --quiet", "Show neither what happens nor what the services print.")
+        parser:option("--events", "Append each event to FILE, as a line of JSON."):argname "FILE"
+        common.add_colour(parser)
+    end,
+    run = function(arguments)
+        if arguments.events then
+            arguments.events = events_path(arguments.events)
+            if not arguments.events then return common.USAGE end
+        end
+        local settings = { name = arguments.name, colour = arguments.colour, consequence = "nothing was started" }
+        local result, file = common.compile(arguments.file, settings)
+        if not result then return file end
+        if result.summary.threads > 0 then return refuse_threads(file, result.summary) end
+        return become_keeper(result, arguments)
+    end,
+}

@@ -1,0 +1,74 @@
+--- Compiling a configuration from outside: a child reads it, for five seconds at most, and its result is taken from a
+-- memory file. Nothing that the configuration does can harm the caller.
+local chunk = require "suptree.chunk"
+local declaration = require "suptree.declaration"
+local options = require "suptree.options"
+local system = require "suptree.system"
+
+local compile = {}
+
+local LIMIT_SECONDS = 5
+local RESULT_FD = 3
+
+local function refuse(file, reason, hint)
+    return nil, declaration.faults { declaration.fault(file, "", "", reason, hint) }
+end
+
+local function arguments(file, settings)
+    local argv = { assert(system.executable()), "compile", "--result", tostring(RESULT_FD) }
+    if settings.name then
+        argv[#argv + 1] = "--name"
+        argv[#argv + 1] = settings.name
+    end
+    argv[#argv + 1] = "--"
+    argv[#argv + 1] = file
+    return argv
+end
+
+-- Why there is no result.
+local function refuse_outcome(file, outcome, code)
+    if outcome == "timeout" then
+        return refuse(file, ("was still running after %d seconds and was stopped"):format(LIMIT_SECONDS),
+            "It loops for ever or waits for something; a configuration only declares, s.process runs.")
+    end
+    if outcome == "signal" then
+        return refuse(file, ("crashed the process that reads it: killed by SIG%s"):format(options.signal_name(code)),
+            "A C module that it loads is broken, it took too much memory, or it killed itself.")
+    end
+    return refuse(file, ("ended the process that reads it, with status %d, before it returned"):format(code),
+        'Take os.exit out of it; error "why" refuses the configuration.')
+end
+
+local function take_result(file, bytes)
+    local result, why = chunk.unpack(bytes)
+    if type(result) ~= "table" then
+        return refuse(file, "left a result that cannot be read: " .. tostring(why), "Does it write to descriptor 3?")
+    end
+    if result.blob then return result end
+    for place, fault in ipairs(result.faults) do
+        local trace = fault.trace
+        result.faults[place] = declaration.fault(fault.place, fault.path, fault.field, fault.reason, fault.hint)
+        result.faults[place].trace = trace
+    end
+    return nil, declaration.faults(result.faults)
+end
+
+--- Compiles `file`: { blob, notes, summary = { name, supervisors, processes, threads } }, or nil and all faults.
+-- `settings.name`: the root's name instead of the declared one. What the file prints goes to standard error.
+function compile.run(file, settings)
+    local memory <close> = assert(system.memfd "suptree-compile")
+    local limit_ns = LIMIT_SECONDS * 1000000000
+    local outcome, code, dropped = system.run(arguments(file, settings), memory, limit_ns)
+    if not outcome then
+        return refuse(file, "cannot be compiled: the compiler could not be started: " .. code, "Free some and try again.")
+    end
+    if dropped > 0 then
+        io.stderr:write(("%s: %d more bytes that it printed are not shown\n"):format(file, dropped))
+    end
+    local bytes, why = memory:read()
+    if not bytes then return refuse(file, "cannot be compiled: its result cannot be read: " .. why, "Try again.") end
+    if outcome ~= "exit" or code ~= 0 or bytes == "" then return refuse_outcome(file, outcome, code) end
+    return take_result(file, bytes)
+end
+
+return compile

@@ -1,0 +1,192 @@
+--- The child that reads a configuration: it runs somebody's code, so it is a process of its own that lives for seconds.
+-- What it finds goes as plain data to the descriptor that it is given: { blob, notes } or { faults }.
+local chunk = require "suptree.chunk"
+local declaration = require "suptree.declaration"
+local form = require "suptree.form"
+local modules = require "suptree.modules"
+local paths = require "suptree.paths"
+local system = require "suptree.system"
+local text = require "suptree.text"
+
+local compiler = {}
+
+-- Lua cuts long names of files in its messages at this length: "...end/of/the/name.lua".
+local SHORT_NAME = 59
+
+local HINT_RETURN = 'End it with return s.supervisor "name" { … }.'
+
+local function refuse(place, reason, hint, trace)
+    local fault = declaration.fault(place, "", "", reason, hint)
+    fault.trace = trace
+    return nil, declaration.faults { fault }
+end
+
+-- --- reading ---------------------------------------------------------------------------------------------------------
+
+-- The text of a file of Lua code as people may write it: no byte order mark, no "#!" line, no bytecode.
+local function read_code(path)
+    local good, reason, hint = system.trust(path)
+    if not good then return nil, reason, hint end
+    local contents, why = system.read_file(path)
+    if not contents then return nil, "cannot be read: " .. why, "Check the path and its permissions." end
+    if contents:sub(1, 1) == "\27" then return nil, "is compiled Lua, which is refused", "Give the text that it was made of." end
+    return (contents:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "", 1))
+end
+
+local function short_name(display)
+    return #display <= SHORT_NAME and display or "..." .. display:sub(3 - SHORT_NAME)
+end
+
+-- A message of Lua about the file `display`, as its place and the rest.
+local function split_message(message, display)
+    local short = short_name(display)
+    if message:sub(1, #short + 1) == short .. ":" then message = display .. message:sub(#short + 1) end
+    local place, rest = message:match "^([^\n]-:%d+): (.*)$"
+    if not place then return display, message end
+    return place, rest
+end
+
+-- --- the modules beside it --------------------------------------------------------------------------------------------
+
+-- The path of module `name` beside the configuration, and as people know it; or of one that is installed.
+local function find_file(name, folder, shown_folder)
+    local inside = name:gsub("%.", "/")
+    local tried = {}
+    for _, ending in ipairs { ".lua", "/init.lua" } do
+        local path = folder .. "/" .. inside .. ending
+        if system.real_path(path) then return path, shown_folder .. inside .. ending end
+        tried[#tried + 1] = ("\n\tno file '%s%s%s'"):format(shown_folder, inside, ending)
+    end
+    local path, others = package.searchpath(name, package.path)
+    if path then return path, path end
+    return nil, table.concat(tried) .. "\n\t" .. others
+end
+
+-- `require` looks beside the configuration first, reads text alone, and notes who requires whom.
+local function install_searcher(folder, shown_folder)
+    package.searchers[2] = function(name)
+        local path, shown = find_file(name, folder, shown_folder)
+        if not path then return shown end
+        local code, reason, hint = read_code(path)
+        if not code then error(("%s: %s (%s)"):format(shown, reason, hint), 0) end
+        local loaded, message = load(code, "@" .. shown, "t")
+        if not loaded then error(message, 0) end
+        modules.note_file(name, code)
+        return loaded, shown
+    end
+    local plain_require, loading = require, {}
+    function _G.require(name)
+        if loading[1] then modules.note_require(loading[#loading], name) end
+        loading[#loading + 1] = name
+        local results = table.pack(pcall(plain_require, name))
+        loading[#loading] = nil
+        if not results[1] then error(results[2], 0) end
+        return table.unpack(results, 2, results.n)
+    end
+end
+
+-- For `run = "name"`: the module is loaded, to see that it is there and what it is.
+local function find_module(name)
+    local good, result = pcall(require, name)
+    if not good then
+        local first = tostring(result):match "^[^\n]*"
+        return false, ("the module %s cannot be loaded: %s"):format(text.quote(name), first)
+    end
+    if type(result) == "function" then return true end
+    return false, ("the module %s returns %s, not a function"):format(text.quote(name), text.describe(result))
+end
+
+-- --- running ---------------------------------------------------------------------------------------------------------
+
+-- The frames of a traceback between the code at fault and this file, one text each.
+local function trim_traceback(traceback)
+    local frames = {}
+    for line in traceback:gmatch "[^\n]+" do
+        if line:find("'xpcall'", 1, true) then break end
+        local frame = line:match "^\t(.*)$"
+        if frame and not frame:find "^%[C%]: in function 'error'" then frames[#frames + 1] = frame end
+    end
+    return frames
+end
+
+local function describe_raised(raised)
+    if type(raised) == "string" then return raised end
+    local metatable = getmetatable(raised)
+    if type(metatable) == "table" and metatable.__tostring then
+        local good, message = pcall(tostring, raised)
+        if good then return message end
+    end
+    return ("raised %s as its error"):format(text.describe(raised))
+end
+
+-- What the file returns; or nil and the faults.
+local function run_file(code, display)
+    local main, message = load(code, "@" .. display, "t")
+    if not main then
+        local place, reason = split_message(message, display)
+        return refuse(place, reason, "It is not Lua as it stands; correct it there or just before.")
+    end
+    local traceback
+    local good, result = xpcall(main, function(raised)
+        traceback = debug.traceback("", 2)
+        return describe_raised(raised)
+    end)
+    if not good then
+        local place, reason = split_message(result, display)
+        return refuse(place, reason, nil, trim_traceback(traceback or ""))
+    end
+    return result
+end
+
+-- Is it a declaration? True; or nil and the faults.
+local function check_result(result, display)
+    if declaration.is(result) then return true end
+    if result == nil then return refuse(display, "returns nothing", HINT_RETURN) end
+    return refuse(display, ("returns %s, not a declaration"):format(text.describe(result)), HINT_RETURN)
+end
+
+--- The blob of the configuration `file` and notes about it, or nil and all faults. Changes how this state searches for
+-- modules. `settings.name`: the root's name.
+function compiler.compile(file, settings)
+    local code, reason, hint = read_code(file)
+    if not code then return refuse(file, reason, hint) end
+    local shown_folder = paths.folder(file)
+    local folder = system.real_path(shown_folder == "" and "." or shown_folder)
+    install_searcher(folder, shown_folder)
+    local result, faults = run_file(code, file)
+    if faults then return nil, faults end
+    local good
+    good, faults = check_result(result, file)
+    if not good then return nil, faults end
+    return declaration.encode(result, { folder = folder, as_root = true, name = settings.name, find_module = find_module })
+end
+
+-- --- the child --------------------------------------------------------------------------------------------------------
+
+local FAULT_FIELDS = { "place", "path", "field", "reason", "hint", "trace" }
+
+local function plain_faults(faults)
+    local list = {}
+    for place, fault in ipairs(faults) do
+        list[place] = {}
+        for _, field in ipairs(FAULT_FIELDS) do list[place][field] = fault[field] end
+    end
+    return list
+end
+
+local function summary_of(blob)
+    local summary = assert(form.summary(blob))
+    return summary
+end
+
+--- The life of the child: compiles `file` and tells the result to descriptor `fd`.
+function compiler.main(file, fd, settings)
+    system.die_with_parent()
+    local blob, more = compiler.compile(file, settings)
+    local result = blob and { blob = blob, notes = more, summary = summary_of(blob) } or { faults = plain_faults(more) }
+    io.stdout:flush()
+    assert(system.write(fd, assert(chunk.pack(result))))
+    return 0
+end
+
+return compiler

@@ -1,0 +1,130 @@
+--- What `suptree help` says of options: from their rows, and an example for each. The reference page is made of the same.
+local options = require "suptree.options"
+local text = require "suptree.text"
+
+local option_help = {}
+
+local VALUES = {
+    bool = "true or false",
+    size = 'bytes as a number, or a text such as "64MiB"',
+    string = "a text",
+    path = "a path, relative to the folder of the configuration",
+    names = 'a list of names of siblings, such as { "db" }',
+    command = "a list of words, or a line for the shell",
+    env = "a table of names and values; numbers become texts",
+    env_file = "a path, relative to the folder of the configuration",
+    codes = "a list of exit codes, such as { 0, 75 }",
+    signal = 'the name of a signal, such as "TERM", or its number',
+    delay = "a duration, or a table: initial (needed), max (60s), factor (2), jitter (0: a fraction), reset_after (60s)",
+    ready = "s.ready.delay(t), s.ready.file(path) or s.ready.manual()",
+    log = '{ file = PATH }, false or "inherit"',
+}
+
+local OF_BYTES = { run = "a function(ctx), or the name of a module that returns one", args = "plain data" }
+
+--- What may be written, in words.
+function option_help.value(row)
+    if row.type == "enum" then return text.alternatives(row.allowed, true) end
+    if row.type == "bytes" then return OF_BYTES[row.name] end
+    if row.type == "count" then return ("a whole number from %.0f to %.0f"):format(row.min, row.max) end
+    if row.type == "number" then return ("a number from %.14g to %.14g"):format(row.min, row.max) end
+    if row.type == "duration" then
+        local never = row.infinity and ', or "infinity"' or ""
+        local least = row.positive and "; more than 0" or ""
+        return 'seconds as a number, or a text such as "1m30s"' .. never .. least
+    end
+    return VALUES[row.type]
+end
+
+--- Whose option it is, in words.
+function option_help.owner(row)
+    if row.child then return "any node but the root" end
+    local owners = {}
+    for _, kind in ipairs { "supervisor", "process", "thread" } do if row[kind] then owners[#owners + 1] = "a " .. kind end end
+    return text.alternatives(owners)
+end
+
+--- What a reload does when it changes, in words.
+function option_help.reload(row)
+    return row.exec and "a change restarts the service" or "a change is applied while it runs"
+end
+
+-- The text of an example by option: what stands in the braces of a node of the option's first kind.
+local EXAMPLES = {
+    after = 'after = { "db" }',
+    args = "args = { interval = 60 }",
+    auto_shutdown = 'auto_shutdown = "all_significant"',
+    backoff_jitter = "backoff_jitter = true",
+    command = 'command = { "./web", "--port", 8080 }',
+    cwd = 'cwd = "data"',
+    description = 'description = "the shop\'s web server"',
+    done_exit = "done_exit = { 100 }",
+    enabled = "enabled = false",
+    env = 'env = { PORT = 8080, LANG = "C.UTF-8" }',
+    env_file = 'env_file = "web.env"',
+    extend_backoff = "extend_backoff = true",
+    failure_backoff = 'failure_backoff = "1m"',
+    failure_decay = 'failure_decay = "30s"',
+    failure_threshold = "failure_threshold = 3.5",
+    formerly = 'formerly = "www"',
+    inherit_env = "inherit_env = false",
+    intensity = "intensity = 3, period = 60",
+    kill_timeout = 'kill_timeout = "5s"',
+    log = 'log = { file = "logs/web.log" }',
+    max_children = "max_children = 100",
+    max_pauses = 'max_pauses = 3, within = "1h"',
+    memory = 'memory = "128MiB"',
+    on_stuck = 'on_stuck = "abandon"',
+    on_threshold = 'on_threshold = "escalate"',
+    period = "intensity = 3, period = 60",
+    propagate_termination = "propagate_termination = false",
+    ready = 'ready = s.ready.file("run/web.pid")',
+    restart = 'restart = "transient"',
+    restart_delay = 'restart_delay = { initial = "1s", max = "1m", factor = 2, jitter = 0.2 }',
+    restart_spacing = 'restart_spacing = "200ms"',
+    restart_with = 'restart_with = { "db" }',
+    run = 'run = function(ctx) while ctx:sleep(60) do ctx:log("tick") end end',
+    significant = 'restart = "transient", significant = true',
+    start_timeout = 'start_timeout = "2m"',
+    stop_order = 'stop_order = "reverse"',
+    stop_signal = 'stop_signal = "INT"',
+    strategy = 'strategy = "rest_for_one"',
+    success_exit = "success_exit = { 0, 75 }",
+    terminate_exit = "terminate_exit = { 99 }",
+    timeout = 'timeout = "30s"',
+    within = 'max_pauses = 3, within = "1h"',
+}
+
+-- The node around an example: what must stand there beside it.
+local AROUND = {
+    supervisor = { 's.supervisor "shop" { ', "," },
+    process = { 's.process "web" { command = { "./web" }, ', " }," },
+    thread = { 's.thread "sweeper" { run = "sweeper", ', " }," },
+}
+
+--- An example as a line (or lines) of a configuration.
+function option_help.example(row)
+    local inside = EXAMPLES[row.name]
+    if row.name == "command" then return ('s.process "web" { %s },'):format(inside) end
+    if row.name == "run" then return ('s.thread "sweeper" { %s },'):format(inside) end
+    if row.supervisor and not row.process then return ('s.supervisor "shop" { %s, … },'):format(inside) end
+    local around = AROUND[(row.process or row.child) and "process" or "thread"]
+    return around[1] .. inside .. around[2]
+end
+
+--- Is there an option of that name?
+function option_help.find(name)
+    local row = options.rows[name]
+    return type(row) == "table" and type(name) == "string" and row or nil
+end
+
+--- The rows that a node of `kind` may have, or all, in alphabetical order.
+function option_help.rows(kind)
+    local rows = {}
+    for _, row in ipairs(options.rows) do
+        if not kind or options.applies(row.name, kind, false) then rows[#rows + 1] = row end
+    end
+    return rows
+end
+
+return option_help

@@ -1,0 +1,61 @@
+/*
+** main.c: the program suptree. The verb `host` is the engine alone, without any Lua; all others are
+** said in Lua: lua/suptree/cli.
+*/
+#include "engine/host.h"
+#include "script/state.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define USAGE_CODE 2
+#define SYSTEM_CODE 70
+#define MEMORY_CAP ((size_t) 512 << 20)
+
+static int refuse_host(void)
+{
+    fputs("suptree: host is started by suptree-keeper: suptree host --socket N --name NAME; you "
+          "want \"suptree run\"\n",
+          stderr);
+    return USAGE_CODE;
+}
+
+/* A descriptor as a number, or -1. */
+static int read_descriptor(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    return end != text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int) number : -1;
+}
+
+static int run_host(int count, char **words)
+{
+    struct sup_host_options options = {.socket = -1};
+    for (int i = 0; i + 1 < count; i += 2) {
+        if (strcmp(words[i], "--socket") == 0) options.socket = read_descriptor(words[i + 1]);
+        else if (strcmp(words[i], "--name") == 0) options.name = words[i + 1];
+        else return refuse_host();
+    }
+    if (count % 2 != 0 || options.socket < 0 || options.name == NULL) return refuse_host();
+    return sup_host_run(&options);
+}
+
+static int run_script(int count, char **words)
+{
+    lua_State *L = sup_state_create(MEMORY_CAP);
+    if (L == NULL) {
+        fputs("suptree: there is no memory to start; free some and try again\n", stderr);
+        return SYSTEM_CODE;
+    }
+    int code = sup_state_run(L, "suptree.cli.main", count, words);
+    sup_state_destroy(L);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 2 && strcmp(argv[1], "host") == 0) return run_host(argc - 2, argv + 2);
+    return run_script(argc - 1, argc > 0 ? argv + 1 : argv);
+}

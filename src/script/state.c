@@ -1,0 +1,150 @@
+/*
+** script/state.c: making states and entering them. It knows nothing of what is run in them.
+*/
+#include "script/state.h"
+
+#include "script/modules.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SYSTEM_CODE 70
+
+/* The allocator's ledger; its address is the state's user data. */
+struct ledger {
+    size_t used;
+    size_t cap;
+};
+
+static void *allocate(void *data, void *block, size_t old_size, size_t size)
+{
+    struct ledger *ledger = data;
+    size_t had = block != NULL ? old_size : 0; /* without a block it is a type, not a size */
+    if (size == 0) {
+        free(block);
+        ledger->used -= had;
+        return NULL;
+    }
+    if (size > had && size - had > ledger->cap - ledger->used) return NULL;
+    void *moved = realloc(block, size);
+    if (moved != NULL) ledger->used = ledger->used - had + size;
+    return moved;
+}
+
+/* Keep the entries of the path in package.${field} that start with a slash. */
+static void drop_relative_entries(lua_State *L, const char *field)
+{
+    luaL_Buffer kept;
+    lua_getfield(L, -1, field);
+    const char *at = luaL_checkstring(L, -1);
+    luaL_buffinit(L, &kept);
+    while (*at != '\0') {
+        size_t length = strcspn(at, ";");
+        if (*at == '/') {
+            luaL_addlstring(&kept, at, length);
+            luaL_addchar(&kept, ';');
+        }
+        at += length + (at[length] == ';');
+    }
+    if (luaL_bufflen(&kept) > 0) luaL_buffsub(&kept, 1);
+    luaL_pushresult(&kept);
+    lua_setfield(L, -3, field);
+    lua_pop(L, 1);
+}
+
+/* Called protected. */
+static int set_up(lua_State *L)
+{
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    luaL_openlibs(L);
+    lua_getglobal(L, "package");
+    drop_relative_entries(L, "path");
+    drop_relative_entries(L, "cpath");
+    lua_pop(L, 1);
+    sup_modules_preload(L);
+    return 0;
+}
+
+static int add_traceback(lua_State *L)
+{
+    const char *message = luaL_tolstring(L, 1, NULL);
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+/* Reached only when an error passes all protected calls, which none here can. */
+static int report_panic(lua_State *L)
+{
+    const char *message = lua_tostring(L, -1);
+    fprintf(stderr, "suptree: an error outside of a protected call: %s; please report this\n",
+            message != NULL ? message : "?");
+    return 0;
+}
+
+lua_State *sup_state_create(size_t cap)
+{
+    struct ledger *ledger = malloc(sizeof *ledger);
+    if (ledger == NULL) return NULL;
+    *ledger = (struct ledger){.cap = cap};
+    lua_State *L = lua_newstate(allocate, ledger);
+    if (L == NULL) {
+        free(ledger);
+        return NULL;
+    }
+    lua_atpanic(L, report_panic);
+    lua_pushcfunction(L, set_up);
+    if (lua_pcall(L, 0, 0, 0) == LUA_OK) return L;
+    sup_state_destroy(L);
+    return NULL;
+}
+
+void sup_state_destroy(lua_State *L)
+{
+    if (L == NULL) return;
+    void *ledger;
+    lua_getallocf(L, &ledger);
+    lua_close(L);
+    free(ledger);
+}
+
+struct call {
+    const char *module;
+    int count;
+    char **arguments;
+    int code; /* what the function returned */
+};
+
+/* Called protected with the struct call. */
+static int call_module(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushstring(L, call->module);
+    lua_call(L, 1, 1);
+    luaL_checkstack(L, call->count, "too many arguments");
+    for (int i = 0; i < call->count; i++) lua_pushstring(L, call->arguments[i]);
+    lua_call(L, call->count, 1);
+    call->code = (int) luaL_checkinteger(L, -1);
+    return 0;
+}
+
+int sup_state_run(lua_State *L, const char *module, int count, char **arguments)
+{
+    struct call call = {module, count, arguments, SYSTEM_CODE};
+    lua_settop(L, 0);
+    lua_pushcfunction(L, add_traceback);
+    lua_pushcfunction(L, call_module);
+    lua_pushlightuserdata(L, &call);
+    if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+        const char *message = lua_tostring(L, -1);
+        fprintf(stderr, "suptree: a mistake in suptree itself; please report this:\n%s\n",
+                message != NULL ? message : "?");
+        call.code = SYSTEM_CODE;
+    }
+    lua_settop(L, 0);
+    return call.code;
+}
