@@ -102,6 +102,7 @@ static struct stage *make_stage(void)
         mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     MUST(stage != MAP_FAILED);
     stage->socket = stage->door = -1;
+    keeper_program(); /* fails here rather than in the child */
     snprintf(stage->folder, sizeof stage->folder, "/tmp/keeper-spec-XXXXXX");
     MUST(mkdtemp(stage->folder) != NULL);
     current = stage;

@@ -18,17 +18,23 @@ static bool is_own_fault(int signal)
     return false;
 }
 
+/* Only being ignored is inherited over exec; a sanitizer's handler for a fault is left in place. */
+static void take_default(int signal)
+{
+    struct sigaction now;
+    if (sigaction(signal, NULL, &now) < 0 || (is_own_fault(signal) && now.sa_handler != SIG_IGN))
+        return;
+    now = (struct sigaction){.sa_handler = SIG_DFL};
+    sigaction(signal, &now, NULL);
+}
+
 int sup_keeper_signals_init(void)
 {
     sigset_t blocked;
-    struct sigaction standard = {.sa_handler = SIG_DFL};
     sigfillset(&blocked);
     for (int signal = 1; signal < NSIG; signal++) {
+        take_default(signal);
         if (is_own_fault(signal)) sigdelset(&blocked, signal);
-#ifdef SUP_SANITIZE_BUILD
-        if (is_own_fault(signal)) continue; /* the sanitizer's own handlers; exec resets them */
-#endif
-        sigaction(signal, &standard, NULL);
     }
     if (sigprocmask(SIG_SETMASK, &blocked, NULL) < 0) return -errno;
     int fd = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
