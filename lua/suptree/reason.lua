@@ -40,6 +40,7 @@ local causes = {
 function reason.link(state, cause, other, outcome)
     local words = causes[cause] and causes[cause](other) or nil
     if cause == "failure" and outcome then words = outcome end
+    if state == "paused" then words = "too many failures" end
     if cause == "finished" and outcome then words = outcome .. "; not to be restarted" end
     return words and state .. ": " .. words or state
 end

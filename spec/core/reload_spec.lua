@@ -332,6 +332,48 @@ describe("§7 'new → start; gone → stop'", function()
         assert.same({ "interrupt a", "launch a" }, told(sim))
     end)
 
+    it("gone while queued or delayed: nothing comes back", function()
+        local sim = up { failure_threshold = 1, process("a", { restart_delay = 20 }), "b", "c" }
+        fail(sim, "a")
+        fail(sim, "b")
+        assert.equal("delayed queued", states(sim, "a", "b"))
+        sim:effects()
+        reload(sim, { failure_threshold = 1, "c" })
+        sim:advance("10m")
+        assert.same({}, told(sim))
+        assert.same({ ".", "c" }, sim:paths())
+    end)
+
+    it("enabled = false stops, and back starts", function()
+        local sim = up { "a", "b" }
+        reload(sim, { process("a", { enabled = false }), "b" })
+        assert.same({ "interrupt a" }, told(sim))
+        assert.equal("stopped", sim:state("a").state)
+        reload(sim, { "a", "b" })
+        assert.same({ "launch a" }, told(sim))
+    end)
+
+    it("one that gave up starts when its declaration is mended", function()
+        local sim = up { failure_threshold = 0, on_threshold = "give_up", "a", "b" }
+        fail(sim, "a")
+        sim:effects()
+        reload(sim, { failure_threshold = 0, on_threshold = "give_up", "a", "b", "c" })
+        assert.equal("failed", sim:state("a").state)
+        assert.same({ "launch c" }, told(sim))
+        reload(sim, { failure_threshold = 0, on_threshold = "give_up", changed "a", "b", "c" })
+        assert.same({ "launch a" }, told(sim))
+    end)
+
+    it("a service that becomes a supervisor is another node", function()
+        local sim = up { "a", "b" }
+        reload(sim, { group("a", { "x" }), "b" })
+        assert.same({ "interrupt a", "launch a/x" }, world.told_sorted(sim))
+        assert.equal("supervisor", sim:state("a").kind)
+        reload(sim, { "a", "b" })
+        assert.same({ "interrupt a/x", "launch a" }, world.told_sorted(sim))
+        assert.same({ ".", "a", "b" }, sim:paths())
+    end)
+
     it("a new one waits for what it is after", function()
         local sim = up { "a" }
         reload(sim, { "a", process("b", { ready = suptree.ready.delay(2) }), process("c", { after = { "b" } }) })

@@ -110,6 +110,16 @@ describe("§5 '`remove` … Of one already removed: success. It returns without 
         assert.is_true(sim:remove(token))
     end)
 
+    it("twice while it hangs: asked once", function()
+        local sim = up { "a" }
+        local token = sim:add(".", process "b")
+        sim:hang("b")
+        sim:effects()
+        assert.is_true(sim:remove(token))
+        assert.is_true(sim:remove(token))
+        assert.same({ "interrupt b" }, told(sim))
+    end)
+
     it("a token that never was changes nothing", function()
         local sim = up { "a" }
         for _, token in ipairs { 0, 1 << 40 | 1, -1 } do
@@ -421,6 +431,11 @@ describe("§6 '`max_children` bounds a supervisor'", function()
         assert.is_nil(token)
         assert.matches("max_children", tostring(err))
         assert.same({}, told(sim))
+    end)
+
+    it("a declaration with more is refused", function()
+        local message = world.refusal(function() return tree { max_children = 1, "a", "b" } end)
+        assert.matches("max_children", message)
     end)
 
     it("after a removal there is room", function()
