@@ -32,6 +32,7 @@ void sup_stop_mark(struct sup_tree *tree, struct sup_node *node, enum sup_then t
     if (node->state == SUP_STATE_STUCK) return;
     if (node->state != SUP_STATE_STOPPING) {
         node->stop_asked = node->ready = false;
+        if (!sup_node_is_service(node)) sup_strategy_drop(tree, node);
         sup_deadline_clear(tree, &node->deadline);
     }
     sup_node_set_state(tree, node, SUP_STATE_STOPPING, cause, other);
@@ -86,7 +87,6 @@ static void ask_supervisor(struct sup_tree *tree, struct sup_node *supervisor)
     bool in_order = supervisor->spec.stop_order == SUP_STOP_REVERSE ||
                     supervisor->spec.strategy == SUP_REST_FOR_ONE;
     sup_tree_emit(tree, SUP_EVENT_STOPPING, supervisor);
-    sup_strategy_drop(tree, supervisor);
     mark_children(tree, supervisor, in_order);
     if (in_order) {
         supervisor->sequence = true;

@@ -243,16 +243,8 @@ void sup_strategy_resume(struct sup_tree *tree, struct sup_node *supervisor)
     begin_round(tree, first);
 }
 
-void sup_strategy_drop(struct sup_tree *tree, struct sup_node *supervisor)
+static void drop_round(struct sup_tree *tree, struct sup_node *supervisor)
 {
-    supervisor->paused = false;
-    if (supervisor->deadline.phase == SUP_PHASE_RESUME ||
-        supervisor->deadline.phase == SUP_PHASE_SPACING)
-        sup_deadline_clear(tree, &supervisor->deadline);
-    while (!sup_list_empty(&supervisor->queue))
-        sup_strategy_dequeue(sup_container(supervisor->queue.next, struct sup_node, queued));
-    supervisor->sequence = false;
-    supervisor->sequence_cursor = 0;
     if (supervisor->round_now == 0) return;
     supervisor->round_stopping = false;
     sup_list_each(link, &supervisor->children)
@@ -261,6 +253,22 @@ void sup_strategy_drop(struct sup_tree *tree, struct sup_node *supervisor)
     }
     supervisor->round_left = 0;
     end_round_if_over(tree, supervisor);
+}
+
+void sup_strategy_drop(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    bool held = supervisor->deadline.phase == SUP_PHASE_RESUME ||
+                supervisor->deadline.phase == SUP_PHASE_SPACING;
+    if (held) sup_deadline_clear(tree, &supervisor->deadline);
+    supervisor->paused = false;
+    supervisor->sequence = false;
+    supervisor->sequence_cursor = 0;
+    drop_round(tree, supervisor);
+    while (!sup_list_empty(&supervisor->queue)) {
+        struct sup_node *node = sup_container(supervisor->queue.next, struct sup_node, queued);
+        sup_strategy_dequeue(node);
+        sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_SUPERVISOR, 0);
+    }
 }
 
 /* --- when the meter trips -------------------------------------------------------------------- */
