@@ -1,6 +1,7 @@
 --- Captured chunks: a function, or plain data, as bytes that another Lua state understands.
 --
--- A function travels as bytecode with its upvalues, which may be plain data, such functions, or loaded modules; what two
+-- A function travels as bytecode with its upvalues, which may be plain data, such functions, or loaded modules;
+-- what two
 -- of them share inside one chunk stays shared. Anything else is a fault that names the upvalue and the line.
 --
 -- The form, version 1 (host-endian): "SPCK", u32 version, then one value:
@@ -24,7 +25,7 @@ local MAGIC, VERSION = "SPCK", 1
 local MAX_DEPTH = 100
 local HINT = "Make it inside the function, or write the function as a module of its own: run = \"name\"."
 
--- --- capturing -------------------------------------------------------------------------------------------------------
+-- --- capturing -----------------------------------------------------------------------------------------------------
 
 -- What is found in loaded modules: module -> name, C function -> { module, field }; the first in the order of names.
 local function index_loaded()
@@ -183,7 +184,8 @@ local function finish(w)
     return string.pack("=c4I4", MAGIC, VERSION) .. table.concat(w.parts)
 end
 
---- The bytes of a Lua function; or nil and an array of { reason, hint }. `note(table, where)` is told of each table that
+--- The bytes of a Lua function; or nil and an array of { reason, hint }. `note(table, where)` is told of each table
+-- that
 -- is copied.
 function chunk.capture(func, note)
     local w = new_writer(note)
@@ -207,7 +209,7 @@ function chunk.pack(value)
     return finish(w)
 end
 
--- --- bringing back ---------------------------------------------------------------------------------------------------
+-- --- bringing back -------------------------------------------------------------------------------------------------
 
 local read
 local readers = {}

@@ -60,7 +60,7 @@ function compile.run(file, settings)
     local limit_ns = LIMIT_SECONDS * 1000000000
     local outcome, code, dropped = system.run(arguments(file, settings), memory, limit_ns)
     if not outcome then
-        return refuse(file, "cannot be compiled: the compiler could not be started: " .. code, "Free some and try again.")
+        return refuse(file, "cannot be compiled: the compiler could not be started: " .. code, "Try again.")
     end
     if dropped > 0 then
         io.stderr:write(("%s: %d more bytes that it printed are not shown\n"):format(file, dropped))

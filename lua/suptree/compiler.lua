@@ -1,4 +1,5 @@
---- The child that reads a configuration: it runs somebody's code, so it is a process of its own that lives for seconds.
+--- The child that reads a configuration: it runs somebody's code, so it is a process of its own that lives for
+-- seconds.
 -- What it finds goes as plain data to the descriptor that it is given: { blob, notes } or { faults }.
 local chunk = require "suptree.chunk"
 local declaration = require "suptree.declaration"
@@ -21,7 +22,7 @@ local function refuse(place, reason, hint, trace)
     return nil, declaration.faults { fault }
 end
 
--- --- reading ---------------------------------------------------------------------------------------------------------
+-- --- reading -------------------------------------------------------------------------------------------------------
 
 -- The text of a file of Lua code as people may write it: no byte order mark, no "#!" line, no bytecode.
 local function read_code(path)
@@ -29,7 +30,9 @@ local function read_code(path)
     if not good then return nil, reason, hint end
     local contents, why = system.read_file(path)
     if not contents then return nil, "cannot be read: " .. why, "Check the path and its permissions." end
-    if contents:sub(1, 1) == "\27" then return nil, "is compiled Lua, which is refused", "Give the text that it was made of." end
+    if contents:sub(1, 1) == "\27" then
+        return nil, "is compiled Lua, which is refused", "Give the text that it was made of."
+    end
     return (contents:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "", 1))
 end
 
@@ -46,7 +49,7 @@ local function split_message(message, display)
     return place, rest
 end
 
--- --- the modules beside it --------------------------------------------------------------------------------------------
+-- --- the modules beside it -----------------------------------------------------------------------------------------
 
 -- The path of module `name` beside the configuration, and as people know it; or of one that is installed.
 local function find_file(name, folder, shown_folder)
@@ -96,7 +99,7 @@ local function find_module(name)
     return false, ("the module %s returns %s, not a function"):format(text.quote(name), text.describe(result))
 end
 
--- --- running ---------------------------------------------------------------------------------------------------------
+-- --- running -------------------------------------------------------------------------------------------------------
 
 -- The frames of a traceback between the code at fault and this file, one text each.
 local function trim_traceback(traceback)
@@ -107,6 +110,13 @@ local function trim_traceback(traceback)
         if frame and not frame:find "^%[C%]: in function 'error'" then frames[#frames + 1] = frame end
     end
     return frames
+end
+
+-- An error at the end of the file belongs to the last line that says something.
+local function last_written_place(place, code)
+    local file, line = place:match "^(.*):(%d+)$"
+    local _, count = code:match "^(.-)%s*$":gsub("\n", "")
+    return line and tonumber(line) > count + 1 and ("%s:%d"):format(file, count + 1) or place
 end
 
 local function describe_raised(raised)
@@ -124,7 +134,7 @@ local function run_file(code, display)
     local main, message = load(code, "@" .. display, "t")
     if not main then
         local place, reason = split_message(message, display)
-        return refuse(place, reason, "It is not Lua as it stands; correct it there or just before.")
+        return refuse(last_written_place(place, code), reason, "Correct it there or just before.")
     end
     local traceback
     local good, result = xpcall(main, function(raised)
@@ -145,7 +155,8 @@ local function check_result(result, display)
     return refuse(display, ("returns %s, not a declaration"):format(text.describe(result)), HINT_RETURN)
 end
 
---- The blob of the configuration `file` and notes about it, or nil and all faults. Changes how this state searches for
+--- The blob of the configuration `file` and notes about it, or nil and all faults. Changes how this state searches
+-- for
 -- modules. `settings.name`: the root's name.
 function compiler.compile(file, settings)
     local code, reason, hint = read_code(file)
@@ -158,10 +169,12 @@ function compiler.compile(file, settings)
     local good
     good, faults = check_result(result, file)
     if not good then return nil, faults end
-    return declaration.encode(result, { folder = folder, as_root = true, name = settings.name, find_module = find_module })
+    return declaration.encode(result, {
+        folder = folder, as_root = true, name = settings.name, find_module = find_module,
+    })
 end
 
--- --- the child --------------------------------------------------------------------------------------------------------
+-- --- the child -----------------------------------------------------------------------------------------------------
 
 local FAULT_FIELDS = { "place", "path", "field", "reason", "hint", "trace" }
 
@@ -174,16 +187,12 @@ local function plain_faults(faults)
     return list
 end
 
-local function summary_of(blob)
-    local summary = assert(form.summary(blob))
-    return summary
-end
-
 --- The life of the child: compiles `file` and tells the result to descriptor `fd`.
 function compiler.main(file, fd, settings)
     system.die_with_parent()
     local blob, more = compiler.compile(file, settings)
-    local result = blob and { blob = blob, notes = more, summary = summary_of(blob) } or { faults = plain_faults(more) }
+    local result = blob and { blob = blob, notes = more, summary = assert(form.summary(blob)) }
+        or { faults = plain_faults(more) }
     io.stdout:flush()
     assert(system.write(fd, assert(chunk.pack(result))))
     return 0

@@ -1,4 +1,5 @@
---- Declarations: plain values that say what a tree should be, and their way into a config blob, with all faults at once.
+--- Declarations: plain values that say what a tree should be, and their way into a config blob, with all faults at
+-- once.
 local chunk = require "suptree.chunk"
 local env_file = require "suptree.env_file"
 local form = require "suptree.form"
@@ -13,7 +14,7 @@ local declaration = {}
 local KIND_NUMBERS = { supervisor = 0, process = 1, thread = 2 }
 local MAX_DEPTH, MAX_NODES = 64, 65536
 
--- --- values ----------------------------------------------------------------------------------------------------------
+-- --- values --------------------------------------------------------------------------------------------------------
 
 -- A declared node: { kind, name, options, children, strange, place }. `strange` holds the keys that can be no option.
 local Declaration = { __name = "suptree declaration" }
@@ -67,7 +68,7 @@ function declaration.kind(kind)
     end
 end
 
--- --- faults ----------------------------------------------------------------------------------------------------------
+-- --- faults --------------------------------------------------------------------------------------------------------
 
 local Fault = { __name = "suptree fault" }
 
@@ -96,7 +97,7 @@ function declaration.faults(list)
     return setmetatable(list, Faults)
 end
 
--- --- encoding --------------------------------------------------------------------------------------------------------
+-- --- encoding ------------------------------------------------------------------------------------------------------
 
 -- Rows in ascending order of their numbers, as blobs want them.
 local rows_by_id = { table.unpack(options.rows) }
@@ -106,13 +107,6 @@ local function note_fault(context, node, field, reason, hint)
     local fault = declaration.fault(node.place, node.path, field, reason, hint)
     context.faults[#context.faults + 1] = fault
     context.order[fault] = node.number * 65536 + #context.faults
-end
-
--- What kind of node could have the option, for "is an option of a supervisor".
-local function owners(row)
-    local list = {}
-    for _, kind in ipairs { "supervisor", "process", "thread" } do if row[kind] then list[#list + 1] = "a " .. kind end end
-    return text.alternatives(list)
 end
 
 -- What people of other supervisors call it.
@@ -126,14 +120,16 @@ local other_words = {
 local function unknown_option(context, node, name)
     local row = options.rows[name]
     if type(row) == "table" and row.child and context.as_root and node.is_root then
-        return note_fault(context, node, "." .. name, "the root of the tree has no such option: it is for children")
+        return note_fault(context, node, "." .. name, "is for children; the root of the tree has no such option")
     end
     local meant = options.nearest_option(name, node.kind, node.is_root and context.as_root)
     local other = other_words[name]
     node.meant[meant or other or ""] = true
-    if not meant and other and options.applies(other, node.kind, node.is_root and context.as_root) then meant = other end
+    local fits = other and options.applies(other, node.kind, node.is_root and context.as_root)
+    if not meant and fits then meant = other end
     if row and not meant then
-        return note_fault(context, node, "." .. name, ("is an option of %s, not of a %s"):format(owners(row), node.kind))
+        local reason = ("is an option of %s, not of a %s"):format(text.owners(row), node.kind)
+        return note_fault(context, node, "." .. name, reason)
     end
     note_fault(context, node, "." .. name,
         "unknown option" .. (meant and (', did you mean "%s"?'):format(meant) or ""),
@@ -173,7 +169,9 @@ local function read_env_file(context, node)
         return {}
     end
     local variables, faults = env_file.parse(contents)
-    for _, fault in ipairs(faults) do v.fail(("%s:%d: %s"):format(path, fault.line, fault.fault), "Write KEY=VALUE.") end
+    for _, fault in ipairs(faults) do
+        v.fail(("%s:%d: %s"):format(path, fault.line, fault.fault), "Write KEY=VALUE.")
+    end
     return variables
 end
 
@@ -232,8 +230,8 @@ local function encode_option(context, node, row)
     local value = node.options[row.name]
     if row.name == "cwd" and value == nil then return context.folder .. "\0" end
     if value == nil then
-        if row.required and not node.meant[row.name] then note_fault(context, node, "." .. row.name, "is missing", row.doc) end
-        return nil
+        if not row.required or node.meant[row.name] then return nil end
+        return note_fault(context, node, "." .. row.name, "is missing", row.doc)
     end
     local v = new_value(context, node, row, value)
     node.good[row.name] = true
@@ -348,8 +346,10 @@ local function refuse(context)
 end
 
 --- The config blob of `declared`, and an array of notes (texts) for its author; or nil and all faults.
--- `settings`: `folder` that relative paths are relative to (default: the current one); `as_root`: the whole tree of a host,
--- not something to add to one; `name`: the root's name instead of the declared one; `find_module(name)`: is there such a
+-- `settings`: `folder` that relative paths are relative to (default: the current one); `as_root`: the whole tree of
+-- a host,
+-- not something to add to one; `name`: the root's name instead of the declared one; `find_module(name)`: is there
+-- such a
 -- module for `run`? True, or false and why not.
 function declaration.encode(declared, settings)
     local context = new_context(settings or {})

@@ -1,4 +1,5 @@
---- Files of environment variables: KEY=VALUE lines. `#` begins a comment line, `export ` may stand before a key, quotes
+--- Files of environment variables: KEY=VALUE lines. `#` begins a comment line, `export ` may stand before a key,
+-- quotes
 -- around a value are removed, nothing is expanded.
 local env_file = {}
 

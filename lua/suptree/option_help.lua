@@ -1,4 +1,5 @@
---- What `suptree help` says of options: from their rows, and an example for each. The reference page is made of the same.
+--- What `suptree help` says of options: from their rows, and an example for each. The reference page is made of the
+-- same.
 local options = require "suptree.options"
 local text = require "suptree.text"
 
@@ -15,7 +16,8 @@ local VALUES = {
     env_file = "a path, relative to the folder of the configuration",
     codes = "a list of exit codes, such as { 0, 75 }",
     signal = 'the name of a signal, such as "TERM", or its number',
-    delay = "a duration, or a table: initial (needed), max (60s), factor (2), jitter (0: a fraction), reset_after (60s)",
+    delay = "a duration, or a table: initial (needed), max (60s), factor (2), jitter (0: a fraction), "
+        .. "reset_after (60s)",
     ready = "s.ready.delay(t), s.ready.file(path) or s.ready.manual()",
     log = '{ file = PATH }, false or "inherit"',
 }
@@ -39,9 +41,7 @@ end
 --- Whose option it is, in words.
 function option_help.owner(row)
     if row.child then return "any node but the root" end
-    local owners = {}
-    for _, kind in ipairs { "supervisor", "process", "thread" } do if row[kind] then owners[#owners + 1] = "a " .. kind end end
-    return text.alternatives(owners)
+    return text.owners(row)
 end
 
 --- What a reload does when it changes, in words.

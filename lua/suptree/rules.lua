@@ -74,7 +74,7 @@ function rules.check_node(node, parent, fail)
     check_as_child(node, parent, fail)
 end
 
--- --- siblings --------------------------------------------------------------------------------------------------------
+-- --- siblings ------------------------------------------------------------------------------------------------------
 
 local function check_names(siblings, fail)
     local by_name = {}
@@ -96,7 +96,8 @@ local function check_old_names(siblings, fail)
         local old = written(node, "formerly")
         local other = old and by_old_name[old]
         if other then
-            fail(node, ".formerly", ("%s is the old name of the sibling at %s too"):format(text.quote(old), other.place),
+            local reason = "%s is the old name of the sibling at %s too"
+            fail(node, ".formerly", reason:format(text.quote(old), other.place),
                 "A node can become one node only: leave it at one of them.")
         elseif old then
             by_old_name[old] = node

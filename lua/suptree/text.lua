@@ -41,6 +41,15 @@ function text.did_you_mean(word, words)
     return nearest and (', did you mean "%s"?'):format(nearest) or ""
 end
 
+--- The kinds of nodes that have the option of `row`: "a process or a thread".
+function text.owners(row)
+    local owners = {}
+    for _, kind in ipairs { "supervisor", "process", "thread" } do
+        if row[kind] then owners[#owners + 1] = "a " .. kind end
+    end
+    return text.alternatives(owners)
+end
+
 --- "1 service", "2 services".
 function text.count(number, noun)
     return ("%d %s%s"):format(number, noun, number == 1 and "" or "s")

@@ -93,7 +93,7 @@ function timeline.lines(events, root)
     local before, after = neighbours(events)
     local lines = {}
     for _, event in ipairs(events) do
-        local said = event.type == "note" and event.words or words[event.type] and words[event.type](event) or event.type
+        local said = event.words or words[event.type] and words[event.type](event) or event.type
         if event.type == "note" or not is_said_by_another(event, before[event], after[event]) then
             lines[#lines + 1] = {
                 time = timeline.duration(event.time), path = event.path == "." and root or event.path,
@@ -104,7 +104,7 @@ function timeline.lines(events, root)
     return lines
 end
 
--- --- adding up --------------------------------------------------------------------------------------------------------
+-- --- adding up -----------------------------------------------------------------------------------------------------
 
 local add = {}
 

@@ -18,13 +18,13 @@ common.example = [[
     }
 ]]
 
--- --- colour -----------------------------------------------------------------------------------------------------------
+-- --- colour --------------------------------------------------------------------------------------------------------
 
 local COLOURS = { "auto", "always", "never" }
 
 --- Adds --colour to a parser.
 function common.add_colour(parser)
-    parser:option("--colour --color", "When to use colour: on a terminal unless NO_COLOR is set (auto), always, never.")
+    parser:option("--colour --color", "Use colour always, never, or on a terminal unless NO_COLOR is set (auto).")
         :args(1):argname("WHEN"):choices(COLOURS):default "auto"
 end
 
@@ -44,11 +44,14 @@ function common.painter(coloured)
     return function(colour, words) return ("\27[%dm%s\27[0m"):format(CODES[colour], words) end
 end
 
--- --- telling ----------------------------------------------------------------------------------------------------------
+-- --- telling -------------------------------------------------------------------------------------------------------
 
 --- What a person typed or wrote, without control characters that a terminal would obey.
 function common.printable(words)
-    return (words:gsub("[%c\127]", function(c) return c == "\n" and c or c == "\t" and " " or ("\\%d"):format(c:byte()) end))
+    return (words:gsub("%c", function(c)
+        if c == "\n" then return c end
+        return c == "\t" and " " or ("\\%d"):format(c:byte())
+    end))
 end
 
 --- A line on standard error that begins with the program's name.
@@ -78,7 +81,7 @@ function common.tell_faults(file, faults, consequence, when)
     io.stderr:write(paint("red", ("%s: %s; %s"):format(common.printable(file), count, consequence)), "\n")
 end
 
--- --- the configuration --------------------------------------------------------------------------------------------------
+-- --- the configuration ---------------------------------------------------------------------------------------------
 
 --- Adds FILE to a parser.
 function common.add_file(parser)
@@ -111,7 +114,8 @@ function common.find_file(file)
     tell_missing(file, why)
 end
 
---- Compiles what a person means by `file`: the result of suptree.compile and the file's name; or nil and the exit code,
+--- Compiles what a person means by `file`: the result of suptree.compile and the file's name; or nil and the exit
+-- code,
 -- when all has been told. `settings`: name, colour, consequence.
 function common.compile(file, settings)
     local found = common.find_file(file)

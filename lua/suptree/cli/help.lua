@@ -10,7 +10,8 @@ local WIDTH = 96
 local KINDS = {
     supervisor = "A supervisor starts its children in order, restarts those that fail, and stops them:\n\n"
         .. '    s.supervisor "name" { option = value, …, child, child, … }',
-    process = 'A process is a program that is kept running:\n\n    s.process "name" { command = { "./program" }, option = value, … }',
+    process = "A process is a program that is kept running:\n\n"
+        .. '    s.process "name" { command = { "./program" }, option = value, … }',
     thread = "A thread is a Lua function on an OS thread of its own:\n\n"
         .. '    s.thread "name" { run = function(ctx) … end, option = value, … }',
 }
@@ -33,8 +34,8 @@ local function wrap(words, margin)
 end
 
 local function print_verbs()
-    print(("suptree %s keeps programs running: it starts them, restarts those that fail, and stops them in order."):format(
-        system.version))
+    print(("suptree %s keeps programs running: it starts them, restarts those that fail,"):format(system.version))
+    print "and stops them in order."
     print "\nUsage: suptree VERB [ARGUMENT…]\n"
     for _, verb in ipairs(verbs) do
         if not verb.internal then print(("  %-18s %s"):format(verb.usage, verb.summary)) end

@@ -37,7 +37,8 @@ local function parse(verb, words)
         common.complain "the Lua module argparse is not installed; on Debian: apt-get install lua-argparse"
         return nil, common.SYSTEM
     end
-    local parser = argparse("suptree " .. verb.name, verb.description, verb.epilog):add_help(false):help_max_width(WIDTH)
+    local parser = argparse("suptree " .. verb.name, verb.description, verb.epilog)
+    parser:add_help(false):help_max_width(WIDTH)
     parser:flag("-h --help", "Show this text.")
     verb.describe(parser)
     if wants_help(words) then

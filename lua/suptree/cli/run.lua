@@ -1,8 +1,10 @@
---- suptree run [FILE]: compiles the configuration, then becomes suptree-keeper, which starts the host and holds what it
+--- suptree run [FILE]: compiles the configuration, then becomes suptree-keeper, which starts the host and holds
+-- what it
 -- starts.
 local common = require "suptree.cli.common"
 local paths = require "suptree.paths"
 local system = require "suptree.system"
+local text = require "suptree.text"
 
 -- The program that stands beside this one.
 local function beside(name)
@@ -18,9 +20,9 @@ end
 
 -- What cannot be run yet is refused before anything starts.
 local function refuse_threads(file, summary)
-    common.complain("%s declares %d thread service%s, which this version checks and simulates but cannot run; nothing was "
-        .. "started. Declare %s as s.process, or take %s out.", file, summary.threads, summary.threads == 1 and "" or "s",
-        summary.threads == 1 and "it" or "them", summary.threads == 1 and "it" or "them")
+    local them = summary.threads == 1 and "it" or "them"
+    common.complain("%s declares %s, which this version checks and simulates but cannot run; nothing was started. "
+        .. "Declare %s as s.process, or take %s out.", file, text.count(summary.threads, "thread service"), them, them)
     return common.BAD_CONFIG
 end
 
@@ -53,9 +55,9 @@ return {
     description = "Starts what a configuration declares, in the order that it says, and keeps it running. What the "
         .. "services print is shown as \"name | line\". Ctrl-C (or TERM) stops everything in order, a second one kills "
         .. "what is left.",
-    epilog = "Exit codes: 0 stopped as asked; 1 too many failures at the root; 2 a mistake on the command line; "
-        .. "78 the configuration cannot be used; 70 a part of suptree itself was lost; else what the service that ended "
-        .. "the tree ended with.",
+    epilog = "Exit codes: 0 stopped as asked; 1 too many failures at the root; 2 a mistake on the command line; 78 "
+        .. "the configuration cannot be used; 70 a part of suptree itself was lost; else what the service that "
+        .. "ended the tree ended with.",
     describe = function(parser)
         common.add_file(parser)
         parser:option("--name", "Another name for the tree than the one that FILE gives it."):argname "NAME"

@@ -30,7 +30,7 @@ local function convert_failures(words)
     return failures
 end
 
--- --- the play ----------------------------------------------------------------------------------------------------------
+-- --- the play ------------------------------------------------------------------------------------------------------
 
 local function collect(play)
     for _, event in ipairs(play.sim:events()) do play.events[#play.events + 1] = event end
@@ -77,7 +77,7 @@ local function perform(sim, failures, seconds)
     return play.events
 end
 
--- --- telling ----------------------------------------------------------------------------------------------------------
+-- --- telling -------------------------------------------------------------------------------------------------------
 
 local function print_lines(lines, paint)
     local path_width, time_width = 0, 0
@@ -124,14 +124,14 @@ end
 
 return {
     name = "simulate",
-    description = "Plays a configuration through in virtual time with the policy that run uses, and starts nothing: who "
-        .. "is restarted when, when a supervisor pauses and resumes, and what all of it adds up to. A service that is not "
-        .. "told to fail runs on; one that is asked to stop does so at once.",
+    description = "Plays a configuration through in virtual time with the policy that run uses, and starts nothing: "
+        .. "who is restarted when, when a supervisor pauses and resumes, and what all of it adds up to. A service that "
+        .. "is not told to fail runs on; one that is asked to stop does so at once.",
     epilog = "Example: suptree simulate --fail web@0,2,4 --fail db@30 --for 2m",
     describe = function(parser)
         common.add_file(parser)
-        parser:option("--fail", "Let a service fail at these times from the start: seconds, or texts such as 1m30s. May be "
-            .. "given several times."):argname "NAME@TIME,…":convert(convert_failures):count "*"
+        parser:option("--fail", "Let a service fail at these times from the start: seconds, or texts such as 1m30s. "
+            .. "May be given several times."):argname "NAME@TIMES":convert(convert_failures):count "*"
         parser:option("--for", "How long to play (default: 1m)."):argname "TIME":target "seconds":convert(convert_time)
         parser:option("--seed", "A whole number: the chance in jittered delays (default: 1)."):argname "N"
             :convert(function(words)
