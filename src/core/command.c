@@ -20,13 +20,18 @@ struct sup_waiter *sup_waiter_create(struct sup_tree *tree, struct sup_node *nod
     return waiter;
 }
 
-void sup_waiter_release(struct sup_tree *tree, struct sup_waiter *waiter,
-                        enum sup_reply_status status)
+void sup_waiter_discard(struct sup_tree *tree, struct sup_waiter *waiter)
 {
     sup_deadline_clear(tree, &waiter->deadline);
     sup_list_remove(&waiter->in_node);
-    sup_tree_reply(tree, waiter->request, status, sup_tree_node(tree, waiter->node), NULL);
     free(waiter);
+}
+
+void sup_waiter_release(struct sup_tree *tree, struct sup_waiter *waiter,
+                        enum sup_reply_status status)
+{
+    sup_tree_reply(tree, waiter->request, status, sup_tree_node(tree, waiter->node), NULL);
+    sup_waiter_discard(tree, waiter);
 }
 
 /* Is what ${goal} wants of ${node} there, or out of reach? False: it can still come. */

@@ -141,7 +141,11 @@ void sup_followers_restart(struct sup_tree *tree, struct sup_node *node)
         if (follower->state == SUP_STATE_STOPPING) continue;
         follower->automatic = true;
         sup_stop_mark(tree, follower, SUP_THEN_LAUNCH, SUP_CAUSE_FOLLOW, sup_node_token(node));
-        sup_stop_ask_if_free(tree, follower);
+    }
+    sup_list_each_back(link, &node->needed_by)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
+        if (edge->follow) sup_stop_ask_if_free(tree, edge->dependent);
     }
 }
 

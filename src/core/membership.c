@@ -226,10 +226,7 @@ static void unlink_node(struct sup_tree *tree, struct sup_node *node)
 static void drop_waiters(struct sup_tree *tree, struct sup_node *node)
 {
     while (!sup_list_empty(&node->waiters)) {
-        struct sup_waiter *waiter = sup_container(node->waiters.next, struct sup_waiter, in_node);
-        sup_deadline_clear(tree, &waiter->deadline);
-        sup_list_remove(&waiter->in_node);
-        free(waiter);
+        sup_waiter_discard(tree, sup_container(node->waiters.next, struct sup_waiter, in_node));
     }
 }
 

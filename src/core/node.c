@@ -18,8 +18,9 @@ bool sup_node_is_wanted(const struct sup_node *node)
 
 bool sup_node_runs_children(const struct sup_tree *tree, const struct sup_node *supervisor)
 {
-    if (supervisor == NULL) return tree->serving && !tree->stopping && !tree->ended;
-    return supervisor->instance != 0 && supervisor->state != SUP_STATE_STOPPING;
+    for (; supervisor != NULL; supervisor = supervisor->parent)
+        if (supervisor->instance == 0 || supervisor->state == SUP_STATE_STOPPING) return false;
+    return tree->serving && !tree->stopping && !tree->ended;
 }
 
 /* Does the node still stand for something to come, for auto_shutdown = "all_significant"? */
@@ -412,6 +413,7 @@ void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
         struct sup_node *node = tree->nodes[i];
         if (node == NULL || !was_launched_as_thread(node)) continue;
         memset(node->abandoned, 0, sizeof node->abandoned);
+        sup_node_bury_if_over(tree, node);
         if (node->instance == 0 || node->instance > newest) continue;
         lose_thread(tree, node, node->instance == crashed);
     }

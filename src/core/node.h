@@ -161,7 +161,6 @@ struct sup_reload {
     struct sup_deadline deadline; /* end of the probation */
     /* plain data, saved as it stands */
     uint64_t pending_request;
-    int64_t pending_wait_ns;
     sup_token sick;     /* the node that asks for a rollback; 0: none */
     uint32_t unsettled; /* nodes that are new or changed and have not been ready since */
     bool pending_wait;
@@ -366,6 +365,7 @@ struct sup_waiter *sup_waiter_create(struct sup_tree *tree, struct sup_node *nod
 void sup_waiters_check(struct sup_tree *tree, struct sup_node *node);
 void sup_waiter_release(struct sup_tree *tree, struct sup_waiter *waiter,
                         enum sup_reply_status status);
+void sup_waiter_discard(struct sup_tree *tree, struct sup_waiter *waiter); /* without an answer */
 void sup_waiters_release_down(struct sup_tree *tree, struct sup_node *node);
 void sup_waiters_release_all(struct sup_tree *tree, struct sup_node *node); /* it is gone */
 

@@ -149,6 +149,13 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
 
 /* --- probation ------------------------------------------------------------------------------- */
 
+/* What happens at the very instant ${until_ns} is still within: the deadline comes after it. */
+static void set_probation(struct sup_tree *tree, int64_t until_ns)
+{
+    sup_deadline_set(tree, &tree->reload.deadline, SUP_PHASE_PROBATION,
+                     until_ns + 1 - tree->now_ns);
+}
+
 static int64_t probation_end(const struct sup_tree *tree, const struct sup_node *node)
 {
     int64_t start_ns = node->spec.start_timeout_ns;
@@ -174,9 +181,8 @@ void sup_reload_launched(struct sup_tree *tree, struct sup_node *node)
 {
     if (!node->unsettled || tree->reload.former == NULL) return;
     node->probation_ns = probation_end(tree, node);
-    if (tree->reload.deadline.timer.at_ns >= node->probation_ns) return;
-    sup_deadline_set(tree, &tree->reload.deadline, SUP_PHASE_PROBATION,
-                     node->probation_ns - tree->now_ns);
+    if (tree->reload.deadline.timer.at_ns <= node->probation_ns)
+        set_probation(tree, node->probation_ns);
 }
 
 bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node)
@@ -213,13 +219,6 @@ void sup_reload_finish(struct sup_tree *tree)
     sup_form_unref(tree->reload.pending);
     tree->reload.pending = NULL;
     tree->reload.sick = 0;
-}
-
-void sup_reload_stop(struct sup_tree *tree)
-{
-    if (tree->reload.pending != NULL)
-        sup_tree_reply(tree, tree->reload.pending_request, SUP_STOPPED, tree->root, NULL);
-    sup_reload_finish(tree);
 }
 
 /* --- acting on the change -------------------------------------------------------------------- */
@@ -259,6 +258,17 @@ static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_c
     }
 }
 
+/* Those that came by `add` are in no plan, but what they waited for may have gone. */
+static void wake_dynamic(struct sup_tree *tree, struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *child = sup_container(link, struct sup_node, sibling);
+        if (child->dynamic && child->state == SUP_STATE_WAITING)
+            sup_node_bring_up(tree, child, child->cause);
+    }
+}
+
 static void act(struct sup_tree *tree, const struct sup_changes *changes,
                 struct preparation *preparations, int64_t *probation_ns)
 {
@@ -276,6 +286,7 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
         if (node == NULL) continue;
         if (node->removed) sup_node_let_go(tree, node);
         else sup_stop_ask_if_free(tree, node);
+        if (!node->removed) wake_dynamic(tree, node);
     }
 }
 
@@ -299,7 +310,7 @@ static void begin_probation(struct sup_tree *tree, struct sup_form *former, int6
 {
     if (until_ns <= tree->now_ns) return;
     tree->reload.former = sup_form_ref(former);
-    sup_deadline_set(tree, &tree->reload.deadline, SUP_PHASE_PROBATION, until_ns - tree->now_ns);
+    set_probation(tree, until_ns);
 }
 
 /* Returns 0, or -errno with ${err}: then nothing has changed. ${changed}: did it do anything? */
@@ -320,9 +331,11 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
     tree->ranked = false;
     struct sup_form *former = tree->config; /* the plan points into it: freed last */
     tree->config = sup_form_ref(form);
-    if (*changed) end_former_probation(tree, &changes);
+    bool acts =
+        *changed || way == SUP_PLAN_BACK; /* the sick one is down, even where nothing differs */
+    if (acts) end_former_probation(tree, &changes);
     change_structure(tree, form, &changes, preparations);
-    if (*changed) act(tree, &changes, preparations, &probation_ns);
+    if (acts) act(tree, &changes, preparations, &probation_ns);
     if (can_roll_back) begin_probation(tree, former, probation_ns);
     discard(tree, preparations, changes.count);
     sup_changes_finish(&changes);
@@ -330,39 +343,82 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
     return 0;
 }
 
-static void refuse(struct sup_tree *tree, uint64_t request, const struct sup_err *err)
+/* Say why ${err} refuses a reload; the text for the reply then stands in tree->reply. */
+static enum sup_reply_status refuse(struct sup_tree *tree, const struct sup_err *err)
 {
     sup_err_text(err, tree->reply, sizeof tree->reply);
     sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
-    enum sup_reply_status status = err->code == -ENOMEM ? SUP_NO_MEMORY : SUP_INVALID;
-    sup_tree_reply(tree, request, status, NULL, tree->reply);
+    return err->code == -ENOMEM ? SUP_NO_MEMORY : SUP_INVALID;
 }
 
-static void reload_now(struct sup_tree *tree, struct sup_form *form, const struct sup_input *input)
+static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *form,
+                                        bool no_rollback)
 {
     struct sup_err err;
     bool changed = false;
-    if (reload(tree, form, SUP_PLAN_FORTH, !input->flag && tree->serving, &changed, &err) < 0) {
-        refuse(tree, input->request, &err);
-        return;
-    }
+    bool can_roll_back = !no_rollback && tree->serving;
+    if (reload(tree, form, SUP_PLAN_FORTH, can_roll_back, &changed, &err) < 0)
+        return refuse(tree, &err);
     if (changed) sup_tree_emit(tree, SUP_EVENT_RELOADED, tree->root)->cause = SUP_CAUSE_RELOAD;
-    sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);
+    return SUP_OK;
+}
+
+/* --- waiting for a round --------------------------------------------------------------------- */
+
+static struct sup_waiter *waiter_of(struct sup_tree *tree, uint64_t request)
+{
+    sup_list_each(link, &tree->root->waiters)
+    {
+        struct sup_waiter *waiter = sup_container(link, struct sup_waiter, in_node);
+        if (waiter->goal == SUP_GOAL_SETTLED && waiter->request == request) return waiter;
+    }
+    return NULL;
+}
+
+/* Answer the one who asked for the pending reload, unless his own time is over already. */
+static void answer_pending(struct sup_tree *tree, enum sup_reply_status status, const char *text)
+{
+    struct sup_reload *reload = &tree->reload;
+    uint64_t request = reload->pending_request;
+    struct sup_waiter *waiter = reload->pending_wait ? waiter_of(tree, request) : NULL;
+    if (waiter != NULL) sup_waiter_discard(tree, waiter);
+    if (waiter != NULL || !reload->pending_wait)
+        sup_tree_reply(tree, request, status, tree->root, text);
+    reload->pending_request = 0;
+    reload->pending_wait = false;
 }
 
 static void set_pending(struct sup_tree *tree, struct sup_form *form, const struct sup_input *input)
 {
     struct sup_reload *reload = &tree->reload;
-    if (reload->pending != NULL)
-        sup_tree_reply(tree, reload->pending_request, SUP_REFUSED, NULL,
-                       "a later reload took its place");
+    if (reload->pending != NULL) answer_pending(tree, SUP_REFUSED, "a later reload took its place");
     sup_form_unref(reload->pending);
     reload->pending = sup_form_ref(form);
     reload->pending_request = input->request;
     reload->pending_wait = input->wait;
-    reload->pending_wait_ns = input->wait_ns;
     reload->pending_no_rollback = input->flag;
+    if (input->wait) sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);
 }
+
+static void begin_pending(struct sup_tree *tree)
+{
+    struct sup_reload *reload = &tree->reload;
+    struct sup_form *form = reload->pending;
+    reload->pending = NULL;
+    enum sup_reply_status status = reload_now(tree, form, reload->pending_no_rollback);
+    sup_form_unref(form);
+    const char *text = tree->reply[0] == '\0' ? NULL : tree->reply;
+    if (status != SUP_OK || !reload->pending_wait) answer_pending(tree, status, text);
+    else sup_waiters_check(tree, tree->root);
+}
+
+void sup_reload_stop(struct sup_tree *tree)
+{
+    if (tree->reload.pending != NULL) answer_pending(tree, SUP_STOPPED, NULL);
+    sup_reload_finish(tree);
+}
+
+/* --- the command, and what follows ----------------------------------------------------------- */
 
 void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
 {
@@ -372,13 +428,19 @@ void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
     }
     struct sup_err err;
     struct sup_form *form = sup_form_create(input->blob, input->blob_size, &err);
+    enum sup_reply_status status = SUP_OK;
     if (form == NULL) {
-        refuse(tree, input->request, &err);
+        status = refuse(tree, &err);
+    } else if (tree->rounds > 0 || tree->reload.sick != 0) {
+        set_pending(tree, form, input);
+        sup_form_unref(form);
         return;
+    } else {
+        status = reload_now(tree, form, input->flag);
     }
-    if (tree->rounds > 0 || tree->reload.sick != 0) set_pending(tree, form, input);
-    else reload_now(tree, form, input);
     sup_form_unref(form);
+    if (status == SUP_OK) sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);
+    else sup_tree_reply(tree, input->request, status, NULL, tree->reply);
 }
 
 static void roll_back(struct sup_tree *tree)
@@ -402,20 +464,6 @@ static void roll_back(struct sup_tree *tree)
         drop_former(tree);
     }
     sup_form_unref(former);
-}
-
-static void begin_pending(struct sup_tree *tree)
-{
-    struct sup_reload *reload = &tree->reload;
-    struct sup_form *form = reload->pending;
-    struct sup_input input = {.type = SUP_IN_RELOAD,
-                              .request = reload->pending_request,
-                              .wait = reload->pending_wait,
-                              .wait_ns = reload->pending_wait_ns,
-                              .flag = reload->pending_no_rollback};
-    reload->pending = NULL;
-    reload_now(tree, form, &input);
-    sup_form_unref(form);
 }
 
 void sup_reload_progress(struct sup_tree *tree)
