@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#define CLOCK_NOISE_NS INT64_C(5000000)
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 static int64_t read_clock(clockid_t id)
@@ -28,10 +30,16 @@ int64_t sup_engine_clock(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+/* The offset changes when somebody sets the clock, not by what two readings lie apart: an event that is
+   told again by the next host has the same time. */
 void sup_engine_tick(struct sup_engine *engine)
 {
     engine->now_ns = sup_engine_clock();
-    engine->wall_offset_ns = read_clock(CLOCK_REALTIME) - engine->now_ns;
+    int64_t offset_ns = read_clock(CLOCK_REALTIME) - engine->now_ns;
+    int64_t change_ns = offset_ns - engine->wall_offset_ns;
+    if (change_ns > -CLOCK_NOISE_NS && change_ns < CLOCK_NOISE_NS) return;
+    engine->wall_offset_ns = offset_ns;
+    if (engine->recorder.tail != NULL) engine->recorder.tail->wall_offset_ns = offset_ns;
 }
 
 /* --- the face --------------------------------------------------------------------------------- */
@@ -317,6 +325,7 @@ int sup_engine_snapshot(struct sup_engine *engine)
     }
     sup_recorder_finish(&engine->recorder);
     engine->recorder = fresh;
+    fresh.tail->wall_offset_ns = engine->wall_offset_ns;
     engine->journal_retry_ns = 0;
     engine->link.reached = engine->done_seq;
     sup_output_flush(&engine->lines);

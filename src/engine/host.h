@@ -7,6 +7,7 @@
 struct sup_host_options {
     int socket;       /* SOCK_SEQPACKET to the keeper; taken over */
     const char *name; /* of the tree, for people */
+    int speed; /* tests only: heartbeats come so many times as often; 0 or 1: as they should */
 };
 
 /*

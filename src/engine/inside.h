@@ -63,7 +63,7 @@ struct sup_engine {
     struct sup_slots slots;
     const char *name;       /* of the tree */
     int64_t now_ns;         /* of the batch under way */
-    int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at that time */
+    int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
     struct sup_recorder recorder;
     struct sup_link link;
@@ -108,6 +108,7 @@ struct sup_engine {
     uv_async_t wake;
     uv_timer_t deadline;
     uv_timer_t heartbeat;
+    int64_t heartbeat_ns;
     int polled_events;
     int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
     bool loop_open;

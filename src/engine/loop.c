@@ -15,7 +15,7 @@
 #define READ_AT_ONCE 64   /* messages between two looks at the clock */
 #define READ_AT_MOST 1024 /* before the loop looks at its timers again */
 #define LETTERS_AT_ONCE 256
-#define RETRY_NS (20 * INT64_C(1000000)) /* for a reader of lines that is behind */
+#define RETRY_NS (5 * INT64_C(1000000)) /* for a reader of lines that is behind */
 #define MS INT64_C(1000000)
 
 /* --- settling an instant ---------------------------------------------------------------------- */
@@ -243,7 +243,7 @@ int sup_loop_init(struct sup_engine *engine)
 
 void sup_loop_run(struct sup_engine *engine)
 {
-    uint64_t period_ms = (uint64_t) (SUP_HEARTBEAT_NS / MS);
+    uint64_t period_ms = engine->heartbeat_ns > MS ? (uint64_t) (engine->heartbeat_ns / MS) : 1;
     uv_timer_start(&engine->heartbeat, on_heartbeat, 0, period_ms);
     watch_keeper(engine);
     if (!engine->ended) uv_run(&engine->uv, UV_RUN_DEFAULT);

@@ -159,7 +159,8 @@ static void tell_failed(struct line *line, const struct sup_story *story)
     const struct sup_event *event = story->event;
     char count[32], threshold[32];
     say_what_failed(line, story);
-    say(line, "; failure %s of %s", count_text(event->count, count, sizeof count),
+    say(line, event->count > event->threshold ? "; failure %s, more than %s" : "; failure %s of %s",
+        count_text(event->count, count, sizeof count),
         count_text(event->threshold, threshold, sizeof threshold));
     if (event->restarting && event->until_ns > 0) say_until(line, ", starting it again in ", event);
     else if (event->restarting) say(line, ", starting it again now");

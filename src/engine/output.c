@@ -23,6 +23,7 @@ int sup_output_init(struct sup_output *output, int fd, enum sup_output_form form
         sup_output_finish(output);
         return -ENOMEM;
     }
+    output->room = SUP_OUTPUT_ROOM;
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     return 0;
@@ -35,14 +36,27 @@ void sup_output_finish(struct sup_output *output)
     *output = (struct sup_output){.fd = -1};
 }
 
-/* Room for ${size} bytes after `end`, by moving what waits to the front. */
+static bool resize(struct sup_output *output, size_t room)
+{
+    char *bytes = realloc(output->bytes, room);
+    if (bytes == NULL) return false;
+    output->bytes = bytes;
+    output->room = room;
+    return true;
+}
+
+/* Room for ${size} bytes after `end`: by moving what waits to the front when that is little, or
+   growing. */
 static bool make_room(struct sup_output *output, size_t size)
 {
-    if (SUP_OUTPUT_ROOM - output->end >= size) return true;
-    memmove(output->bytes, output->bytes + output->first, output->end - output->first);
-    output->end -= output->first;
-    output->first = 0;
-    return SUP_OUTPUT_ROOM - output->end >= size;
+    if (output->room - output->end >= size) return true;
+    if (output->first >= output->room / 2) {
+        memmove(output->bytes, output->bytes + output->first, output->end - output->first);
+        output->end -= output->first;
+        output->first = 0;
+        return true;
+    }
+    return output->room < SUP_OUTPUT_ROOM_MAX && resize(output, output->room * 2);
 }
 
 static void add(struct sup_output *output, const char *text, size_t size)
@@ -115,6 +129,7 @@ bool sup_output_flush(struct sup_output *output)
         output->first += n < 0 ? size : (size_t) n;
     }
     output->first = output->end = 0;
+    if (output->room > SUP_OUTPUT_ROOM) resize(output, SUP_OUTPUT_ROOM);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /*
-** engine/output.h: whole lines into a pipe without ever blocking. What does not fit waits in a small
-** buffer; when that is full too, lines are dropped, counted, and the gap is said as soon as
-** there is room again.
+** engine/output.h: whole lines into a pipe without ever blocking. What does not fit waits in a buffer that
+** grows up to a bound; when that is full too, lines are dropped, counted, and the gap is said as
+** soon as there is room again.
 **
 ** Engine thread only. Must not know what the lines say.
 */
@@ -14,7 +14,8 @@
 
 #define SUP_OUTPUT_LINE \
     4096 /* longest line with its newline: PIPE_BUF, so that it is whole or absent */
-#define SUP_OUTPUT_ROOM 65536
+#define SUP_OUTPUT_ROOM ((size_t) 1 << 16)     /* that it has always */
+#define SUP_OUTPUT_ROOM_MAX ((size_t) 1 << 22) /* that it grows to in a storm */
 
 /* How a gap is said. */
 enum sup_output_form { SUP_OUTPUT_PLAIN, SUP_OUTPUT_JSON };
@@ -23,7 +24,8 @@ enum sup_output_form { SUP_OUTPUT_PLAIN, SUP_OUTPUT_JSON };
 struct sup_output {
     int fd; /* owned; -1: none */
     enum sup_output_form form;
-    char *bytes;       /* SUP_OUTPUT_ROOM of them */
+    char *bytes;
+    size_t room;
     size_t first, end; /* what waits to be written: whole lines */
     uint64_t lost;     /* lines dropped since the last gap was said */
 };

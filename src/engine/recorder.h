@@ -26,6 +26,7 @@ struct sup_recorder_tail {
     uint32_t magic;
     uint32_t version;
     struct sup_recorder_bases bases;
+    int64_t wall_offset_ns; /* from the clock of events to the calendar */
     /* Effects up to these have been written out; a new host does not say them twice. */
     _Atomic uint64_t told_lines;
     _Atomic uint64_t told_events;

@@ -209,6 +209,8 @@ static int restore_tree(struct sup_engine *engine, int fd, struct sup_err *err)
     if (r < 0) return r;
     const struct sup_journal_header *header = (const void *) engine->recorder.memory;
     engine->bases = engine->recorder.tail->bases;
+    engine->wall_offset_ns = engine->recorder.tail->wall_offset_ns;
+    sup_engine_tick(engine);
     engine->told_lines = atomic_load(&engine->recorder.tail->told_lines);
     engine->told_events = atomic_load(&engine->recorder.tail->told_events);
     engine->done_seq = engine->link.reached = atomic_load(&header->confirmed);
