@@ -119,8 +119,7 @@ static size_t next_write(const struct sup_output *output)
 bool sup_output_flush(struct sup_output *output)
 {
     if (output->fd < 0) return true;
-    if (output->first == output->end && output->lost > 0) say_gap(output, 0);
-    while (output->first < output->end) {
+    while (output->first < output->end || (output->lost > 0 && say_gap(output, 0))) {
         size_t size = next_write(output);
         ssize_t n = write(output->fd, output->bytes + output->first, size);
         if (n < 0 && errno == EINTR) continue;
