@@ -3,7 +3,7 @@
 ** grows up to a bound; when that is full too, lines are dropped, counted, and the gap is said as
 ** soon as there is room again.
 **
-** Engine thread only. Must not know what the lines say.
+** Engine thread only; SIGPIPE must be ignored. Must not know what the lines say.
 */
 #ifndef SUP_ENGINE_OUTPUT_H
 #define SUP_ENGINE_OUTPUT_H
