@@ -14,6 +14,9 @@ local compiler = {}
 -- Lua cuts long names of files in its messages at this length: "...end/of/the/name.lua".
 local SHORT_NAME = 59
 
+-- More than these say nothing more.
+local MAX_FRAMES = 8
+
 local HINT_RETURN = 'End it with return s.supervisor "name" { … }.'
 
 local function refuse(place, reason, hint, trace)
@@ -40,13 +43,16 @@ local function short_name(display)
     return #display <= SHORT_NAME and display or "..." .. display:sub(3 - SHORT_NAME)
 end
 
--- A message of Lua about the file `display`, as its place and the rest.
-local function split_message(message, display)
+-- A text of Lua that begins with a place in the file `display`, with the whole name of it.
+local function with_whole_name(words, display)
     local short = short_name(display)
-    if message:sub(1, #short + 1) == short .. ":" then message = display .. message:sub(#short + 1) end
-    local place, rest = message:match "^([^\n]-:%d+): (.*)$"
-    if not place then return display, message end
-    return place, rest
+    return words:sub(1, #short + 1) == short .. ":" and display .. words:sub(#short + 1) or words
+end
+
+-- A message of Lua about the file `display`, as its place, or nil, and the rest.
+local function split_message(message, display)
+    local place, rest = with_whole_name(message, display):match "^([^\n]-:%d+): (.*)$"
+    return place, rest or message
 end
 
 -- --- the modules beside it -----------------------------------------------------------------------------------------
@@ -101,13 +107,15 @@ end
 
 -- --- running -------------------------------------------------------------------------------------------------------
 
--- The frames of a traceback between the code at fault and this file, one text each.
-local function trim_traceback(traceback)
+-- The frames of a traceback in people's own code, one text each: "helper.lua:3: in function 'make'". The first is where
+-- the error was raised.
+local function trim_traceback(traceback, display)
     local frames = {}
     for line in traceback:gmatch "[^\n]+" do
-        if line:find("'xpcall'", 1, true) then break end
+        if line:find("'xpcall'", 1, true) or #frames == MAX_FRAMES then break end
         local frame = line:match "^\t(.*)$"
-        if frame and not frame:find "^%[C%]: in function 'error'" then frames[#frames + 1] = frame end
+        local is_ours = frame and (frame:find "^lua/suptree/" or frame:find "^%[C%]" or frame:find "^%(%.%.%.tail")
+        if frame and not is_ours then frames[#frames + 1] = with_whole_name(frame, display) end
     end
     return frames
 end
@@ -126,7 +134,30 @@ local function describe_raised(raised)
         local good, message = pcall(tostring, raised)
         if good then return message end
     end
+    if raised == nil then return "raised an error without a message" end
     return ("raised %s as its error"):format(text.describe(raised))
+end
+
+-- Lua's own words are curt about memory, and a page of paths for a module that is not there.
+local function shorten(reason)
+    if reason == "not enough memory" then
+        return "took more memory than a configuration may", "512 MiB is the most; declare, and let services do the work."
+    end
+    local name = reason:match "^module '([^']*)' not found:"
+    if not name then return reason end
+    local inside = name:gsub("%.", "/")
+    return ("there is no module %s"):format(text.quote(name)), ("Searched as %s.lua and %s/init.lua beside the "
+        .. "configuration, then where Lua modules are installed."):format(inside, inside)
+end
+
+-- The fault of code that raised: its place is in the message, or else where it was raised.
+local function refuse_raised(message, traceback, display)
+    local place, reason = split_message(message, display)
+    local frames = trim_traceback(traceback, display)
+    local hint
+    reason, hint = shorten(reason)
+    place = place or frames[1] and frames[1]:match "^(.-:%d+):" or display
+    return refuse(place, reason, hint, frames)
 end
 
 -- What the file returns; or nil and the faults.
@@ -134,17 +165,14 @@ local function run_file(code, display)
     local main, message = load(code, "@" .. display, "t")
     if not main then
         local place, reason = split_message(message, display)
-        return refuse(last_written_place(place, code), reason, "Correct it there or just before.")
+        return refuse(last_written_place(place or display, code), reason, "Correct it there or just before.")
     end
     local traceback
     local good, result = xpcall(main, function(raised)
         traceback = debug.traceback("", 2)
         return describe_raised(raised)
     end)
-    if not good then
-        local place, reason = split_message(result, display)
-        return refuse(place, reason, nil, trim_traceback(traceback or ""))
-    end
+    if not good then return refuse_raised(result, traceback or "", display) end
     return result
 end
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define SUP_CHILD_RESULT_FD 3            /* where the child finds the descriptor for its result */
-#define SUP_CHILD_OUTPUT_MAX (64 * 1024) /* what it may print; more is counted and dropped */
+#define SUP_CHILD_OUTPUT_MAX (16 * 1024) /* what it may print; more is counted and dropped */
 
 enum sup_child_end {
     SUP_CHILD_EXITED,    /* code: its exit status */

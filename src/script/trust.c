@@ -50,8 +50,7 @@ static int check_one(const char *path, bool is_above, struct sup_err *err)
     bool by_group =
         (st.st_mode & S_IWGRP) != 0 && st.st_gid != 0 && !is_private_group(st.st_gid, st.st_uid);
     if ((st.st_mode & S_IWOTH) == 0 && !by_group) return 0;
-    snprintf(hint, sizeof hint, "It decides what runs with your rights: chmod go-w %.120s",
-             is_above ? path : "FILE");
+    snprintf(hint, sizeof hint, "It decides what runs with your rights: chmod go-w %.120s", path);
     return sup_err_set(err, -EACCES, "", hint, "%s%s can be changed by %s", what, name,
                        (st.st_mode & S_IWOTH) != 0 ? "everybody" : "its whole group");
 }

@@ -63,9 +63,7 @@ end
 local function trace_lines(fault)
     local lines = {}
     for place, frame in ipairs(fault.trace or {}) do
-        if place > 1 and not frame:find "^%[C%]" and not frame:find "^%(%.%.%.tail calls%.%.%.%)" then
-            lines[#lines + 1] = "    called from " .. frame
-        end
+        if place > 1 then lines[#lines + 1] = "    called from " .. frame end
     end
     return lines
 end
