@@ -41,6 +41,7 @@ static bool is_decided(const struct sup_tree *tree, const struct sup_node *node,
     *status = SUP_OK;
     bool stuck = node->state == SUP_STATE_STUCK;
     bool down = node->state == SUP_STATE_STOPPED || node->state == SUP_STATE_FAILED;
+    down = down && node->instance == 0 && !node->in_round;
     switch (goal) {
     case SUP_GOAL_STARTED:
         return node->state != SUP_STATE_STARTING;
@@ -50,7 +51,7 @@ static bool is_decided(const struct sup_tree *tree, const struct sup_node *node,
     case SUP_GOAL_UP:
         if (node->ready || node->state == SUP_STATE_DONE) return true;
         *status = SUP_NOT_REACHED;
-        return stuck || (down && node->instance == 0);
+        return stuck || down;
     case SUP_GOAL_SETTLED:
         return tree->reload.unsettled == 0 && tree->reload.pending == NULL;
     case SUP_GOAL_GONE:
@@ -310,6 +311,8 @@ static struct sup_node *start_node(struct sup_tree *tree, struct sup_node *node)
     node->asked_up = true;
     node->automatic = false;
     struct sup_node *obstacle = start_dependencies(tree, node);
+    bool has_its_turn = node->in_round && node->parent->round_stopping;
+    if (has_its_turn) return obstacle; /* its round launches it */
     if (node->instance == 0) sup_node_bring_up(tree, node, SUP_CAUSE_PERSON);
     else if (node->state == SUP_STATE_STOPPING && !node->self_ending) node->then = SUP_THEN_LAUNCH;
     else if (node->state == SUP_STATE_STUCK) node->then = SUP_THEN_LAUNCH;

@@ -128,7 +128,7 @@ bool sup_dependents_are_down(const struct sup_node *node)
 
 static bool shares_round(const struct sup_node *node, const struct sup_node *follower)
 {
-    return node->in_round && follower->round == node->round;
+    return node->by_round && follower->round == node->round;
 }
 
 void sup_followers_restart(struct sup_tree *tree, struct sup_node *node)

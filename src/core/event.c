@@ -15,15 +15,14 @@ static void put_text(const struct sup_field_sink *sink, const char *name, const 
     if (value != NULL && value[0] != '\0') sink->text(sink->self, name, value);
 }
 
-/* Who it is about. A node that has left the tree still has a path, but no kind. */
+/* Who it is about. A node that has left the tree still has a path. */
 static void put_node(const struct sup_tree *tree, const struct sup_effect *effect,
                      const struct sup_field_sink *sink)
 {
     char path[PATH_SIZE];
     sup_token node = effect->node != 0 ? effect->node : sup_tree_root(tree);
-    const struct sup_spec *spec = sup_tree_spec(tree, node);
     put_text(sink, "path", sup_tree_path(tree, node, path, sizeof path));
-    if (spec != NULL) sink->text(sink->self, "kind", sup_kind_name(spec->kind));
+    sink->text(sink->self, "kind", sup_kind_name(effect->kind));
     sink->integer(sink->self, "generation", effect->generation);
     if (effect->instance != 0) sink->integer(sink->self, "instance", (int64_t) effect->instance);
 }

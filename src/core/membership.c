@@ -97,16 +97,23 @@ void sup_node_adopt(struct sup_node *node, struct sup_form *form,
                     const struct sup_form_node *record, struct sup_rings *rings)
 {
     struct sup_form *old = node->form;
+    uint32_t former_window = node->window_times == NULL ? 0 : node->spec.intensity + 1;
+    uint32_t former_pauses = node->pause_times == NULL ? 0 : node->spec.max_pauses;
     node->form = sup_form_ref(form);
     node->record = record;
     sup_form_decode(record, node->parent == NULL ? NULL : &node->parent->spec, &node->spec);
     sup_form_unref(old);
     if (rings == NULL) return;
+    const struct sup_spec *spec = &node->spec;
+    uint32_t window_room = spec->has_intensity ? spec->intensity + 1 : 0;
+    sup_window_move(&node->window, node->window_times, former_window, rings->window_times,
+                    window_room);
+    sup_window_move(&node->pauses, node->pause_times, former_pauses, rings->pause_times,
+                    spec->max_pauses);
     free(node->window_times);
     free(node->pause_times);
     node->window_times = rings->window_times;
     node->pause_times = rings->pause_times;
-    node->window = node->pauses = (struct sup_window){0};
     *rings = (struct sup_rings){0};
 }
 

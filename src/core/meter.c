@@ -46,3 +46,12 @@ uint32_t sup_window_read(const struct sup_window *window, const int64_t *times, 
         if (is_within(times[(window->first + i) % capacity], period_ns, now_ns)) inside++;
     return inside;
 }
+
+void sup_window_move(struct sup_window *window, const int64_t *from, uint32_t from_capacity,
+                     int64_t *to, uint32_t to_capacity)
+{
+    uint32_t kept = window->count < to_capacity ? window->count : to_capacity;
+    uint32_t skipped = window->count - kept;
+    for (uint32_t i = 0; i < kept; i++) to[i] = from[(window->first + skipped + i) % from_capacity];
+    *window = (struct sup_window){.count = kept};
+}

@@ -34,6 +34,10 @@ struct sup_window {
 uint32_t sup_window_add(struct sup_window *window, int64_t *times, uint32_t capacity,
                         int64_t period_ns, int64_t now_ns);
 
+/* Move the newest of what is noted into another ring of ${to_capacity} (0: forget all). */
+void sup_window_move(struct sup_window *window, const int64_t *from, uint32_t from_capacity,
+                     int64_t *to, uint32_t to_capacity);
+
 /* How many of the noted instants lie within ${period_ns} before ${now_ns}; changes nothing. */
 uint32_t sup_window_read(const struct sup_window *window, const int64_t *times, uint32_t capacity,
                          int64_t period_ns, int64_t now_ns);

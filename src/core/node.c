@@ -47,9 +47,8 @@ void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_s
         parent->starting--;
         sup_supervisor_settle(tree, parent);
     }
-    bool on_its_way = state == SUP_STATE_STARTING || state == SUP_STATE_WAITING;
-    if (node->in_round && !on_its_way && !parent->round_stopping)
-        sup_strategy_leave_round(tree, node);
+    bool round_is_past = state != SUP_STATE_STARTING && !parent->round_stopping;
+    if (node->in_round && round_is_past) sup_strategy_leave_round(tree, node);
 }
 
 /* --- bringing up ----------------------------------------------------------------------------- */
@@ -121,9 +120,10 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     } else {
         node->launched = true;
         sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
-        launch_children(tree, node);
     }
     if (automatic) sup_followers_restart(tree, node);
+    node->by_round = false;
+    if (!sup_node_is_service(node)) launch_children(tree, node);
 }
 
 void sup_node_bring_up(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
@@ -334,7 +334,7 @@ void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
     sup_waiters_release_down(tree, node);
     if (then == SUP_THEN_LAUNCH) {
         sup_node_bring_up(tree, node, cause);
-    } else if (then == SUP_THEN_ROUND && !parent->round_stopping) {
+    } else if (then == SUP_THEN_ROUND && !(node->in_round && parent->round_stopping)) {
         node->automatic = true; /* late: its round went on without it */
         sup_node_bring_up(tree, node, SUP_CAUSE_GROUP);
     } else if (then == SUP_THEN_FAILURE && sup_node_runs_children(tree, parent)) {

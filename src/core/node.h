@@ -109,6 +109,7 @@ struct sup_node {
     bool counted_starting; /* in parent's starting */
     bool awaited;          /* in parent's pending_ready */
     bool in_round;         /* in parent's round_left */
+    bool by_round;         /* the launch to come is its round's */
     bool in_sequence;      /* the parent asks it when its turn comes */
     bool absorbed;         /* delayed while a round took place: launches alone */
     bool unsettled;        /* new or changed by the last reload, not ready since */

@@ -18,6 +18,7 @@ struct preparation {
     struct sup_node *added;
     struct sup_rings rings;
     bool has_rings;
+    bool was_unwanted;
     char *name;
 };
 
@@ -85,6 +86,7 @@ static void change_node(struct sup_tree *tree, struct sup_form *form,
 {
     struct sup_node *node = sup_tree_node(tree, change->node);
     bool was_significant = node->spec.significant;
+    preparation->was_unwanted = !sup_node_is_wanted(node);
     if (change->renamed) rename_node(tree, node, &preparation->name);
     sup_node_adopt(node, form, change->record, preparation->has_rings ? &preparation->rings : NULL);
     if (change->kind == SUP_CHANGE_UPDATE || change->kind == SUP_CHANGE_RESTART)
@@ -235,22 +237,22 @@ static void act_on_new(struct sup_tree *tree, struct sup_node *node)
     sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
 }
 
-static bool should_come_up(const struct sup_node *node, bool changed)
+static bool should_come_up(const struct sup_node *node, bool changed, bool was_unwanted)
 {
     if (node->instance != 0 || !sup_node_is_wanted(node)) return false;
-    if (node->state == SUP_STATE_STOPPED)
-        return node->cause == SUP_CAUSE_DISABLED || node->cause == SUP_CAUSE_ROLLBACK;
+    if (node->state == SUP_STATE_STOPPED) return was_unwanted || node->cause == SUP_CAUSE_ROLLBACK;
     return changed && node->state == SUP_STATE_FAILED; /* mended by its new declaration */
 }
 
-static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind)
+static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
+                        bool was_unwanted)
 {
     bool restart = kind == SUP_CHANGE_RESTART;
     if (!node->held && !sup_node_is_wanted(node)) {
         sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
     } else if (node->state == SUP_STATE_WAITING) {
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
-    } else if (should_come_up(node, kind != SUP_CHANGE_KEEP)) {
+    } else if (should_come_up(node, kind != SUP_CHANGE_KEEP, was_unwanted)) {
         node->automatic = false;
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
     } else if (restart && node->state != SUP_STATE_STOPPING && node->state != SUP_STATE_STUCK) {
@@ -279,7 +281,8 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
         if (change->kind == SUP_CHANGE_ADD || change->kind == SUP_CHANGE_RESTART)
             put_on_probation(tree, node, probation_ns);
         if (change->kind == SUP_CHANGE_ADD) act_on_new(tree, node);
-        else if (change->kind != SUP_CHANGE_REMOVE) act_on_kept(tree, node, change->kind);
+        else if (change->kind != SUP_CHANGE_REMOVE)
+            act_on_kept(tree, node, change->kind, preparations[i].was_unwanted);
     }
     for (size_t i = 0; i < changes->count; i++) {
         struct sup_node *node = sup_tree_node(tree, changes->list[i].node);

@@ -109,8 +109,9 @@ static void join_round(struct sup_tree *tree, struct sup_node *member, const str
 {
     struct sup_node *supervisor = member->parent;
     bool gave_up = member->state == SUP_STATE_FAILED && member != cause;
-    if (member->state == SUP_STATE_DELAYED && member != cause) member->absorbed = true;
-    if (!sup_node_is_wanted(member) || gave_up || member->absorbed) return;
+    bool delayed = member->state == SUP_STATE_DELAYED && member != cause;
+    if (delayed) member->absorbed = true;
+    if (!sup_node_is_wanted(member) || gave_up || delayed) return;
     if (!member->in_round) supervisor->round_left++;
     member->in_round = true;
     member->round = supervisor->round_now;
@@ -157,7 +158,7 @@ void sup_strategy_round_launch(struct sup_tree *tree, struct sup_node *superviso
             sup_strategy_leave_round(tree, member);
             continue;
         }
-        member->automatic = true;
+        member->automatic = member->by_round = true;
         sup_node_bring_up(tree, member, SUP_CAUSE_GROUP);
     }
     end_round_if_over(tree, supervisor);
@@ -215,13 +216,13 @@ void sup_strategy_next_queued(struct sup_tree *tree, struct sup_node *supervisor
     }
 }
 
-/* The first of the queued ones in the order of the children, or NULL. */
+/* The first in the order of the children that waits for its round, or NULL. */
 static struct sup_node *first_queued_child(struct sup_node *supervisor)
 {
     sup_list_each(link, &supervisor->children)
     {
         struct sup_node *child = sup_container(link, struct sup_node, sibling);
-        if (!sup_list_empty(&child->queued)) return child;
+        if (!sup_list_empty(&child->queued) && !child->absorbed) return child;
     }
     return NULL;
 }
@@ -235,12 +236,11 @@ void sup_strategy_resume(struct sup_tree *tree, struct sup_node *supervisor)
     sup_tree_emit(tree, SUP_EVENT_RESUME, supervisor);
     struct sup_node *first = NULL;
     if (supervisor->spec.strategy != SUP_ONE_FOR_ONE) first = first_queued_child(supervisor);
-    if (first == NULL) {
-        sup_strategy_next_queued(tree, supervisor);
-        return;
+    if (first != NULL) {
+        sup_strategy_dequeue(first);
+        begin_round(tree, first);
     }
-    sup_strategy_dequeue(first);
-    begin_round(tree, first);
+    sup_strategy_next_queued(tree, supervisor); /* those whose round has been, or that have none */
 }
 
 static void drop_round(struct sup_tree *tree, struct sup_node *supervisor)

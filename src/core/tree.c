@@ -36,6 +36,7 @@ struct sup_effect *sup_tree_effect(struct sup_tree *tree, enum sup_effect_type t
     *effect = (struct sup_effect){.type = type, .seq = ++tree->last_effect};
     if (node != NULL) {
         effect->node = sup_node_token(node);
+        effect->kind = node->spec.kind;
         effect->generation = node->generation;
         effect->instance = node->instance;
     }

@@ -221,7 +221,8 @@ struct sup_reply {
 struct sup_effect {
     enum sup_effect_type type;
     uint32_t generation;
-    uint64_t seq; /* 1, 2, 3, … over the life of the tree */
+    enum sup_kind kind; /* of the node */
+    uint64_t seq;       /* 1, 2, 3, … over the life of the tree */
     sup_token node;
     uint64_t instance;
     uint64_t request; /* REPLY */
