@@ -281,6 +281,41 @@ static void keeps_its_descriptors_to_itself(void)
     rig_finish(&rig);
 }
 
+/* Rings that cannot be mapped are told and done without. */
+static void goes_on_without_rings(void)
+{
+    struct rig rig;
+    rig_init(&rig);
+    close(rig.rings);
+    rig.rings = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK(rig.rings >= 0);
+    rig_start(&rig);
+    rig_expect(&rig, "log process: cannot map the last output of the services: ");
+    struct rig_source *web = rig_add(&rig, 1, SUP_LOG_FILE, "web", rig_path(&rig, "web.log"));
+    rig_print(web, "one\n");
+    rig_expect(&rig, "web | one\n");
+    rig_expect_size(rig_path(&rig, "web.log"), 4);
+    CHECK(rig_quit(&rig) == 0);
+    rig_finish(&rig);
+}
+
+/* A keeper of another version is told, and what is there still comes out. */
+static void refuses_a_foreign_keeper(void)
+{
+    struct rig rig;
+    struct sup_log_wire foreign = {.version = SUP_LOG_WIRE_VERSION + 1, .type = SUP_LOG_QUIT};
+    rig_init(&rig);
+    rig_start(&rig);
+    struct rig_source *web = rig_add(&rig, 1, SUP_LOG_VIEW, "web", "");
+    rig_print(web, "one\n");
+    CHECK(send(rig.socket, &foreign, sizeof(foreign), 0) == (ssize_t) sizeof(foreign));
+    int status = rig_wait(&rig);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    CHECK(rig_has_seen(&rig, "web | one\n"));
+    CHECK(rig_has_seen(&rig, "install programs of one version"));
+    rig_finish(&rig);
+}
+
 /* Hundreds of messages in one go, and a source without its descriptor. */
 static void takes_many_sources(void)
 {
@@ -318,5 +353,7 @@ int main(void)
     is_ruled_by_the_keeper_alone();
     keeps_its_descriptors_to_itself();
     takes_many_sources();
+    goes_on_without_rings();
+    refuses_a_foreign_keeper();
     return 0;
 }

@@ -289,6 +289,7 @@ static void spread_rounds(struct sup_log *log, int64_t former_ns, uint64_t moved
 int sup_log_run(struct sup_log *log)
 {
     struct epoll_event events[EVENTS_PER_ROUND];
+    flush_view(log); /* what init had to say */
     while (!is_finished(log)) {
         int count = epoll_wait(log->epoll, events, EVENTS_PER_ROUND, choose_timeout(log));
         int64_t former_ns = log->now_ns;

@@ -57,13 +57,13 @@ struct sup_source {
 };
 
 /*
-** Take over ${pipe} (also on failure of later turns; on NULL it stays the caller's). ${name} and
-** ${path} are copied. NULL: no memory; try again later.
+** Take over ${pipe}, non-blocking; ${name} and ${path} are copied. NULL: no memory, the pipe is still
+** the caller's; try again later.
 */
 struct sup_source *sup_source_create(uint64_t node, uint32_t mode, const char *name,
                                      const char *path, int pipe);
 
-/* Close and free; not harmless to the bytes that are still in the pipe. NULL is fine. */
+/* Close and free; what is still in the pipe stays there. NULL is fine. */
 void sup_source_destroy(struct sup_source *source);
 
 /* New settings from the next byte on; the file is opened anew. Returns 0 or -ENOMEM: try again. */
