@@ -13,7 +13,7 @@
 
 #define SPAN ((size_t) SUP_RING_SLOTS * sizeof(struct sup_ring))
 
-_Static_assert(sizeof(struct sup_ring) == 4096 + SUP_RING_BYTES, "a slot is whole pages");
+_Static_assert(sizeof(struct sup_ring) == 64 + SUP_RING_BYTES, "a header and a ring");
 _Static_assert(SUP_RING_BYTES % SUP_RING_SLICE == 0, "a ring is whole slices");
 
 int sup_rings_init(struct sup_rings *rings, int fd)

@@ -56,7 +56,7 @@ struct sup_ring {
     /* bytes ever written; the last min(head, SUP_RING_BYTES) are in `bytes`, byte k at k %
        SUP_RING_BYTES. Stored with release after the bytes */
     uint64_t head;
-    uint8_t pad[4096 - 16];
+    uint8_t pad[64 - 16]; /* few services say much: header and first bytes share a page */
     uint8_t bytes[SUP_RING_BYTES];
 };
 

@@ -2,7 +2,6 @@
 ** wire/logwire.c: the messages from the keeper to suptree-log (wire/log.h), on a SOCK_SEQPACKET pair.
 ** Knows their form, not what they are for.
 */
-#define _GNU_SOURCE
 #include "wire/log.h"
 
 #include <errno.h>
