@@ -18,7 +18,8 @@
 #define NODE(index) ((uint64_t) 1 << 32 | (uint64_t) (index))
 #define SECOND INT64_C(1000000000)
 
-static const char *const fast[] = {"--test-speed", "100", NULL};
+/* Fast enough for a test, slow enough for a busy machine: a host may be silent for half a second. */
+static const char *const fast[] = {"--test-speed", "20", NULL};
 
 static void must_end_with(struct stage *stage, int code)
 {
@@ -273,26 +274,33 @@ static void starts_again_with_growing_delays_and_then_in_safe_mode(void)
     must_end_well(stage);
 }
 
-/* One that has lived for a minute (here 60 ms) ends safe mode and starts the delays anew. */
-static void forgives_after_a_good_life(void)
+static void live_for(struct stage *stage, int64_t life_ns)
 {
-    const char *const speed_1000[] = {"--test-speed", "1000", NULL};
-    struct stage *stage = stage_hosts("puppet", speed_1000);
-    for (int i = 0;; i++) {
-        stage_accept(stage);
-        struct sup_wire hello = stage_greet(stage);
-        if ((hello.b & SUP_HELLO_SAFE_MODE) != 0) break;
-        MUST(i < 200);
-        stage_kill_host(stage);
-        stage_drop_backlog(stage);
-    }
-    int64_t until = stage_now() + 100000000;
+    int64_t until = stage_now() + life_ns;
     while (stage_now() < until) {
         stage_send(stage, (struct sup_wire){.type = SUP_WIRE_HEARTBEAT}, -1);
         stage_pause();
     }
-    stage_kill_host(stage);
-    MUST_EQUAL(next_host(stage).b, 0);
+}
+
+/* One that has lived for a minute (here 600 ms) ends safe mode. */
+static void forgives_after_a_good_life(void)
+{
+    const char *const very_fast[] = {"--test-speed", "100", NULL};
+    struct stage *stage = open_stage(very_fast);
+    struct sup_wire hello = {0};
+    for (int i = 0; i < 20 && hello.b != SUP_HELLO_SAFE_MODE; i++) {
+        stage_kill_host(stage);
+        hello = next_host(stage);
+    }
+    MUST_EQUAL(hello.b, SUP_HELLO_SAFE_MODE);
+    /* On a busy machine one may be taken for hanging before its time: then the next one tries. */
+    for (int i = 0; i < 20 && hello.b != 0; i++) {
+        live_for(stage, 700000000);
+        stage_kill_host(stage);
+        hello = next_host(stage);
+    }
+    MUST_EQUAL(hello.b, 0);
     must_end_well(stage);
 }
 

@@ -129,8 +129,7 @@ static void start_host(struct sup_keeper *keeper, int64_t now_ns)
         return;
     }
     host->pid = pid;
-    host->pidfd = pidfd < 0 ? 0 : pidfd;
-    if (pidfd >= 0) sup_keeper_watch(keeper, pidfd, SUP_WATCH_HOST, 0, 0, EPOLLIN, 0);
+    host->pidfd = sup_keeper_watch_child(keeper, pidfd, SUP_WATCH_HOST, 0, 0);
     begin_life(keeper, ends[0], now_ns);
     sup_keeper_talk(keeper);
 }
@@ -143,9 +142,7 @@ static void watch_peer(struct sup_keeper *keeper)
     if (getsockopt(keeper->host.socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return;
     if (peer.pid <= 0 || peer.pid == getpid()) return;
     int pidfd = keeper->sys->pidfd_open(peer.pid);
-    if (pidfd < 0) return;
-    keeper->host.pidfd = pidfd;
-    sup_keeper_watch(keeper, pidfd, SUP_WATCH_HOST, 0, 0, EPOLLIN, 0);
+    keeper->host.pidfd = sup_keeper_watch_child(keeper, pidfd, SUP_WATCH_HOST, 0, 0);
 }
 
 int sup_keeper_host_init(struct sup_keeper *keeper)

@@ -228,10 +228,11 @@ struct sup_keeper {
     int rings;                 /* as suptree-log gets it: writable; -1: none */
 
     enum sup_keeper_phase phase;
-    int code;          /* exit code */
-    int64_t phase_ns;  /* deadline of the phase */
-    bool children_due; /* a SIGCHLD was seen: look for those that no pidfd tells of */
-    int stop_signal;   /* TERM or INT; 0: not asked to stop */
+    int code;            /* exit code */
+    int64_t phase_ns;    /* deadline of the phase */
+    int64_t children_ns; /* when to look for ended children that no pidfd tells of */
+    uint32_t unwatched;  /* live instances without a pidfd */
+    int stop_signal;     /* TERM or INT; 0: not asked to stop */
     int stop_count;
     uint32_t stop_rank; /* SUP_PHASE_STOP: the rank that is being stopped */
     uint32_t stop_left; /* ... and how many of it live */
@@ -300,6 +301,12 @@ enum sup_keeper_watch {
     SUP_WATCH_INSTANCE,
 };
 
+/*
+** Watch the pidfd ${pidfd} of a child for its end. Returns it; 0: there is none (< 0 was given), or it
+** could not be watched and was closed: then SIGCHLD has to tell.
+*/
+int sup_keeper_watch_child(struct sup_keeper *keeper, int pidfd, enum sup_keeper_watch watch,
+                           uint32_t slot, uint32_t check);
 /* Watch ${fd} for ${events} (0: not any more); ${had} is what it was watched for. 0 or -errno. */
 int sup_keeper_watch(struct sup_keeper *keeper, int fd, enum sup_keeper_watch watch, uint32_t slot,
                      uint32_t check, uint32_t events, uint32_t had);
@@ -361,8 +368,10 @@ int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *
 
 /* The instance's main process has ended: kill its group, reap it, say so. */
 void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
-/* Find every ended child, also those that no pidfd tells of. */
-void sup_keeper_reap_all(struct sup_keeper *keeper);
+/* A SIGCHLD came: find what no pidfd tells of, at once when there is such a child of ours. */
+void sup_keeper_children_ended(struct sup_keeper *keeper);
+/* Find every ended child when it is time. */
+void sup_keeper_reap_tick(struct sup_keeper *keeper, int64_t now_ns);
 
 /* --- talk.c: keeper to host ----------------------------------------------------------------- */
 

@@ -264,13 +264,12 @@ static void start_logger(struct sup_keeper *keeper, int64_t now_ns)
         return;
     }
     logger->pid = pid;
-    logger->pidfd = pidfd < 0 ? 0 : pidfd;
+    logger->pidfd = sup_keeper_watch_child(keeper, pidfd, SUP_WATCH_LOGGER, 0, 0);
     logger->socket = ends[0];
     logger->watched = 0;
     logger->blocked = logger->quit_said = false;
     logger->patience.started_ns = now_ns;
     logger->patience.start_ns = SUP_KEEPER_NEVER;
-    if (pidfd >= 0) sup_keeper_watch(keeper, pidfd, SUP_WATCH_LOGGER, 0, 0, EPOLLIN, 0);
     owe_everything(keeper);
     sup_keeper_logger_talk(keeper);
 }

@@ -38,6 +38,15 @@ int sup_keeper_watch(struct sup_keeper *keeper, int fd, enum sup_keeper_watch wa
     return epoll_ctl(keeper->epoll, operation, fd, &event) < 0 ? -errno : 0;
 }
 
+int sup_keeper_watch_child(struct sup_keeper *keeper, int pidfd, enum sup_keeper_watch watch,
+                           uint32_t slot, uint32_t check)
+{
+    if (pidfd < 0) return 0;
+    if (sup_keeper_watch(keeper, pidfd, watch, slot, check, EPOLLIN, 0) == 0) return pidfd;
+    close(pidfd);
+    return 0;
+}
+
 static enum sup_keeper_watch watch_of(const struct epoll_event *event)
 {
     return (enum sup_keeper_watch)(event->data.u64 >> 56);
@@ -86,7 +95,6 @@ static void obey_events(struct sup_keeper *keeper, const struct epoll_event *eve
         if (instance != NULL) sup_keeper_reap(keeper, instance);
     }
     for (int i = 0; i < count; i++) obey_event(keeper, &events[i]);
-    if (keeper->children_due) sup_keeper_reap_all(keeper);
 }
 
 /* --- the loop ------------------------------------------------------------------------------- */
@@ -94,6 +102,7 @@ static void obey_events(struct sup_keeper *keeper, const struct epoll_event *eve
 static void tick(struct sup_keeper *keeper)
 {
     int64_t now_ns = sup_keeper_now();
+    sup_keeper_reap_tick(keeper, now_ns);
     sup_keeper_host_tick(keeper, now_ns);
     sup_keeper_stop_tick(keeper, now_ns);
     sup_keeper_logger_tick(keeper, now_ns);
@@ -103,6 +112,7 @@ static void tick(struct sup_keeper *keeper)
 static int time_to_wait(const struct sup_keeper *keeper)
 {
     int64_t deadlines[] = {
+        keeper->children_ns,
         sup_keeper_host_deadline(keeper),
         sup_keeper_logger_deadline(keeper),
         sup_keeper_stop_deadline(keeper),
@@ -183,6 +193,7 @@ struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
     keeper->options = *options;
     keeper->sys = sys;
     keeper->env = env;
+    keeper->children_ns = SUP_KEEPER_NEVER;
     for (int kind = 0; kind <= SUP_FD_RINGS; kind++) keeper->fds[kind] = -1;
     keeper->fds[SUP_FD_BLOB] = options->blob;
     sup_list_init(&keeper->tell_queue);

@@ -11,6 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Strangers wait this long for their reaping: looking at all children takes time that grows with
+   them, just when the host asks for the next start. */
+#define STRANGERS_NS (10 * SUP_KEEPER_MS)
+
 static int64_t time_of(const struct timeval *t)
 {
     return (int64_t) t->tv_sec * SUP_KEEPER_S + (int64_t) t->tv_usec * 1000;
@@ -18,7 +22,10 @@ static int64_t time_of(const struct timeval *t)
 
 static void close_pidfd(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
-    if (instance->pidfd == 0) return;
+    if (instance->pidfd == 0) {
+        keeper->unwatched--;
+        return;
+    }
     /* The host may hold a copy: closing alone would leave it watched for ever. */
     sup_keeper_watch(keeper, instance->pidfd, SUP_WATCH_INSTANCE, 0, 0, 0, EPOLLIN);
     close(instance->pidfd);
@@ -66,9 +73,8 @@ static void reap_stranger(struct sup_keeper *keeper, pid_t pid)
     if (getpid() == 1) sup_keeper_tell_stranger(keeper, pid, status);
 }
 
-void sup_keeper_reap_all(struct sup_keeper *keeper)
+static void reap_all(struct sup_keeper *keeper)
 {
-    keeper->children_due = false;
     for (;;) {
         siginfo_t info = {0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
@@ -83,4 +89,23 @@ void sup_keeper_reap_all(struct sup_keeper *keeper)
         else if (pid == keeper->logger.pid) sup_keeper_logger_check(keeper);
         else reap_stranger(keeper, pid);
     }
+}
+
+static bool has_unwatched(const struct sup_keeper *keeper)
+{
+    return keeper->unwatched > 0 || (keeper->host.pid != 0 && keeper->host.pidfd == 0) ||
+           (keeper->logger.pid != 0 && keeper->logger.pidfd == 0);
+}
+
+void sup_keeper_children_ended(struct sup_keeper *keeper)
+{
+    int64_t due_ns = sup_keeper_now() + (has_unwatched(keeper) ? 0 : STRANGERS_NS);
+    if (due_ns < keeper->children_ns) keeper->children_ns = due_ns;
+}
+
+void sup_keeper_reap_tick(struct sup_keeper *keeper, int64_t now_ns)
+{
+    if (now_ns < keeper->children_ns) return;
+    keeper->children_ns = SUP_KEEPER_NEVER;
+    reap_all(keeper);
 }

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #define MAX_SIGNAL 64
 #define NO_KEY UINT32_MAX
@@ -131,11 +130,10 @@ static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint
 static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                            int pidfd)
 {
-    if (pidfd < 0) return; /* SIGCHLD will tell */
-    instance->pidfd = pidfd;
     uint32_t slot = (uint32_t) (instance - keeper->instances);
-    sup_keeper_watch(keeper, pidfd, SUP_WATCH_INSTANCE, slot, (uint32_t) instance->instance,
-                     EPOLLIN, 0);
+    instance->pidfd = sup_keeper_watch_child(keeper, pidfd, SUP_WATCH_INSTANCE, slot,
+                                             (uint32_t) instance->instance);
+    keeper->unwatched += instance->pidfd == 0;
 }
 
 static void note_live(struct sup_keeper *keeper, struct sup_keeper_instance *instance,

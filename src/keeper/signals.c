@@ -45,7 +45,7 @@ static void obey(struct sup_keeper *keeper, int signal)
 {
     switch (signal) {
     case SIGCHLD:
-        keeper->children_due = true;
+        sup_keeper_children_ended(keeper);
         break;
     case SIGTERM:
     case SIGINT:
