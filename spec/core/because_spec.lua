@@ -199,6 +199,19 @@ describe("a simulation", function()
         assert.equal(sim:state("w/x").instance, effect.instance)
     end)
 
+    it("restarts are those that nobody asked for", function()
+        local sim = up { failure_threshold = 2, "a", process("b", { restart_with = { "a" } }) }
+        assert.equal(0, sim:state("a").restarts)
+        sim:restart_node("a")
+        assert.equal(0, sim:state("a").restarts)
+        fail(sim, "a")
+        assert.equal(1, sim:state("a").restarts)
+        fail(sim, "a", 2)
+        sim:advance(60)
+        assert.equal(3, sim:state("a").restarts)
+        assert.equal(3, sim:state("b").restarts)
+    end)
+
     it("a state of what is not there is nil", function()
         local sim = up { "a" }
         assert.is_nil(sim:state("b"))

@@ -488,6 +488,35 @@ describe("§7 'During a group restart it waits for the round to finish'", functi
         assert.equal("3 2", generations(sim, "a", "b"))
     end)
 
+    it("which it is when its members are launched or wait for others", function()
+        local function group_of_three(...)
+            return {
+                strategy = "one_for_all", process("a", { ready = suptree.ready.delay(5) }),
+                process("b", { after = { "a" } }), ...,
+            }
+        end
+        local sim = up(group_of_three())
+        sim:advance(10)
+        fail(sim, "b")
+        assert.equal("waiting", sim:state("b").state)
+        reload(sim, group_of_three "c")
+        assert.equal("running", sim:state("c").state)
+        sim:advance(5)
+        assert.equal("running", sim:state("b").state)
+    end)
+
+    it("a round that is over, however it ended, holds no reload up", function()
+        local sim = up { group("w", { strategy = "one_for_all", "a", "b" }) }
+        fail(sim, "w/a", 2)
+        sim:hang("w/b")
+        fail(sim, "w/a")
+        sim:stop_node("w")
+        sim:exit("w/b")
+        sim:start_node("w")
+        reload(sim, { group("w", { strategy = "one_for_all", "a", "b" }), "c" })
+        assert.equal("running", sim:state("c").state)
+    end)
+
     it("a later one takes its place", function()
         local sim = up { strategy = "one_for_all", "a", "b" }
         sim:hang("b")

@@ -275,6 +275,16 @@ describe("§9.11 'Every request gets exactly one reply; every waiter is released
         assert.equal("ok", sim:reply(request).status)
     end)
 
+    it("a stop that waits for one that gets stuck", function()
+        local sim = up { "a", "b" }
+        sim:hang("a", "kill")
+        local request = sim:request { type = "stop_node", path = "a", wait = true }
+        sim:advance(19.9)
+        assert.is_nil(sim:reply(request))
+        sim:advance(0.1)
+        assert.equal("not_reached", sim:reply(request).status)
+    end)
+
     it("a restart that waits for ready again", function()
         local sim = up { process("a", { ready = suptree.ready.delay(3) }) }
         sim:advance(3)
