@@ -122,11 +122,10 @@ local function unknown_option(context, node, name)
     if type(row) == "table" and row.child and context.as_root and node.is_root then
         return note_fault(context, node, "." .. name, "is for children; the root of the tree has no such option")
     end
-    local meant = options.nearest_option(name, node.kind, node.is_root and context.as_root)
     local other = other_words[name]
-    node.meant[meant or other or ""] = true
     local fits = other and options.applies(other, node.kind, node.is_root and context.as_root)
-    if not meant and fits then meant = other end
+    local meant = fits and other or options.nearest_option(name, node.kind, node.is_root and context.as_root)
+    node.meant[meant or ""] = true
     if row and not meant then
         local reason = ("is an option of %s, not of a %s"):format(text.owners(row), node.kind)
         return note_fault(context, node, "." .. name, reason)
