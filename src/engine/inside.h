@@ -128,6 +128,9 @@ void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input);
 /* Perform ${count} effects in order. */
 void sup_engine_perform(struct sup_engine *engine, const struct sup_effect *batch, size_t count);
 
+/* The slot of ${node}, taken under the mutex when it has none. NULL: no memory. */
+struct sup_slot *sup_engine_slot(struct sup_engine *engine, sup_token node, enum sup_kind kind);
+
 /* Room for the nodes that ${blob} declares, beyond those that are there. 0 or -ENOMEM. */
 int sup_engine_reserve(struct sup_engine *engine, const void *blob, size_t size);
 
