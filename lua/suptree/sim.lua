@@ -99,6 +99,7 @@ function Sim:stop_node(target)
     return node_command(self, "stop_node", target)
 end
 
+--- A restart that a person asks for.
 function Sim:restart_node(target)
     return node_command(self, "restart_node", target)
 end

@@ -478,6 +478,16 @@ describe("§4 '`start web` also starts what it is after'", function()
         assert.same({ "launch a", "launch b", "launch c" }, told(sim))
     end)
 
+    it("but not one that is done", function()
+        local sim = up { process("init", { restart = "transient" }), process("web", { after = { "init" } }) }
+        sim:exit("init", { code = 0 })
+        sim:stop_node("web")
+        sim:effects()
+        sim:start_node("web")
+        assert.same({ "launch web" }, told(sim))
+        assert.equal("done", sim:state("init").state)
+    end)
+
     it("one that gave up", function()
         local sim = up { on_threshold = "give_up", failure_threshold = 0, "db", process("web", { after = { "db" } }) }
         sim:stop_node("web")

@@ -233,6 +233,7 @@ describe("§3 'A member that a person stops, or that is stuck, is left out and t
         sim:exit("d")
         assert.same({ "launch d" }, told(sim))
         assert.equal(0.5 ^ (20 / 30), sim:state().count)
+        assert.equal(1, sim:state("d").restarts)
     end)
 end)
 
