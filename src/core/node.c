@@ -121,8 +121,8 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
         node->launched = true;
         sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
     }
-    if (automatic) sup_followers_restart(tree, node);
-    node->by_round = false;
+    if (automatic && !node->follows) sup_followers_restart(tree, node);
+    node->by_round = node->follows = false;
     if (!sup_node_is_service(node)) launch_children(tree, node);
 }
 

@@ -110,6 +110,7 @@ struct sup_node {
     bool awaited;          /* in parent's pending_ready */
     bool in_round;         /* in parent's round_left */
     bool by_round;         /* the launch to come is its round's */
+    bool follows;          /* the launch to come is that of a follower: all others know already */
     bool in_sequence;      /* the parent asks it when its turn comes */
     bool absorbed;         /* delayed while a round took place: launches alone */
     bool unsettled;        /* new or changed by the last reload, not ready since */
@@ -295,6 +296,7 @@ void sup_strategy_natural_end(struct sup_tree *tree, struct sup_node *supervisor
 int sup_edges_make(struct sup_tree *tree, struct sup_node *node);
 struct sup_edge *sup_edge_find(const struct sup_node *node, const struct sup_node *dependency);
 struct sup_edge *sup_edge_make(struct sup_node *node, struct sup_node *dependency); /* or find */
+void sup_edge_drop(struct sup_edge *edge);
 void sup_edges_drop_needs(struct sup_node *node);
 /* It is nobody's dependency any more; wakes those that waited for it. */
 void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node);

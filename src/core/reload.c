@@ -117,6 +117,25 @@ static void reorder(struct sup_tree *tree, struct sup_node *supervisor)
     }
 }
 
+/* Those that are in no plan take over what they inherit: decoded anew, with all below. */
+static void inherit(struct sup_node *node)
+{
+    sup_form_decode(node->record, &node->parent->spec, &node->spec);
+    sup_list_each(link, &node->children) inherit(sup_container(link, struct sup_node, sibling));
+    sup_list_each(link, &node->leaving) inherit(sup_container(link, struct sup_node, sibling));
+}
+
+static void pass_on(struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *child = sup_container(link, struct sup_node, sibling);
+        if (child->dynamic) inherit(child);
+    }
+    sup_list_each(link, &supervisor->leaving)
+        inherit(sup_container(link, struct sup_node, sibling));
+}
+
 static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
 {
     sup_list_each(link, &supervisor->children)
@@ -144,6 +163,7 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
     for (size_t i = 0; i < changes->count; i++) {
         struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
         if (node == NULL || node->removed || sup_node_is_service(node)) continue;
+        pass_on(node);
         reorder(tree, node);
         rebuild_edges(tree, node);
     }
@@ -248,6 +268,7 @@ static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_c
                         bool was_unwanted)
 {
     bool restart = kind == SUP_CHANGE_RESTART;
+    bool ends = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
     if (!node->held && !sup_node_is_wanted(node)) {
         sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
     } else if (node->state == SUP_STATE_WAITING) {
@@ -255,7 +276,9 @@ static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_c
     } else if (should_come_up(node, kind != SUP_CHANGE_KEEP, was_unwanted)) {
         node->automatic = false;
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
-    } else if (restart && node->state != SUP_STATE_STOPPING && node->state != SUP_STATE_STUCK) {
+    } else if (ends && was_unwanted && sup_node_is_wanted(node)) {
+        node->then = SUP_THEN_LAUNCH;
+    } else if (restart && !ends) {
         sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
     }
 }

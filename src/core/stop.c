@@ -134,6 +134,16 @@ static struct sup_list *cursor_place(struct sup_tree *tree, struct sup_node *sup
     return usable ? &cursor->sibling : supervisor->children.prev;
 }
 
+/* One that was asked in its turn and then removed still holds up the others. */
+static bool waits_for_leaving(const struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->leaving)
+    {
+        if (stands_in_sequence(sup_container(link, struct sup_node, sibling))) return true;
+    }
+    return false;
+}
+
 /*
 ** The next to be asked: the last in order that still lives and whose dependents are down. NULL with
 ** ${busy} set: one that was asked still lives.
@@ -141,6 +151,8 @@ static struct sup_list *cursor_place(struct sup_tree *tree, struct sup_node *sup
 static struct sup_node *pick_next(struct sup_tree *tree, struct sup_node *supervisor, bool *busy)
 {
     bool first = true;
+    *busy = waits_for_leaving(supervisor);
+    if (*busy) return NULL;
     struct sup_list *link = cursor_place(tree, supervisor);
     for (; link != &supervisor->children; link = link->prev) {
         struct sup_node *child = sup_container(link, struct sup_node, sibling);
