@@ -185,8 +185,7 @@ local function finish(w)
 end
 
 --- The bytes of a Lua function; or nil and an array of { reason, hint }. `note(table, where)` is told of each table
--- that
--- is copied.
+-- that is copied.
 function chunk.capture(func, note)
     local w = new_writer(note)
     w.write_object = write_object

@@ -113,12 +113,11 @@ function common.find_file(file)
 end
 
 --- Compiles what a person means by `file`: the result of suptree.compile and the file's name; or nil and the exit
--- code,
--- when all has been told. `settings`: name, colour, consequence.
+-- code, when all has been told. `settings`: name, assume_ready, colour, consequence.
 function common.compile(file, settings)
     local found = common.find_file(file)
     if not found then return nil, common.BAD_CONFIG end
-    local result, faults = compile.run(found, { name = settings.name })
+    local result, faults = compile.run(found, { name = settings.name, assume_ready = settings.assume_ready })
     if result then return result, found end
     common.tell_faults(found, faults, settings.consequence, settings.colour)
     return nil, common.BAD_CONFIG
