@@ -385,7 +385,9 @@ local function create(declared, options)
     options = options or {}
     local blob, err = to_blob(declared, true)
     if not blob then return nil, err end
-    local tree, message = core.create(blob, options.seed or 1)
+    local seed = options.seed or 1
+    if math.type(seed) ~= "integer" then error(("seed: %s is not a whole number"):format(tostring(seed)), 3) end
+    local tree, message = core.create(blob, seed)
     if not tree then return nil, errors.new(errors.ErrInvalid, message) end
     return setmetatable({ world = World.new(tree, options.round_trip) }, Sim)
 end

@@ -159,6 +159,15 @@ describe("a simulation", function()
         assert.same({ "launch a" }, told(sim))
     end)
 
+    it("raises for misuse: no declaration, a seed that is no whole number", function()
+        assert.has_error(function() suptree.sim {} end)
+        assert.has_error(function() suptree.sim(tree { "a" }, { seed = "x" }) end)
+        assert.has_error(function() up({ "a" }):hang("a", "a little") end)
+        assert.has_error(function() up({ "a" }):fail_launch("a", "EWHAT") end)
+        assert.has_error(function() up({ "a" }):exit("a", { signal = "WHAT" }) end)
+        assert.has_error(function() up({ "a" }):state({}) end)
+    end)
+
     it("tells time in seconds", function()
         local sim = up { "a" }
         assert.equal(0, sim:now())
