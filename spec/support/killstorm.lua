@@ -53,7 +53,7 @@ end
 --- Wait so many milliseconds, as exactly as the loop can.
 local function pause(ms)
     local timer, done = assert(uv.new_timer()), false
-    timer:start(ms, 0, function() done = true end)
+    timer:start(ms, 1, function() done = true end) -- repeated: a loop without a timer would wait for ever
     while not done do uv.run "once" end
     timer:close()
     uv.run "nowait"

@@ -108,8 +108,9 @@ function live.spawn(words, options)
     for name, value in pairs(options.env or {}) do env[name] = value end
     local out, read_out = collect(self, "out")
     local err, read_err = collect(self, "err")
-    local handle, pid = uv.spawn(words[1], {
-        args = table.move(words, 2, #words, 1, {}),
+    -- If the test is killed, what it started is asked to end.
+    local handle, pid = uv.spawn("/usr/bin/setpriv", {
+        args = table.move(words, 1, #words, 3, { "--pdeathsig", "TERM" }),
         env = environment(env),
         cwd = options.cwd,
         detached = true, -- a process group of its own: a whole foreground group can be signalled
