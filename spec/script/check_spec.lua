@@ -87,6 +87,10 @@ return s.supervisor "shop" { stratgy = 1,
         assert.are.equal("shop.x", report.errors[1].path)
         assert.are.equal("unknown option", report.errors[1].reason)
         holds("supervise.lua:2: shop.x: unknown option", report.errors[1].text)
+        code, out = live.run({ live.program, "check", "--json", "x.lua" }, { cwd = folder })
+        assert.are.equal(78, code)
+        assert.are.equal("x.lua: cannot be found: No such file or directory (Check the path and its permissions.)",
+            cjson.decode(out).errors[1].text)
     end)
 
     it("takes a file, or the folder that it is in", function()

@@ -57,10 +57,7 @@ return {
         common.add_colour(parser)
     end,
     run = function(arguments)
-        if arguments.json then
-            local file = common.find_file(arguments.file)
-            return file and check_as_json(file) or common.BAD_CONFIG
-        end
+        if arguments.json then return check_as_json((common.find_file(arguments.file))) end
         local result, code = common.compile(arguments.file, { colour = arguments.colour, consequence = "not good" })
         if not result then return code end
         tell_good(result, common.painter(common.is_coloured(arguments.colour, 1)))
