@@ -582,6 +582,39 @@ static void is_small_when_idle(void)
     must_end_well(stage);
 }
 
+/* How many descriptors the keeper's epoll watches. */
+static size_t count_watched(pid_t pid)
+{
+    char path[64], text[8192];
+    for (int fd = 3; fd < 64; fd++) {
+        size_t count = 0;
+        snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int) pid, fd);
+        stage_read_file(path, text, sizeof text);
+        for (const char *at = text; (at = strstr(at, "tfd:")) != NULL; at++) count++;
+        if (count > 0) return count;
+    }
+    return 0;
+}
+
+/* The host's copy of a pidfd keeps it alive: it must not wake the keeper for ever. */
+static void forgets_a_pidfd_that_the_host_keeps(void)
+{
+    struct stage *stage = open_stage();
+    size_t watched = count_watched(stage->keeper);
+    int pidfd;
+    MUST(watched > 0);
+    stage_plan_shell(stage, NODE(0), "exec sleep 1000");
+    stage_start(stage, NODE(0), 1, &pidfd);
+    stage_settle(stage);
+    MUST_EQUAL(count_watched(stage->keeper), watched + 1);
+    stage_signal(stage, 1, SIGKILL, SUP_TARGET_PROCESS);
+    end_of(stage, 1);
+    stage_settle(stage);
+    MUST_EQUAL(count_watched(stage->keeper), watched);
+    close(pidfd);
+    must_end_well(stage);
+}
+
 /* --- orphans -------------------------------------------------------------------------------- */
 
 static long count_children(pid_t pid)
@@ -818,6 +851,7 @@ int main(int argc, char **argv)
         CASE(holds_a_thousand),
         CASE(does_not_grow),
         CASE(is_small_when_idle),
+        CASE(forgets_a_pidfd_that_the_host_keeps),
         CASE(reaps_orphans),
         CASE(reaps_everybody_as_the_first_process),
         CASE(stops_in_stored_order_when_the_peer_goes),
