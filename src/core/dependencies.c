@@ -114,14 +114,14 @@ void sup_dependents_wake(struct sup_tree *tree, struct sup_node *node)
     }
 }
 
-bool sup_dependents_are_down(const struct sup_node *node)
+struct sup_node *sup_stopping_dependent(const struct sup_node *node)
 {
-    sup_list_each(link, &node->needed_by)
+    sup_list_each_back(link, &node->needed_by)
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
-        if (edge->after && edge->dependent->state == SUP_STATE_STOPPING) return false;
+        if (edge->after && edge->dependent->state == SUP_STATE_STOPPING) return edge->dependent;
     }
-    return true;
+    return NULL;
 }
 
 /* --- following ------------------------------------------------------------------------------- */

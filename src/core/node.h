@@ -190,7 +190,8 @@ struct sup_tree {
     char reply[SUP_TEXT_MAX];   /* text of replies made by the core */
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;
-    bool ranked; /* the ranks are those of the tree as it stands */
+    bool ranked;        /* the ranks are those of the tree as it stands */
+    bool restructuring; /* a reload is half done: nobody gets ready; false between inputs */
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     int64_t now_ns;
@@ -303,8 +304,9 @@ void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node);
 /* The first of what ${node} is after that is not ready, or NULL. */
 struct sup_node *sup_unready_dependency(const struct sup_node *node);
 void sup_dependents_wake(struct sup_tree *tree,
-                         struct sup_node *node);           /* it got ready, or is no obstacle */
-bool sup_dependents_are_down(const struct sup_node *node); /* none that stops is still alive */
+                         struct sup_node *node); /* it got ready, or is no obstacle */
+/* The last of those after ${node} that stops and is still alive, or NULL. */
+struct sup_node *sup_stopping_dependent(const struct sup_node *node);
 /* Restart those that restart with ${node}, which was launched again by itself. */
 void sup_followers_restart(struct sup_tree *tree, struct sup_node *node);
 /* Mark ${node} and all that restart with it, live ones only, for a restart that was asked for. */

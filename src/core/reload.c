@@ -151,6 +151,7 @@ static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
 static void change_structure(struct sup_tree *tree, struct sup_form *form,
                              const struct sup_changes *changes, struct preparation *preparations)
 {
+    tree->restructuring = true;
     for (size_t i = 0; i < changes->count; i++)
         if (changes->list[i].kind == SUP_CHANGE_REMOVE)
             sup_node_detach(tree, sup_tree_node(tree, changes->list[i].node), SUP_CAUSE_RELOAD);
@@ -167,6 +168,7 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
         reorder(tree, node);
         rebuild_edges(tree, node);
     }
+    tree->restructuring = false;
 }
 
 /* --- probation ------------------------------------------------------------------------------- */
@@ -312,7 +314,9 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
         if (node == NULL) continue;
         if (node->removed) sup_node_let_go(tree, node);
         else sup_stop_ask_if_free(tree, node);
-        if (!node->removed) wake_dynamic(tree, node);
+        if (node->removed || sup_node_is_service(node)) continue;
+        wake_dynamic(tree, node);
+        sup_supervisor_settle(tree, node);
     }
 }
 
