@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 struct watch {
     pid_t pid;
     int pidfd;
