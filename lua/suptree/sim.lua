@@ -128,6 +128,16 @@ function Sim:reload(declared, options)
     return result((self.world:command { type = "reload", blob = blob, flag = without_rollback }))
 end
 
+--- What a reload would do, as it is shown before it is done: an array of { kind, path, new_name, other, fields }, kind
+-- being "keep", "update", "restart", "follow" (it restarts with `other`), "add" or "remove". Changes nothing.
+function Sim:plan(declared)
+    local blob, err = to_blob(declared, true)
+    if not blob then return nil, err end
+    local changes, message = self.world.tree:plan(blob)
+    if not changes then return nil, errors.new(errors.ErrInvalid, message) end
+    return changes
+end
+
 --- A command as the protocol sends it: { type, path or node, wait, wait_for, text, blob }.
 -- Returns a request for `reply`.
 function Sim:request(input)
