@@ -246,6 +246,7 @@ static bool has_room(struct sup_engine *engine, const struct sup_input *input)
 */
 static void record(struct sup_engine *engine, const struct sup_input *input)
 {
+    if (engine->library != NULL) return; /* the tree ends with the program: no other goes on with it */
     if (sup_recorder_append(&engine->recorder, input, engine->now_ns) || engine->orphaned) return;
     if (engine->now_ns < engine->journal_retry_ns) return;
     int r = sup_engine_snapshot(engine);
@@ -293,7 +294,7 @@ void sup_engine_commit(struct sup_engine *engine)
     int r = sup_link_flush(&engine->link);
     if (engine->recorder.memory != NULL)
         sup_journal_confirm(engine->recorder.memory, engine->link.reached);
-    bool due = sup_recorder_is_due(&engine->recorder);
+    bool due = engine->library == NULL && sup_recorder_is_due(&engine->recorder);
     if (r == 0 && due && engine->now_ns >= engine->journal_retry_ns) sup_engine_snapshot(engine);
 }
 

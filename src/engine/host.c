@@ -116,6 +116,21 @@ static int run_engine(struct sup_engine *engine, const struct sup_host_options *
     return code;
 }
 
+int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options)
+{
+    return init_engine(engine, options);
+}
+
+void sup_engine_finish(struct sup_engine *engine)
+{
+    finish_engine(engine);
+}
+
+int sup_engine_end(struct sup_engine *engine)
+{
+    return end_well(engine);
+}
+
 int sup_host_run(const struct sup_host_options *options)
 {
     struct sup_engine *engine = malloc(sizeof *engine);

@@ -29,7 +29,7 @@ void sup_inbox_close(struct sup_inbox *inbox)
     pthread_mutex_unlock(&inbox->mutex);
 }
 
-void sup_inbox_finish(struct sup_inbox *inbox)
+void sup_inbox_refuse(struct sup_inbox *inbox)
 {
     const struct sup_reply stopped = {.status = SUP_STOPPED};
     sup_inbox_close(inbox);
@@ -40,6 +40,11 @@ void sup_inbox_finish(struct sup_inbox *inbox)
     for (size_t i = 0; i < inbox->pending_room; i++)
         if (inbox->pending[i].request != 0)
             sup_inbox_answer(inbox, inbox->pending[i].request, &stopped);
+}
+
+void sup_inbox_finish(struct sup_inbox *inbox)
+{
+    sup_inbox_refuse(inbox);
     free(inbox->pending);
     pthread_mutex_destroy(&inbox->mutex);
     *inbox = (struct sup_inbox){.closed = true};

@@ -50,7 +50,7 @@ struct sup_inbox {
 /* ${wake} must be quick and safe from any thread. Returns 0 or -errno. */
 int sup_inbox_init(struct sup_inbox *inbox, uint64_t epoch, void (*wake)(void *context),
                    void *context);
-/* Answers what is owed with SUP_STOPPED, drops what nobody took. */
+/* Answers what is owed, and what nobody took, with SUP_STOPPED. */
 void sup_inbox_finish(struct sup_inbox *inbox);
 
 enum sup_class sup_input_class(enum sup_input_type type);
@@ -71,6 +71,9 @@ int sup_inbox_open(struct sup_inbox *inbox, struct sup_letter *letter);
 
 /* Deliver ${reply} to whoever waits for ${request}; a request of a former host: nobody. */
 void sup_inbox_answer(struct sup_inbox *inbox, uint64_t request, const struct sup_reply *reply);
+
+/* Close, and answer what is owed and what nobody took with SUP_STOPPED. */
+void sup_inbox_refuse(struct sup_inbox *inbox);
 
 /* From now on put says -ESHUTDOWN. */
 void sup_inbox_close(struct sup_inbox *inbox);

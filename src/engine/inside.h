@@ -8,6 +8,7 @@
 **   apply.c      one input: journal, core, effects, confirmation
 **   inbox.c      inputs and answers of other threads
 **   process.c    the process driver, by way of the keeper
+**   library.c    the engine in a program of somebody else's
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
 **   tell.c       events to people and programs; narrate.c, output.c
@@ -20,7 +21,9 @@
 #include "base/list.h"
 #include "core/tree.h"
 #include "engine/engine.h"
+#include "engine/host.h"
 #include "engine/inbox.h"
+#include "engine/library.h"
 #include "engine/link.h"
 #include "engine/output.h"
 #include "engine/plans.h"
@@ -62,6 +65,7 @@ struct sup_engine {
     struct sup_tree *tree;
     struct sup_slots slots;
     const char *name;       /* of the tree */
+    const struct sup_library_options *library; /* NULL: this is a host; see library.h */
     int64_t now_ns;         /* of the batch under way */
     int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
@@ -115,6 +119,14 @@ struct sup_engine {
     bool ended; /* the tree has, and it has been said */
     int code;   /* what to exit with */
 };
+
+/* --- host.c ----------------------------------------------------------------------------------- */
+
+/* Everything but the tree. Returns 0 or -errno; finish is right either way. */
+int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options);
+void sup_engine_finish(struct sup_engine *engine);
+/* The tree has ended: say so to the keeper, and whatever else is left to say. Returns the exit code. */
+int sup_engine_end(struct sup_engine *engine);
 
 /* --- apply.c ---------------------------------------------------------------------------------- */
 

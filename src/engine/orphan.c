@@ -143,8 +143,10 @@ void sup_orphan_begin(struct sup_engine *engine)
     engine->orphan_patience_ms = PATIENCE_MS;
     uv_poll_stop(&engine->keeper_poll);
     uv_timer_stop(&engine->heartbeat);
-    fprintf(stderr, "suptree: the keeper has died: the services are stopped in order, then this "
-                    "host ends with code 70; run it again afterwards\n");
+    fprintf(stderr, "suptree: the keeper has died: the services are stopped in order, then %s\n",
+            engine->library != NULL
+                ? "their supervisor ends; make a new one"
+                : "this host ends with code 70; run it again afterwards");
     open_epoll(engine);
     /* Stop first: what turns out to have ended is then not started again. */
     sup_engine_apply(engine, &stop);

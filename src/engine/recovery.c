@@ -118,9 +118,17 @@ static uint64_t make_seed(void)
     return (uint64_t) sup_engine_clock();
 }
 
+static int plant_tree(struct sup_engine *engine, const void *bytes, size_t size, struct sup_err *err)
+{
+    engine->tree = sup_tree_create(bytes, size, make_seed(), err);
+    return engine->tree == NULL ? err->code : sup_engine_reserve(engine, bytes, size);
+}
+
 static int create_tree(struct sup_engine *engine, int blob, struct sup_err *err)
 {
     struct stat info;
+    if (engine->library != NULL)
+        return plant_tree(engine, engine->library->blob, engine->library->blob_size, err);
     if (blob < 0 || fstat(blob, &info) < 0 || info.st_size <= 0)
         return sup_err_set(err, -EINVAL, "configuration", "run it again with suptree run",
                            "the keeper has none to give");
@@ -128,8 +136,7 @@ static int create_tree(struct sup_engine *engine, int blob, struct sup_err *err)
     void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, blob, 0);
     if (bytes == MAP_FAILED)
         return sup_err_set(err, -errno, "configuration", "", "it cannot be mapped");
-    engine->tree = sup_tree_create(bytes, size, make_seed(), err);
-    int r = engine->tree == NULL ? err->code : sup_engine_reserve(engine, bytes, size);
+    int r = plant_tree(engine, bytes, size, err);
     munmap(bytes, size);
     return r;
 }
@@ -315,7 +322,7 @@ static bool was_started(struct sup_engine *engine)
 
 static void start_when_clear(struct sup_engine *engine)
 {
-    if (was_started(engine)) return;
+    if (was_started(engine) || engine->library != NULL) return; /* serve starts it */
     engine->start_due = true;
     engine->leftovers_ns = engine->now_ns + LEFTOVER_WAIT_NS;
 }
@@ -326,7 +333,7 @@ static int cold_start(struct sup_engine *engine, struct hello *hello, struct sup
     int r = create_tree(engine, hello->fds[SUP_FD_BLOB], err);
     if (r < 0) return r == -ENOMEM ? EXIT_LOST : EXIT_CONFIG;
     engine->link.corked = false;
-    r = sup_engine_snapshot(engine);
+    if (engine->library == NULL) r = sup_engine_snapshot(engine);
     if (r == -EPIPE) {
         sup_err_set(err, r, "", "", "the keeper is gone");
         return EXIT_LOST;
@@ -370,7 +377,9 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
     uint64_t hosts = (uint64_t) hello->word.a;
     int r = sup_inbox_init(&engine->inbox, hosts, sup_loop_wake, engine);
     if (r == 0)
-        r = sup_output_init(&engine->lines, take_fd(hello, SUP_FD_OUTPUT), SUP_OUTPUT_PLAIN);
+        r = sup_output_init(&engine->lines,
+                            engine->library != NULL ? -1 : take_fd(hello, SUP_FD_OUTPUT),
+                            SUP_OUTPUT_PLAIN);
     if (r == 0)
         r = sup_output_init(&engine->events, take_fd(hello, SUP_FD_EVENTS), SUP_OUTPUT_JSON);
     if (r < 0) {

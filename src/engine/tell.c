@@ -158,6 +158,9 @@ void sup_tell_event(struct sup_engine *engine, const struct sup_effect *batch, s
         engine->stopping = true;
         engine->progress_ns = engine->now_ns + SUP_SECOND_NS;
     }
+    if (engine->library != NULL)
+        engine->library->tell(engine->library->context, engine->tree, &batch[at],
+                              engine->wall_offset_ns);
     if (engine->lines.fd >= 0 && batch[at].seq > engine->told_lines)
         tell_people(engine, batch, count, at);
     if (engine->events.fd >= 0 && batch[at].seq > engine->told_events)
