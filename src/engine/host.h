@@ -4,9 +4,12 @@
 #ifndef SUP_ENGINE_HOST_H
 #define SUP_ENGINE_HOST_H
 
+struct sup_thread_ops;
+
 struct sup_host_options {
-    int socket;       /* SOCK_SEQPACKET to the keeper; taken over */
-    const char *name; /* of the tree, for people */
+    int socket;                           /* SOCK_SEQPACKET to the keeper; taken over */
+    const char *name;                     /* of the tree, for people */
+    const struct sup_thread_ops *threads; /* what thread services are; NULL: there are none */
     int speed; /* tests only: heartbeats come so many times as often; 0 or 1: as they should */
 };
 
