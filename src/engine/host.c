@@ -64,7 +64,6 @@ static void finish_engine(struct sup_engine *engine)
 static int init_engine(struct sup_engine *engine, const struct sup_host_options *options)
 {
     *engine = (struct sup_engine){.name = options->name};
-    engine->heartbeat_ns = SUP_HEARTBEAT_NS / (options->speed > 1 ? options->speed : 1);
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     pthread_mutex_init(&engine->mutex, NULL);

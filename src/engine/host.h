@@ -9,7 +9,6 @@ struct sup_engine;
 struct sup_host_options {
     int socket;       /* SOCK_SEQPACKET to the keeper; taken over */
     const char *name; /* of the tree, for people */
-    int speed; /* tests only: heartbeats come so many times as often; 0 or 1: as they should */
     /* For threads beside the engine; NULL: none. `opened` is called when the tree is there, before
        anything happens to it; after `closing` returns the engine must not be used any more. Both
        on the engine thread. */

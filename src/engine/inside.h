@@ -108,7 +108,6 @@ struct sup_engine {
     uv_async_t wake;
     uv_timer_t deadline;
     uv_timer_t heartbeat;
-    int64_t heartbeat_ns;
     int polled_events;
     int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
     bool loop_open;
