@@ -1,8 +1,8 @@
 --- Captured chunks: a function, or plain data, as bytes that another Lua state understands.
 --
--- A function travels as bytecode with its upvalues, which may be plain data, such functions, or loaded modules;
--- what two
--- of them share inside one chunk stays shared. Anything else is a fault that names the upvalue and the line.
+-- A function travels as bytecode with its upvalues, which may be plain data, such functions, or loaded modules; what
+-- two of them share inside one chunk stays shared. Globals stay behind: a function finds those of where it arrives.
+-- Anything else is a fault that names the upvalue and the line.
 --
 -- The form, version 1 (host-endian): "SPCK", u32 version, then one value:
 --   n nil   t true   f false   i i64   d f64   s u32 bytes
@@ -106,7 +106,7 @@ local function write_upvalue(w, func, place, name, value)
     local info = debug.getinfo(func, "S")
     local cell = debug.upvalueid(func, place)
     put(w, "c1s4", "s", name)
-    if rawequal(value, _G) then return put(w, "c1", "e") end
+    if name == "_ENV" or rawequal(value, _G) then return put(w, "c1", "e") end
     if w.cells[cell] then return put(w, "c1I4", "c", w.cells[cell]) end
     w.cell_count = w.cell_count + 1
     w.cells[cell] = w.cell_count

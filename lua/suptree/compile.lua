@@ -20,6 +20,10 @@ local function arguments(file, settings)
         argv[#argv + 1] = "--name"
         argv[#argv + 1] = settings.name
     end
+    if settings.assume_ready then
+        argv[#argv + 1] = "--assume-ready"
+        argv[#argv + 1] = "yes"
+    end
     argv[#argv + 1] = "--"
     argv[#argv + 1] = file
     return argv

@@ -71,7 +71,8 @@ local function find_file(name, folder, shown_folder)
     return nil, table.concat(tried) .. "\n\t" .. others
 end
 
--- `require` looks beside the configuration first, reads text alone, and notes who requires whom.
+-- `require` looks beside the configuration first, reads text alone, and notes who requires whom. It returns the module
+-- and nothing else, so that it can stand at the end of a list of children.
 local function install_searcher(folder, shown_folder)
     package.searchers[2] = function(name)
         local path, shown = find_file(name, folder, shown_folder)
@@ -87,10 +88,10 @@ local function install_searcher(folder, shown_folder)
     function _G.require(name)
         if loading[1] then modules.note_require(loading[#loading], name) end
         loading[#loading + 1] = name
-        local results = table.pack(pcall(plain_require, name))
+        local good, result = pcall(plain_require, name)
         loading[#loading] = nil
-        if not results[1] then error(results[2], 0) end
-        return table.unpack(results, 2, results.n)
+        if not good then error(result, 0) end
+        return result
     end
 end
 
@@ -141,7 +142,7 @@ end
 -- Lua's own words are curt about memory, and a page of paths for a module that is not there.
 local function shorten(reason)
     if reason == "not enough memory" then
-        return "took more memory than a configuration may", "512 MiB is the most; declare, and let services do the work."
+        return "took more memory than a configuration may", "512 MiB is the most; services do the work."
     end
     local name = reason:match "^module '([^']*)' not found:"
     if not name then return reason end
@@ -184,8 +185,7 @@ local function check_result(result, display)
 end
 
 --- The blob of the configuration `file` and notes about it, or nil and all faults. Changes how this state searches
--- for
--- modules. `settings.name`: the root's name.
+-- for modules. `settings`: `name` and `assume_ready` as in declaration.encode.
 function compiler.compile(file, settings)
     local code, reason, hint = read_code(file)
     if not code then return refuse(file, reason, hint) end
@@ -199,6 +199,7 @@ function compiler.compile(file, settings)
     if not good then return nil, faults end
     return declaration.encode(result, {
         folder = folder, as_root = true, name = settings.name, find_module = find_module,
+        assume_ready = settings.assume_ready,
     })
 end
 

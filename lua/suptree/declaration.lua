@@ -1,22 +1,11 @@
---- Declarations: plain values that say what a tree should be, and their way into a config blob, with all faults at
--- once.
-local chunk = require "suptree.chunk"
-local env_file = require "suptree.env_file"
-local form = require "suptree.form"
-local options = require "suptree.options"
-local rules = require "suptree.rules"
-local system = require "suptree.system"
+--- Declarations: plain values that say what a tree should be, and what can be wrong with them.
 local text = require "suptree.text"
-local values = require "suptree.values"
 
 local declaration = {}
 
-local KIND_NUMBERS = { supervisor = 0, process = 1, thread = 2 }
-local MAX_DEPTH, MAX_NODES = 64, 65536
-
 -- --- values --------------------------------------------------------------------------------------------------------
 
--- A declared node: { kind, name, options, children, strange, place }. `strange` holds the keys that can be no option.
+--- A declared node: { kind, name, options, children, strange, place }. `strange` holds the keys that can be no option.
 local Declaration = { __name = "suptree declaration" }
 
 function Declaration:__tostring()
@@ -25,6 +14,11 @@ end
 
 -- `s.process "name"` before its `{ … }`.
 local Unfinished = { __name = "suptree declaration without its { … }" }
+
+--- Is `value` a declaration whose `{ … }` is missing?
+function declaration.is_unfinished(value)
+    return getmetatable(value) == Unfinished
+end
 
 --- Is `value` a declaration?
 function declaration.is(value)
@@ -57,7 +51,8 @@ end
 local function calling_place()
     local info = debug.getinfo(3, "Sl")
     if not info or info.currentline < 1 then return "?" end
-    return ("%s:%d"):format(info.source:match "^@(.*)" or info.short_src, info.currentline)
+    local file = info.source:match "^@(.*)" or info.short_src
+    return ("%s:%d"):format(file:gsub("%c", "?"), info.currentline)
 end
 
 --- The constructor of a kind: `kind "name" { … }` is a declaration.
@@ -97,308 +92,12 @@ function declaration.faults(list)
     return setmetatable(list, Faults)
 end
 
--- --- encoding ------------------------------------------------------------------------------------------------------
-
--- Rows in ascending order of their numbers, as blobs want them.
-local rows_by_id = { table.unpack(options.rows) }
-table.sort(rows_by_id, function(a, b) return a.id < b.id end)
-
-local function note_fault(context, node, field, reason, hint)
-    local fault = declaration.fault(node.place, node.path, field, reason, hint)
-    context.faults[#context.faults + 1] = fault
-    context.order[fault] = node.number * 65536 + #context.faults
-end
-
--- What people of other supervisors call it.
-local other_words = {
-    autostart = "enabled", backoff = "failure_backoff", cmd = "command", decay = "failure_decay",
-    depends_on = "after", dir = "cwd", directory = "cwd", environment = "env", exec = "command",
-    max_restarts = "intensity", requires = "after", run = "command", stop_timeout = "timeout",
-    threshold = "failure_threshold", working_directory = "cwd", workdir = "cwd",
-}
-
-local function unknown_option(context, node, name)
-    local row = options.rows[name]
-    if type(row) == "table" and row.child and context.as_root and node.is_root then
-        return note_fault(context, node, "." .. name, "is for children; the root of the tree has no such option")
-    end
-    local meant = options.nearest_option(name, node.kind, node.is_root and context.as_root)
-    local other = other_words[name]
-    node.meant[meant or other or ""] = true
-    local fits = other and options.applies(other, node.kind, node.is_root and context.as_root)
-    if not meant and fits then meant = other end
-    if row and not meant then
-        local reason = ("is an option of %s, not of a %s"):format(text.owners(row), node.kind)
-        return note_fault(context, node, "." .. name, reason)
-    end
-    note_fault(context, node, "." .. name,
-        "unknown option" .. (meant and (', did you mean "%s"?'):format(meant) or ""),
-        not meant and ('"suptree help %s" lists the options of a %s.'):format(node.kind, node.kind) or nil)
-end
-
--- Is it a thread in the form of the library: serve and stop?
-local function serves(node)
-    return node.kind == "thread" and (node.options.serve ~= nil or node.options.stop ~= nil)
-end
-
-local function check_names_of_options(context, node)
-    for _, name in ipairs(text.sorted_keys(node.options)) do
-        local row = options.rows[name]
-        local known = type(row) == "table" and options.applies(name, node.kind, node.is_root and context.as_root)
-            or serves(node) and (name == "serve" or name == "stop")
-        if not known then unknown_option(context, node, name) end
-    end
-    for _, key in ipairs(node.strange) do
-        note_fault(context, node, "", ("has %s as a key, which is no option"):format(key))
-    end
-end
-
--- What the encoder of one option is told.
-local function new_value(context, node, row, value)
-    return {
-        row = row, value = value, folder = context.folder,
-        fail = function(reason, hint, below)
-            node.good[row.name] = false
-            note_fault(context, node, "." .. row.name .. (below or ""), reason, hint)
-        end,
-    }
-end
-
--- The variables of the file, or none when a fault was noted.
-local function read_env_file(context, node)
-    local v = new_value(context, node, options.rows.env_file, node.options.env_file)
-    local path = values.path(v)
-    if not path then return {} end
-    local contents, why = system.read_file(path)
-    if not contents then
-        v.fail(("%s cannot be read: %s"):format(path, why), "Make the file, or correct its path.")
-        return {}
-    end
-    local variables, faults = env_file.parse(contents)
-    for _, fault in ipairs(faults) do
-        v.fail(("%s:%d: %s"):format(path, fault.line, fault.fault), "Write KEY=VALUE.")
-    end
-    return variables
-end
-
--- The file's variables and env over them, as one option.
-local function encode_env(context, node)
-    local written = node.options
-    if written.env == nil and written.env_file == nil then return nil end
-    local variables = written.env_file ~= nil and read_env_file(context, node) or {}
-    if written.env ~= nil then
-        local own = values.variables(new_value(context, node, options.rows.env, written.env))
-        for name, value in pairs(own) do variables[name] = value end
-    end
-    return values.encode_variables(variables)
-end
-
-local HINT_RUN = "Write run = function(ctx) … end, or the name of a module that returns such a function."
-
--- Notes which tables are copied into more than one chunk: what one thread changes, the others do not see.
-local function note_copies(context, node)
-    return function(value, where)
-        local first = context.copied[value]
-        if first and first ~= node.path then
-            local note = "%s: %s.run: %s is a table that %s has too; each gets a copy of its own"
-            context.notes[#context.notes + 1] = note:format(node.place, node.path, where, first)
-        end
-        context.copied[value] = first or node.path
-    end
-end
-
--- What a thread is to run: the folder where its modules are searched first, and the chunk.
-local function encode_chunk(v, bytes, faults)
-    for _, fault in ipairs(faults or {}) do v.fail(fault.reason, fault.hint) end
-    return bytes and string.pack("=s4", v.folder) .. bytes
-end
-
-local function encode_run(context, node, v)
-    if type(v.value) == "string" then
-        local good, why = context.find_module(v.value)
-        if not good then return v.fail(why, HINT_RUN) end
-        return encode_chunk(v, chunk.module(v.value))
-    end
-    if type(v.value) ~= "function" then
-        return v.fail(("must be a function or the name of a module, not %s"):format(text.describe(v.value)), HINT_RUN)
-    end
-    return encode_chunk(v, chunk.capture(v.value, note_copies(context, node)))
-end
-
--- `serve` and `stop` instead of `run`: both in one chunk, so that what they share stays shared.
-local function encode_serve(context, node)
-    local written = node.options
-    local v = new_value(context, node, options.rows.run, nil)
-    local function fail(field, reason, hint) note_fault(context, node, "." .. field, reason, hint) end
-    if written.run ~= nil then
-        return fail("serve", "stands beside run", "A thread has either run, or serve with stop.")
-    end
-    for _, name in ipairs { "serve", "stop" } do
-        if type(written[name]) ~= "function" and not (name == "stop" and written.stop == nil) then
-            return fail(name, ("must be a function, not %s"):format(text.describe(written[name])),
-                "Write serve = function(ctx) … end, stop = function(context) … end.")
-        end
-    end
-    local pair = { serve = written.serve, stop = written.stop }
-    return encode_chunk(v, chunk.capture(pair, note_copies(context, node)))
-end
-
-local HINT_ARGS = "Give it plain data: numbers, texts, booleans and tables of them."
-
-local function encode_args(v)
-    local bytes, faults = chunk.pack(v.value)
-    for _, fault in ipairs(faults or {}) do v.fail(fault.reason, HINT_ARGS) end
-    return bytes
-end
-
--- The bytes of the option, or nil: not written, or faulty.
-local function encode_option(context, node, row)
-    if row.name == "env" then return encode_env(context, node) end
-    if row.name == "env_file" then return nil end
-    local value = node.options[row.name]
-    if row.name == "run" and serves(node) then return encode_serve(context, node) end
-    if row.name == "cwd" and value == nil then return context.folder .. "\0" end
-    if value == nil then
-        if not row.required or node.meant[row.name] then return nil end
-        return note_fault(context, node, "." .. row.name, "is missing", row.doc)
-    end
-    local v = new_value(context, node, row, value)
-    node.good[row.name] = true
-    if row.name == "run" then return encode_run(context, node, v) end
-    if row.name == "args" then return encode_args(v) end
-    return values.encode(v)
-end
-
-local function encode_options(context, node)
-    local encoded = {}
-    for _, row in ipairs(rows_by_id) do
-        if options.applies(row.name, node.kind, node.is_root and context.as_root) then
-            local bytes = encode_option(context, node, row)
-            if bytes then encoded[#encoded + 1] = { row.id, bytes } end
-        end
-    end
-    return encoded
-end
-
-local function check_name(context, node)
-    if type(node.name) == "string" and options.name_is_valid(node.name) then return node.name end
-    note_fault(context, node, "", ("%s is not a name"):format(text.describe(node.name)),
-        "A name is made of letters, digits and _ . @ -, 128 at most.")
-end
-
--- Children of a node that can have none.
-local function unwanted_children(context, node, children)
-    local is_command = node.kind == "process" and type(children[1]) == "string"
-    if is_command then node.meant.command = true end
-    note_fault(context, node, "", ("has children, but a %s cannot have any"):format(node.kind),
-        is_command and "Write command = { … } around the words." or "Put them into a supervisor.")
-end
-
--- What stands in the array part of a supervisor but is no declaration.
-local function strange_child(context, node, place, child)
-    local hint = 'Write s.process "name" { … } there.'
-    if getmetatable(child) == Unfinished then
-        hint = ('Write s.%s %s { … }.'):format(child.kind, text.describe(child.name))
-    elseif type(child) == "table" and declaration.is(child[1]) then
-        hint = "Write table.unpack(list) as the last child."
-    end
-    note_fault(context, node, ("[%d]"):format(place), ("is %s, not a declaration"):format(text.describe(child)), hint)
-end
-
--- A copy of the declaration with what encoding learns of it: path, is_root, good options by name, children as copies.
-local function prepare(context, declared, parent, depth)
-    local node = {
-        kind = declared.kind, name = declared.name, place = declared.place, options = declared.options,
-        strange = declared.strange, children = {}, parent = parent, is_root = parent == nil,
-        good = {}, meant = {}, number = context.count,
-    }
-    context.count = context.count + 1
-    if node.is_root and context.name then node.name = context.name end
-    local name = type(node.name) == "string" and node.name or text.describe(node.name)
-    node.path = parent and parent.path .. "." .. name or name
-    node.name = check_name(context, node)
-    if node.kind ~= "supervisor" and declared.children[1] ~= nil then
-        unwanted_children(context, node, declared.children)
-        return node
-    end
-    for place, child in ipairs(declared.children) do
-        if not declaration.is(child) then
-            strange_child(context, node, place, child)
-        elseif depth == MAX_DEPTH then
-            note_fault(context, node, "", ("is nested more than %d levels deep"):format(MAX_DEPTH),
-                "Make the tree flatter.")
-            break
-        else
-            node.children[#node.children + 1] = prepare(context, child, node, depth + 1)
-        end
-    end
-    return node
-end
-
-local function check_root(context, node)
-    if node.is_root and context.as_root and node.kind ~= "supervisor" then
-        note_fault(context, node, "", ("the root of the tree is a %s; it must be a supervisor"):format(node.kind),
-            'Write s.supervisor "name" { … } around it.')
-    end
-end
-
--- Preorder, which is the order of the blob.
-local function encode_node(context, node, records)
-    local record = { kind = KIND_NUMBERS[node.kind], name = node.name, place = node.place, children = #node.children }
-    records[#records + 1] = record
-    check_root(context, node)
-    check_names_of_options(context, node)
-    record.options = encode_options(context, node)
-    local function fail(...) note_fault(context, ...) end
-    rules.check_node(node, node.parent, fail)
-    for _, child in ipairs(node.children) do encode_node(context, child, records) end
-    rules.check_siblings(node.children, fail)
-end
-
--- Is there a module of that name? Used where nobody knows better, as beside a program of somebody else's.
-local function find_module(name)
-    if package.loaded[name] or package.preload[name] or package.searchpath(name, package.path) then return true end
-    return false, ("there is no module %s"):format(text.quote(name))
-end
-
-local function new_context(settings)
-    return {
-        folder = settings.folder or system.real_path ".", as_root = settings.as_root or false, name = settings.name,
-        find_module = settings.find_module or find_module, faults = {}, notes = {}, copied = {}, order = {}, count = 0,
-    }
-end
-
--- All faults, those of a node together and in the order of the tree.
-local function refuse(context)
-    table.sort(context.faults, function(a, b) return context.order[a] < context.order[b] end)
-    return nil, declaration.faults(context.faults)
-end
-
---- The config blob of `declared`, and an array of notes (texts) for its author; or nil and all faults.
--- `settings`: `folder` that relative paths are relative to (default: the current one); `as_root`: the whole tree of
--- a host,
--- not something to add to one; `name`: the root's name instead of the declared one; `find_module(name)`: is there
--- such a
--- module for `run`? True, or false and why not.
+--- The config blob of `declared` and notes about it, or nil and all faults: see suptree.encoder.
 function declaration.encode(declared, settings)
-    local context = new_context(settings or {})
     if not declaration.is(declared) then
         error(("a declaration is needed, not %s"):format(text.describe(declared)), 2)
     end
-    local root = prepare(context, declared, nil, 1)
-    if context.count > MAX_NODES then
-        note_fault(context, root, "", ("declares %d nodes; at most %d are possible"):format(context.count, MAX_NODES),
-            "Split the tree over several hosts.")
-        return refuse(context)
-    end
-    local records = {}
-    encode_node(context, root, records)
-    if context.faults[1] then return refuse(context) end
-    local blob, place, reason, hint = form.encode(records)
-    if blob then return blob, context.notes end
-    return nil, declaration.faults { declaration.fault(place, "", "", reason, hint ~= "" and hint or nil) }
+    return require "suptree.encoder".encode(declared, settings or {})
 end
-
-declaration.find_module = find_module
 
 return declaration

@@ -1,6 +1,5 @@
 --- Files of environment variables: KEY=VALUE lines. `#` begins a comment line, `export ` may stand before a key,
--- quotes
--- around a value are removed, nothing is expanded.
+-- quotes around a value are removed, nothing is expanded.
 local env_file = {}
 
 -- The value without its quotes; nil and what is wrong.

@@ -1,6 +1,5 @@
 --- Which files a module is made of. A captured chunk says by name what it requires; the digest of the files behind
--- that
--- name tells a reload whether it changed.
+-- that name tells a reload whether it changed.
 local form = require "suptree.form"
 local system = require "suptree.system"
 

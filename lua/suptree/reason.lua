@@ -36,8 +36,9 @@ local causes = {
     rollback = function() return "a reload was rolled back" end,
 }
 
---- One link of the chain as text: "db: stopped: a person asked for it".
+--- One link of the chain as text: "stopped: a person asked for it". `other`: the path of the node it comes from.
 function reason.link(state, cause, other, outcome)
+    if other == "." then other = "the root" end
     local words = causes[cause] and causes[cause](other) or nil
     if cause == "failure" and outcome then words = outcome end
     if state == "paused" then words = "too many failures" end

@@ -99,6 +99,7 @@ function Sim:stop_node(target)
     return node_command(self, "stop_node", target)
 end
 
+--- A restart that a person asks for.
 function Sim:restart_node(target)
     return node_command(self, "restart_node", target)
 end
@@ -125,6 +126,16 @@ function Sim:reload(declared, options)
     if not blob then return nil, err end
     local without_rollback = options and options.rollback == false
     return result((self.world:command { type = "reload", blob = blob, flag = without_rollback }))
+end
+
+--- What a reload would do, as it is shown before it is done: an array of { kind, path, new_name, other, fields }, kind
+-- being "keep", "update", "restart", "follow" (it restarts with `other`), "add" or "remove". Changes nothing.
+function Sim:plan(declared)
+    local blob, err = to_blob(declared, true)
+    if not blob then return nil, err end
+    local changes, message = self.world.tree:plan(blob)
+    if not changes then return nil, errors.new(errors.ErrInvalid, message) end
+    return changes
 end
 
 --- A command as the protocol sends it: { type, path or node, wait, wait_for, text, blob }.
@@ -384,7 +395,9 @@ local function create(declared, options)
     options = options or {}
     local blob, err = to_blob(declared, true)
     if not blob then return nil, err end
-    local tree, message = core.create(blob, options.seed or 1)
+    local seed = options.seed or 1
+    if math.type(seed) ~= "integer" then error(("seed: %s is not a whole number"):format(tostring(seed)), 3) end
+    local tree, message = core.create(blob, seed)
     if not tree then return nil, errors.new(errors.ErrInvalid, message) end
     return setmetatable({ world = World.new(tree, options.round_trip) }, Sim)
 end

@@ -66,8 +66,9 @@ end
 
 -- Does another event of the same node say what this one does? `before` and `after` are its neighbours.
 local function is_said_by_another(event, before, after)
+    local follower = is_same_instant(event, after) and after.type
+    if event.type == "ended" and (follower == "failed" or follower == "stopped") then return true end
     if event.kind == "supervisor" then return event.type == "launched" or event.type == "ready" end
-    if event.type == "ended" then return is_same_instant(event, after) and after.type == "failed" end
     if event.type == "launched" then
         return is_same_instant(event, before) and before.type == "failed" and before.restarting and not before["until"]
     end

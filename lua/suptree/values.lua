@@ -203,11 +203,16 @@ function values.variables(v)
         v.fail(("must be a table of names and values, not %s"):format(describe(v.value)), "Write { PORT = 8080 }.")
         return variables
     end
-    for name, value in pairs(v.value) do
-        if type(name) ~= "string" or name == "" or name:find "[=\0]" then
+    for name in pairs(v.value) do
+        if type(name) ~= "string" then
+            v.fail(("%s is not the name of a variable"):format(describe(name)), "Write { PORT = 8080 }.")
+        end
+    end
+    for _, name in ipairs(text.sorted_keys(v.value)) do
+        if name == "" or name:find "[=\0]" then
             v.fail(("%s is not the name of a variable"):format(describe(name)), "Write { PORT = 8080 }.")
         else
-            variables[name] = variable_text(v, name, value)
+            variables[name] = variable_text(v, name, v.value[name])
         end
     end
     return variables

@@ -29,7 +29,7 @@ describe("suptree run with a bad configuration", function()
     end)
 
     it("that is no Lua", function()
-        assert.matches("supervise.lua:2:", refused "local s = require 'suptree'\nreturn s.supervisor {{{\n", 1, true)
+        assert.matches("supervise.lua:2:", refused "local s = require 'suptree'\nreturn s.supervisor ]]\n", 1, true)
     end)
 
     it("that returns nothing", function()

@@ -48,7 +48,7 @@ describe("examples/quickstart", function()
         local port = free_port()
         local tree = example("quickstart", port)
         local address = ("listening on http://127.0.0.1:%d/"):format(port)
-        tree:await_text("web | " .. address)
+        tree:await_line("web", address)
         assert.are.equal("Hello. I am start number 1 of this server, this is visit 1.\n", get(port, "/"))
         tree:await { type = "launched", path = "jobs/worker", generation = 2 }
         local backoff = tree:await { type = "backoff", path = "jobs" }
@@ -87,7 +87,7 @@ describe("examples/stack", function()
         for _, event in ipairs(tree:all { type = "ready", kind = "process" }) do order[#order + 1] = event.path end
         assert.are.same({ "redis", "counter", "nginx" }, order)
 
-        uv.kill(tree:service "redis", "sigkill")
+        uv.kill(tree:child "redis-server", "sigkill")
         tree:await { type = "launched", path = "redis", generation = 2 }
         tree:await { type = "ready", path = "counter", generation = 2 }
         live.wait("a new count, from nothing", function()

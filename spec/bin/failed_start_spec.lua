@@ -26,35 +26,34 @@ describe("a service that cannot be started", function()
         assert.are.equal(1, #tree:all { type = "launched", path = "good" })
         assert.are.equal(0, tree:stop())
         assert.are.equal(3, #tree:all { type = "failed", path = "bad" })
-        return failed.reason, tree.out
+        return failed.reason, tree.out, tree.folder
     end
 
     it("because its command is not there: step and errno text, then a pause", function()
-        local reason, out = reason_of(one [[command = { "./not-there" }]])
-        assert.are.equal("exec: No such file or directory", reason)
+        local reason, out, folder = reason_of(one [[command = { "./not-there" }]])
+        assert.are.equal(("exec: No such file or directory (%s/not-there)"):format(folder), reason)
         assert.matches("bad could not be started: exec: No such file or directory", out, 1, true)
         assert.matches("pauses for 1h", out, 1, true)
     end)
 
     it("because its command is nowhere in PATH", function()
-        assert.are.equal("exec: No such file or directory", (reason_of(one [[command = { "no-such-program-at-all" }]])))
+        assert.are.equal("exec: No such file or directory (no-such-program-at-all)",
+            (reason_of(one [[command = { "no-such-program-at-all" }]])))
     end)
 
     it("because its command is not executable", function()
         local tree = one([[command = { "./plain.txt" }]], { ["plain.txt"] = "hello\n" })
-        assert.are.equal("exec: Permission denied", (reason_of(tree)))
+        assert.are.equal(("exec: Permission denied (%s/plain.txt)"):format(tree.folder), (reason_of(tree)))
     end)
 
     it("because its command is no program", function()
-        local tree = one([[command = { "./garbage" }]], { garbage = ("\0\1\2garbage"):rep(20) })
-        assert(require "luv".fs_chmod(tree.folder .. "/garbage", tonumber("755", 8)))
-        local reason = reason_of(tree)
-        -- The mode may have been set after the first try.
-        assert.are.equal("exec: Exec format error", reason)
+        local garbage = live.write_file(live.folder() .. "/garbage", ("\0\1\2garbage"):rep(20), "755")
+        local reason = reason_of(one(('command = { %q }'):format(garbage)))
+        assert.are.equal(("exec: Exec format error (%s)"):format(garbage), reason)
     end)
 
     it("because its folder is missing", function()
-        local reason = reason_of(one [[command = { "/bin/true" }, cwd = "no/such/folder"]])
-        assert.are.equal("chdir: No such file or directory", reason)
+        local reason, _, folder = reason_of(one [[command = { "/bin/true" }, cwd = "no/such/folder"]])
+        assert.are.equal(("chdir: No such file or directory (%s/no/such/folder)"):format(folder), reason)
     end)
 end)

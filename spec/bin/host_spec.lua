@@ -68,7 +68,7 @@ describe("when the host is killed", function()
     it("a stop that is under way goes on", function()
         local tree = tree_of([[s.process "deaf" {
             command = "trap '' TERM; echo up; while :; do /bin/sleep 1000; done", timeout = "1s" },]])
-        tree:await_text "deaf | up"
+        tree:await_line("deaf", "up")
         tree:kill "TERM"
         tree:await { type = "stopping", path = "deaf" }
         tree:kill_host()
@@ -133,7 +133,7 @@ describe("when every host dies at its start", function()
             end
             return s.supervisor "tree" { server("db"), server("web", { "db" }), server("proxy", { "web" }) }]],
             { program = program })
-        for _, name in ipairs { "db", "web", "proxy" } do tree:await_text(name .. " | up") end
+        for _, name in ipairs { "db", "web", "proxy" } do tree:await_line(name, "up") end
         live.write_file(broken, "")
         uv.kill(tree:host(), "sigkill")
         tree:await_text("in 2 s", "err")
@@ -189,8 +189,8 @@ describe("when the keeper is killed", function()
                 }
             end
             return s.supervisor "tree" { server("db"), server("web", { "db" }) }]]
-        tree:await_text "db | up"
-        tree:await_text "web | up"
+        tree:await_line("db", "up")
+        tree:await_line("web", "up")
         tree:kill "KILL"
         tree:wait()
         assert.are.equal(9, tree.signal)

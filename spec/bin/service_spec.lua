@@ -85,8 +85,8 @@ describe("a service process", function()
                 s.process "here" { command = "pwd; exec /bin/sleep 1000" },
                 s.process "there" { command = "pwd; exec /bin/sleep 1000", cwd = "sub" },
             }]], { files = { ["sub/x"] = "" } })
-        tree:await_text("here | " .. tree.folder .. "\n")
-        tree:await_text("there | " .. tree.folder .. "/sub\n")
+        tree:await_line("here", tree.folder)
+        tree:await_line("there", tree.folder .. "/sub")
         assert.are.equal(0, tree:stop())
     end)
 
@@ -95,7 +95,7 @@ describe("a service process", function()
             local s = require "suptree"
             return s.supervisor "tree" {
                 s.process "echo" { command = { "echo", "$HOME", "a  b", "*" }, restart = "temporary" } }]]
-        tree:await_text "echo | $HOME a  b *\n"
+        tree:await_line("echo", "$HOME a  b *")
         assert.are.equal(0, tree:stop())
     end)
 end)

@@ -32,7 +32,7 @@ describe("stopping a tree", function()
         local tree = live.tree(([[
             local s = require "suptree"
             return s.supervisor "tree" { s.process "deaf" { %s, timeout = "300ms" } }]]):format(deaf))
-        tree:await_text "deaf | up"
+        tree:await_line("deaf", "up")
         assert.are.equal(0, tree:stop())
         assert.are.equal("KILL", tree:all({ type = "ended", path = "deaf" })[1].signal)
         assert.are.equal(1, #tree:all { type = "stop_timeout", path = "deaf" })
@@ -44,7 +44,7 @@ describe("stopping a tree", function()
         local tree = live.tree(([[
             local s = require "suptree"
             return s.supervisor "tree" { s.process "deaf" { %s, timeout = "1h" } }]]):format(deaf))
-        tree:await_text "deaf | up"
+        tree:await_line("deaf", "up")
         tree:kill "INT"
         tree:await_text "waiting for: deaf"
         assert.is_nil(tree.code)
@@ -60,7 +60,7 @@ describe("stopping a tree", function()
                 s.process "quick" { command = { "/bin/sleep", "1000" } },
                 s.process "deaf" { %s, timeout = "1h" },
             }]]):format(deaf))
-        tree:await_text "deaf | up"
+        tree:await_line("deaf", "up")
         tree:kill_group "INT"
         tree:await { type = "ended", path = "quick" }
         assert.are.equal("TERM", tree:all({ type = "ended", path = "quick" })[1].signal)
@@ -78,7 +78,7 @@ describe("stopping a tree", function()
             return s.supervisor "tree" {
                 s.process "parent" { command = "/bin/sleep 1001 & /bin/sleep 1002 & echo up; wait", timeout = "5s" },
             }]]
-        tree:await_text "parent | up"
+        tree:await_line("parent", "up")
         assert.are.equal(0, tree:stop())
         -- live.clean finds those that would be left
         assert.are.equal(0, #tree:family())
@@ -93,7 +93,7 @@ describe("stopping a tree", function()
                     command = "trap '' TERM; /bin/sleep 1003 & echo child $!; wait",
                 },
             }]]
-        tree:await_text "parent | child "
+        live.wait("its word", function() return tree.out:find "child %d+\n" end)
         local child = tonumber(tree.out:match "child (%d+)")
         assert.is_true(proc.lives(child))
         require "luv".kill(tree:service "parent", "sigkill")

@@ -147,6 +147,8 @@ static void obeys_the_last_words_of_a_killed_host(void)
     stage_plan_shell(stage, NODE(1), "exit 9");
     stage_settle(stage);
     MUST(kill(stage->keeper, SIGSTOP) == 0);
+    for (uint64_t i = 100; i < 200; i++)
+        stage_spawn(stage, NODE(99), i); /* there is no such node */
     stage_spawn(stage, NODE(0), 1);
     stage_spawn(stage, NODE(1), 2);
     MUST(kill(stage->host, SIGKILL) == 0);
@@ -154,6 +156,7 @@ static void obeys_the_last_words_of_a_killed_host(void)
     MUST(kill(stage->keeper, SIGCONT) == 0);
     struct sup_wire hello = next_host(stage);
     MUST_EQUAL(hello.seq, stage->seq);
+    MUST_EQUAL(stage_count(stage, SUP_WIRE_SPAWN_FAILED, 0), 100);
     MUST(stage_expect(stage, SUP_WIRE_SPAWNED, 1, NULL).a > 0);
     MUST_EQUAL(WEXITSTATUS(stage_expect(stage, SUP_WIRE_EXIT, 2, NULL).a), 9);
     uint64_t seq = stage->seq;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -304,6 +305,27 @@ static void tells_a_thousand_to_one_that_does_not_read(void)
     close_stage(stage, &writer);
 }
 
+/* What cannot be had now is said as such, and can be had when there is room again. */
+static void says_when_descriptors_run_out(void)
+{
+    struct writer writer;
+    struct stage *stage = open_stage(&writer, NULL);
+    const char *const argv[] = {"/bin/true", NULL};
+    stage_settle(stage);
+    struct rlimit limit = {.rlim_cur = stage_count_descriptors(stage->keeper) + 4};
+    limit.rlim_max = limit.rlim_cur; /* in reserve: one more than two pipes */
+    MUST(prlimit(stage->keeper, RLIMIT_NOFILE, &limit, NULL) == 0);
+    for (int i = 0; i < 8; i++) stage_plan(stage, NODE(i), &(struct stage_plan){.argv = argv});
+    stage_spawn(stage, NODE(7), 1);
+    struct sup_wire failed = stage_expect(stage, SUP_WIRE_SPAWN_FAILED, 1, NULL);
+    MUST_EQUAL(failed.a, SUP_STEP_DESCRIPTORS);
+    MUST_EQUAL(failed.b, EMFILE);
+    run_once(stage, NODE(0), 2); /* its pipe was made in time */
+    for (int i = 0; i < 3; i++) unplan(stage, NODE(i));
+    run_once(stage, NODE(7), 3);
+    close_stage(stage, &writer);
+}
+
 static void lives_without_any(void)
 {
     const char *const more[] = {"--log-program", "/nonexistent/suptree-log", NULL};
@@ -416,6 +438,7 @@ int main(int argc, char **argv)
         CASE(tells_a_new_one_everything_again),
         CASE(keeps_what_a_gone_node_has_said),
         CASE(tells_a_thousand_to_one_that_does_not_read),
+        CASE(says_when_descriptors_run_out),
         CASE(lives_without_any),
         CASE(does_not_wait_for_ever_at_the_end),
         CASE(gives_the_host_output_events_and_rings),

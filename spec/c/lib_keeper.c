@@ -50,7 +50,12 @@ static void tidy_up(void)
     if (current == NULL || current->keeper <= 0) return;
     for (int i = 0; i < 3; i++) kill(current->keeper, SIGTERM);
     if (current->socket >= 0) close(current->socket);
-    for (int i = 0; i < 1000 && waitpid(current->keeper, NULL, WNOHANG) == 0; i++) stage_pause();
+    pid_t ended = 0;
+    for (int i = 0; i < 1000 && ended == 0; i++) {
+        ended = waitpid(current->keeper, NULL, WNOHANG);
+        stage_pause();
+    }
+    if (ended == 0) kill(current->keeper, SIGKILL);
     stage_remove_folder(current->folder);
 }
 

@@ -26,15 +26,15 @@ describe("why a node is in its state", function()
     end)
 
     it("waiting for one that is queued", function()
-        local sim = up { failure_threshold = 0, "db", process("web", { after = { "db" } }) }
-        sim:stop_node("web")
+        local sim = up {
+            failure_threshold = 0,
+            process("db", { ready = suptree.ready.manual() }), process("web", { after = { "db" } }),
+        }
         fail(sim, "db")
-        sim:restart_node("web")
-        if sim:state("web").state == "waiting" then
-            local words = chain(sim, "web")
-            assert.equal("web dependency", words[1])
-            assert.matches("^db ", words[2])
-        end
+        assert.equal("waiting", sim:state("web").state)
+        local words = chain(sim, "web")
+        assert.same({ "web dependency", "db pause" }, { words[1], words[2] })
+        assert.matches("^%. ", words[3])
     end)
 
     it("queued: its supervisor is paused, until when", function()
@@ -159,6 +159,15 @@ describe("a simulation", function()
         assert.same({ "launch a" }, told(sim))
     end)
 
+    it("raises for misuse: no declaration, a seed that is no whole number", function()
+        assert.has_error(function() suptree.sim {} end)
+        assert.has_error(function() suptree.sim(tree { "a" }, { seed = "x" }) end)
+        assert.has_error(function() up({ "a" }):hang("a", "a little") end)
+        assert.has_error(function() up({ "a" }):fail_launch("a", "EWHAT") end)
+        assert.has_error(function() up({ "a" }):exit("a", { signal = "WHAT" }) end)
+        assert.has_error(function() up({ "a" }):state({}) end)
+    end)
+
     it("tells time in seconds", function()
         local sim = up { "a" }
         assert.equal(0, sim:now())
@@ -197,6 +206,19 @@ describe("a simulation", function()
         assert.equal("w/x", effect.path)
         assert.equal(2, effect.generation)
         assert.equal(sim:state("w/x").instance, effect.instance)
+    end)
+
+    it("restarts are those that nobody asked for", function()
+        local sim = up { failure_threshold = 2, "a", process("b", { restart_with = { "a" } }) }
+        assert.equal(0, sim:state("a").restarts)
+        sim:restart_node("a")
+        assert.equal(0, sim:state("a").restarts)
+        fail(sim, "a")
+        assert.equal(1, sim:state("a").restarts)
+        fail(sim, "a", 2)
+        sim:advance(60)
+        assert.equal(3, sim:state("a").restarts)
+        assert.equal(3, sim:state("b").restarts)
     end)
 
     it("a state of what is not there is nil", function()

@@ -63,6 +63,23 @@ describe("§1 'A service's own backoff: restart_delay = T'", function()
         assert.same({ "launch a" }, told(sim))
     end)
 
+    it("0 says nothing of a delay", function()
+        local sim = delayed(0)
+        fail(sim, "a")
+        assert.same({}, world.happened(sim, "delayed"))
+        fail(sim, "a")
+        local failed = world.events(sim, "failed")
+        assert.is_nil(failed[1]["until"])
+    end)
+
+    it("the failed and the delayed event say until when", function()
+        local sim = delayed "2s"
+        fail(sim, "a")
+        for _, event in ipairs(sim:events()) do
+            if event.type == "failed" or event.type == "delayed" then assert.equal(2, event["until"]) end
+        end
+    end)
+
     it("is not waited for at the first start", function()
         local sim = world.sim(world.tree { process("a", { restart_delay = 5 }) })
         sim:start()

@@ -232,6 +232,40 @@ describe("§9.17 'Event sequence numbers have no gap; per generation: launched, 
         assert.equal("end", events[#events].context)
     end)
 
+    it("a failure names its cause, a pause and an escalation the one that tripped it", function()
+        local sim = up {
+            failure_threshold = 0,
+            group("w", { on_threshold = "escalate", failure_threshold = 0, "a" }),
+        }
+        fail(sim, "w/a")
+        local seen = {}
+        for _, event in ipairs(sim:events()) do
+            if event.type == "failed" then assert.equal("failure", event.cause) end
+            if event.type == "backoff" or event.type == "escalated" then
+                seen[event.type] = event.by
+                assert.equal("limit", event.cause)
+            end
+        end
+        assert.same({ backoff = "w", escalated = "w/a" }, seen)
+    end)
+
+    it("stopping says when the kill comes, if it comes", function()
+        local sim = up { process("a", { timeout = 3 }), process("b", { timeout = "infinity" }) }
+        sim:advance(1)
+        sim:restart_node("a")
+        sim:restart_node("b")
+        local stopping = world.events(sim, "stopping")
+        assert.equal(4, stopping[1]["until"])
+        assert.is_nil(stopping[2]["until"])
+    end)
+
+    it("a backoff says when it resumes", function()
+        local sim = up { failure_threshold = 0, "a" }
+        sim:advance(2)
+        fail(sim, "a")
+        assert.equal(17, world.events(sim, "backoff")[1]["until"])
+    end)
+
     it("an end is said before what follows from it", function()
         local sim = up { "a" }
         fail(sim, "a")

@@ -84,6 +84,17 @@ describe("§1 'a child that fails joins the queue (first in, first out, once)'",
         assert.same({ "launch b", "launch a" }, told(sim))
     end)
 
+    it("stopped and started by hand it has left the queue", function()
+        local sim = paused()
+        fail(sim, "b")
+        sim:stop_node("a")
+        sim:start_node("a")
+        fail(sim, "a")
+        sim:effects()
+        sim:advance(15)
+        assert.same({ "launch b", "launch a" }, told(sim))
+    end)
+
     it("a permanent one that ends well joins too", function()
         local sim = paused()
         sim:exit("b", { code = 0 })

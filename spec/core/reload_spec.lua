@@ -185,6 +185,25 @@ describe("§7 'a field that exec does not see → applied in place'", function()
         assert.same({ "interrupt a", "interrupt b" }, told(sim))
     end)
 
+    it("after taken away: they stop together from now on", function()
+        local sim = up { "a", process("b", { after = { "a" } }) }
+        reload(sim, { "a", "b" })
+        sim:hang("b")
+        sim:stop()
+        assert.same({ "interrupt a", "interrupt b" }, world.told_sorted(sim))
+    end)
+
+    it("after added to one that waits for another: it waits for both", function()
+        local manual = suptree.ready.manual()
+        local sim = up { process("a", { ready = manual }), "b", process("c", { after = { "a" } }) }
+        sim:stop_node("b")
+        reload(sim, { process("a", { ready = manual }), "b", process("c", { after = { "a", "b" } }) })
+        sim:ready("a")
+        assert.equal("waiting", sim:state("c").state)
+        sim:start_node("b")
+        assert.equal("running", sim:state("c").state)
+    end)
+
     it("the driver is told", function()
         local sim = up { "a", "b" }
         sim:updates()
@@ -389,6 +408,23 @@ describe("§7 'new → start; gone → stop'", function()
         assert.same({ "launch b" }, told(sim))
         assert.equal("running", sim:state("guest").state)
     end)
+
+    it("what was added by hand waits no more for what has gone", function()
+        local sim = up { process("db", { ready = suptree.ready.manual() }) }
+        sim:add(".", process("guest", { after = { "db" } }))
+        assert.equal("waiting", sim:state("guest").state)
+        reload(sim, { "a" })
+        assert.equal("running", sim:state("guest").state)
+    end)
+
+    it("a name that was added by hand refuses the file that has it", function()
+        local sim = up { "a" }
+        sim:add(".", process "guest")
+        local ok, err = sim:reload(tree { "a", "guest" })
+        assert.is_nil(ok)
+        assert.matches("guest", tostring(err))
+        assert.equal("running", sim:state("guest").state)
+    end)
 end)
 
 describe("§7 'Nodes are matched by path (and by `formerly = \"old name\"`, which keeps the pid)'", function()
@@ -425,14 +461,13 @@ describe("§7 'Nodes are matched by path (and by `formerly = \"old name\"`, whic
         assert.same({}, told(sim))
     end)
 
-    it("two that change names", function()
+    it("what is there by its path is that: formerly does not swap two", function()
         local sim = up { "a", "b" }
-        local a, b = sim:state("a").instance, sim:state("b").instance
         reload(sim, {
             process("a", { command = { "./b" }, formerly = "b" }),
             process("b", { command = { "./a" }, formerly = "a" }),
         })
-        if #told(sim) == 0 and sim:state("a").instance == b then assert.equal(a, sim:state("b").instance) end
+        assert.equal("2 2", generations(sim, "a", "b"))
     end)
 end)
 
@@ -486,6 +521,52 @@ describe("§7 'During a group restart it waits for the round to finish'", functi
         sim:reload(tree { strategy = "one_for_all", changed "a", "b" })
         sim:exit("b")
         assert.equal("3 2", generations(sim, "a", "b"))
+    end)
+
+    it("which it is when its members are launched or wait for others", function()
+        local function group_of_three(...)
+            return {
+                strategy = "one_for_all", process("a", { ready = suptree.ready.delay(5) }),
+                process("b", { after = { "a" } }), ...,
+            }
+        end
+        local sim = up(group_of_three())
+        sim:advance(10)
+        fail(sim, "b")
+        assert.equal("waiting", sim:state("b").state)
+        reload(sim, group_of_three "c")
+        assert.equal("running", sim:state("c").state)
+        sim:advance(5)
+        assert.equal("running", sim:state("b").state)
+    end)
+
+    it("each who waits for one is answered once, also when another takes its place", function()
+        local encode = require "suptree.declaration".encode
+        local sim = up { strategy = "one_for_all", "a", "b" }
+        sim:hang("b")
+        fail(sim, "a")
+        local requests = {}
+        for n, name in ipairs { "c", "d" } do
+            local blob = encode(tree { strategy = "one_for_all", "a", "b", name })
+            requests[n] = sim:request { type = "reload", blob = blob, wait = true }
+        end
+        assert.is_not_nil(sim:reply(requests[1]))
+        assert.not_equal("ok", sim:reply(requests[1]).status)
+        assert.is_nil(sim:reply(requests[2]))
+        sim:exit("b")
+        assert.equal("ok", sim:reply(requests[2]).status)
+    end)
+
+    it("a round that is over, however it ended, holds no reload up", function()
+        local sim = up { group("w", { strategy = "one_for_all", "a", "b" }) }
+        fail(sim, "w/a", 2)
+        sim:hang("w/b")
+        fail(sim, "w/a")
+        sim:stop_node("w")
+        sim:exit("w/b")
+        sim:start_node("w")
+        reload(sim, { group("w", { strategy = "one_for_all", "a", "b" }), "c" })
+        assert.equal("running", sim:state("c").state)
     end)
 
     it("a later one takes its place", function()
@@ -684,6 +765,25 @@ describe("§7 'once, by the same rules'", function()
         local words = told_when(sim)
         assert.equal("0 interrupt b", words[1] == "0 launch a" and words[2] or words[1])
         assert.equal("10 launch b", words[#words])
+    end)
+
+    it("says who was sick", function()
+        local sim = up { "a", "b" }
+        reload(sim, { changed "a", changed "b" })
+        fail(sim, "b")
+        assert.equal("b", world.events(sim, "rolled_back")[1].by)
+    end)
+
+    it("the next reload starts afresh: it stays when it is well, and goes back when it is sick", function()
+        local sim = up { "a" }
+        reload(sim, { changed "a" })
+        fail(sim, "a")
+        reload(sim, { process("a", { command = { "./third" } }) })
+        assert.same({ "rolled_back ." }, happened(sim, "rolled_back"))
+        sim:advance(10)
+        assert.same({}, happened(sim, "rolled_back"))
+        fail(sim, "a")
+        assert.same({ "rolled_back ." }, happened(sim, "rolled_back"))
     end)
 
     it("a person's stop since then is kept", function()

@@ -163,6 +163,22 @@ describe("§2 'or `suptree.TERMINATE_TREE` (its supervisor stops and ends so too
         assert.is_nil(sim:report())
     end)
 
+    it("from then on it is a stop: nothing launches, nothing is added", function()
+        local sim = up { thread("a"), "b", "c" }
+        sim:hang("b")
+        sim:exit("a", { terminate_tree = true })
+        assert.equal("stopping", sim:state("b").state)
+        sim:effects()
+        sim:start_node("b")
+        sim:start_node("c")
+        assert.is_nil((sim:add(".", process "d")))
+        assert.is_nil((sim:reload(tree { "b", "x" })))
+        fail(sim, "b")
+        sim:advance(60)
+        assert.same({}, told(sim))
+        assert.equal(0, sim:ended())
+    end)
+
     it("a flat tree too, whatever the restart type", function()
         local sim = up { thread("a", { restart = "transient" }), "b" }
         sim:exit("a", { terminate_tree = true })

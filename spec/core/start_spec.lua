@@ -427,6 +427,18 @@ describe("§4 'A person's `stop db` first stops its dependents: they become `wai
         assert.same({ "launch db", "launch web", "launch ads" }, told(sim))
     end)
 
+    it("one that is in its delay waits then", function()
+        local sim = up { "db", process("web", { after = { "db" }, restart_delay = 5 }) }
+        fail(sim, "web")
+        sim:stop_node("db")
+        sim:effects()
+        sim:advance(60)
+        assert.same({}, told(sim))
+        assert.equal("waiting", sim:state("web").state)
+        sim:start_node("db")
+        assert.same({ "launch db", "launch web" }, told(sim))
+    end)
+
     it("a person may stop a waiting one: then it does not return", function()
         local sim = shop()
         sim:stop_node("db")
@@ -464,6 +476,16 @@ describe("§4 '`start web` also starts what it is after'", function()
         assert.equal("stopped waiting waiting", states(sim, "a", "b", "c"))
         sim:start_node("a")
         assert.same({ "launch a", "launch b", "launch c" }, told(sim))
+    end)
+
+    it("but not one that is done", function()
+        local sim = up { process("init", { restart = "transient" }), process("web", { after = { "init" } }) }
+        sim:exit("init", { code = 0 })
+        sim:stop_node("web")
+        sim:effects()
+        sim:start_node("web")
+        assert.same({ "launch web" }, told(sim))
+        assert.equal("done", sim:state("init").state)
     end)
 
     it("one that gave up", function()

@@ -276,6 +276,25 @@ describe("§4 '`on_stuck = \"abandon\"` allows one, and says so'", function()
         assert.equal(0, sim:state().count)
     end)
 
+    it("three at most are left behind; the next stays stuck until one of them ends", function()
+        local sim = up { process("a", { on_stuck = "abandon" }) }
+        local first = sim:state("a").instance
+        sim:hang("a", "kill")
+        for _ = 1, 4 do
+            sim:restart_node("a")
+            sim:advance(20)
+        end
+        assert.equal("stuck", sim:state("a").state)
+        assert.equal(4, sim:state("a").generation)
+        sim:exit("a")
+        assert.equal("running", sim:state("a").state)
+        sim:exit("a", { instance = first })
+        sim:restart_node("a")
+        sim:advance(20)
+        assert.equal("running", sim:state("a").state)
+        assert.equal(6, sim:state("a").generation)
+    end)
+
     it("one that still lives at the end is in the report", function()
         local sim = up { process("a", { on_stuck = "abandon" }) }
         sim:hang("a", "kill")
@@ -498,6 +517,64 @@ describe("§9.3 'After a stop is accepted nothing launches below it, and it ends
         end
     end)
 
+    it("what ended before keeps its state", function()
+        local sim = up {
+            on_threshold = "give_up", failure_threshold = 0,
+            process("a", { restart = "transient" }), "b", process("c", { enabled = false }), "d",
+        }
+        sim:exit("a", { code = 0 })
+        fail(sim, "b")
+        sim:stop()
+        assert.equal("done failed stopped stopped", states(sim, "a", "b", "c", "d"))
+    end)
+
+    it("a paused supervisor that waits for its dependents to end does not resume", function()
+        local sim = up { group("w", { failure_threshold = 0, "x" }), process("web", { after = { "w" } }) }
+        sim:hang("web")
+        fail(sim, "w/x")
+        sim:stop()
+        sim:effects()
+        sim:advance(60)
+        assert.same({ "kill web" }, told(sim))
+        assert.same({}, happened(sim, "resume"))
+        assert.equal(0, sim:ended())
+    end)
+
+    it("nothing launches below one that waits for its turn", function()
+        local sim = up { stop_order = "reverse", group("w", { group("v", { "x" }) }), "a" }
+        sim:hang("a")
+        sim:stop()
+        sim:effects()
+        fail(sim, "w/v/x")
+        sim:advance(60)
+        assert.same({ "kill a" }, told(sim))
+        assert.equal(0, sim:ended())
+    end)
+
+    it("in the middle of a spaced resume nothing is due any more", function()
+        local sim = up { group("w", { failure_threshold = 0, restart_spacing = 5, "x", "y", "z" }), "a" }
+        for _, path in ipairs { "w/x", "w/y", "w/z" } do fail(sim, path) end
+        sim:advance(16)
+        sim:stop_node("w")
+        assert.is_nil(sim.world.tree:deadline())
+        sim:effects()
+        sim:start_node("w")
+        sim:advance(60)
+        assert.same({ "launch w/x", "launch w/y", "launch w/z" }, told(sim))
+    end)
+
+    it("supervisors without children end as well, each once", function()
+        for _, order in ipairs { "together", "reverse" } do
+            local sim = up { stop_order = order, group("e", {}), "a", group("f", { group("g", {}) }) }
+            sim:stop()
+            assert.equal(0, sim:ended())
+            local ended = happened(sim, "ended")
+            table.sort(ended)
+            assert.same({ "ended a", "ended e", "ended f", "ended f/g" },
+                { table.unpack(ended, ended[1] == "ended ." and 2 or 1) })
+        end
+    end)
+
     it("a second interrupt by the person who runs it kills now", function()
         local sim = up { process("a", { timeout = "infinity" }), group("w", { "x" }) }
         sim:hang("a")
@@ -506,6 +583,30 @@ describe("§9.3 'After a stop is accepted nothing launches below it, and it ends
         sim:effects()
         sim:kill()
         assert.same({ "kill a", "kill w/x" }, world.told_sorted(sim))
+        assert.equal(0, sim:ended())
+    end)
+
+    it("kills once, and none that is stuck", function()
+        local sim = up { process("a", { timeout = "infinity" }), "b", "c" }
+        sim:hang("b", "kill")
+        sim:stop_node("b")
+        sim:advance(20)
+        sim:hang("a", "kill")
+        sim:hang("c", "kill")
+        sim:stop()
+        sim:effects()
+        sim:kill()
+        sim:kill()
+        assert.same({ "kill a", "kill c" }, world.told_sorted(sim))
+    end)
+
+    it("kills those too that wait for their turn", function()
+        local sim = up { stop_order = "reverse", "a", "b" }
+        sim:hang("b")
+        sim:stop()
+        sim:effects()
+        sim:kill()
+        assert.same({ "kill a", "kill b" }, world.told_sorted(sim))
         assert.equal(0, sim:ended())
     end)
 end)

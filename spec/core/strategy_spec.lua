@@ -233,6 +233,7 @@ describe("§3 'A member that a person stops, or that is stuck, is left out and t
         sim:exit("d")
         assert.same({ "launch d" }, told(sim))
         assert.equal(0.5 ^ (20 / 30), sim:state().count)
+        assert.equal(1, sim:state("d").restarts)
     end)
 end)
 
@@ -278,6 +279,63 @@ describe("§3 'Nothing outside the group is touched'", function()
         local sim = four "rest_for_one"
         fail(sim, "c")
         assert.equal("1 1 2 2", generations(sim, "a", "b", "c", "d"))
+    end)
+end)
+
+describe("§3 what a round meets", function()
+    it("rest_for_one: one before it that is done or in its delay stays so", function()
+        local sim = up {
+            strategy = "rest_for_one",
+            process("a", { restart = "transient" }), process("b", { restart_delay = 30 }), "c", "d",
+        }
+        sim:exit("a", { code = 0 })
+        fail(sim, "b")
+        fail(sim, "c")
+        assert.equal("done delayed running running", states(sim, "a", "b", "c", "d"))
+    end)
+
+    it("one that gave up stays so: 'until a person acts'", function()
+        local sim = up { strategy = "one_for_all", on_threshold = "give_up", failure_threshold = 1.5, "a", "b" }
+        fail(sim, "a", 2)
+        assert.equal("failed", sim:state("a").state)
+        sim:advance("10m")
+        fail(sim, "b")
+        assert.equal("failed running", states(sim, "a", "b"))
+    end)
+
+    it("one in its own delay is not part of it, and makes no other when the delay is over", function()
+        local sim = up { strategy = "one_for_all", process("a", { restart_delay = 5 }), "b", "c" }
+        fail(sim, "a")
+        fail(sim, "b")
+        sim:advance(60)
+        assert.same({ "0 interrupt c", "0 launch b", "0 launch c", "5 launch a" }, told_when(sim))
+    end)
+
+    it("one that restarts with another of the group: each once", function()
+        for _, strategy in ipairs { "one_for_all", "rest_for_one" } do
+            local sim = up {
+                strategy = strategy, "db", process("web", { after = { "db" }, restart_with = { "db" } }), "c",
+            }
+            fail(sim, "db")
+            assert.same({ "interrupt c", "interrupt web", "launch db", "launch c", "launch web" }, told(sim))
+            assert.equal("2 2 2", generations(sim, "db", "web", "c"))
+        end
+    end)
+
+    it("a supervisor without children", function()
+        local sim = up { strategy = "one_for_all", group("e", {}), "a", group("f", {}), "b" }
+        fail(sim, "a")
+        assert.same({ "interrupt b", "launch a", "launch b" }, told(sim))
+        assert.equal("running running", states(sim, "e", "f"))
+    end)
+
+    it("one after the other: the second begins when the first is over", function()
+        local sim = four "one_for_all"
+        for n = 2, 4 do
+            fail(sim, "c")
+            assert.equal(n, sim:state("a").generation)
+            assert.equal(n, sim:state("d").generation)
+        end
     end)
 end)
 
@@ -372,6 +430,15 @@ describe("§3 '`restart_with` always follows'", function()
         sim:stop_node("web")
         fail(sim, "db")
         assert.equal("stopped", sim:state("web").state)
+    end)
+
+    it("one that a person is stopping stays down", function()
+        local sim = pair()
+        sim:hang("web")
+        sim:stop_node("web")
+        fail(sim, "db")
+        sim:exit("web")
+        assert.equal("running stopped", states(sim, "db", "web"))
     end)
 
     it("waits until what it follows is ready again", function()

@@ -129,6 +129,15 @@ describe("§5 '`remove` … Of one already removed: success. It returns without 
         assert.equal("running", sim:state("a").state)
     end)
 
+    it("of a token that never was: not found", function()
+        local sim = up { "a", "b" }
+        for _, token in ipairs { 0, 1, 1 << 60, 99 << 32 } do
+            local ok, err = sim:remove(token)
+            assert.is_nil(ok)
+            assert.equal(suptree.ErrNotFound, err)
+        end
+    end)
+
     it("a path that is not there is an error", function()
         local ok, err = up({ "a" }):remove("zzz")
         assert.is_nil(ok)
@@ -157,7 +166,7 @@ describe("§5 '`remove` … Of one already removed: success. It returns without 
         assert.equal("running", sim:state("a").state)
     end)
 
-    it("says removed once, at its end", function()
+    it("says removed once", function()
         local sim = up { "a", "b" }
         sim:hang("a")
         sim:remove("a")
@@ -191,12 +200,12 @@ describe("§5 '`remove` … Of one already removed: success. It returns without 
         assert.equal("running", sim:state("web").state)
     end)
 
-    it("of the dependency of a running one: that stops first and comes back without it", function()
+    it("what was after it runs on, and no longer waits for it when it restarts", function()
         local sim = up { "db", process("web", { after = { "db" } }) }
         sim:remove("db")
-        local words = told(sim)
-        if #words > 1 then assert.equal("interrupt web", words[1]) end
-        assert.equal("running", sim:state("web").state)
+        assert.same({ "interrupt db" }, told(sim))
+        fail(sim, "web")
+        assert.same({ "launch web" }, told(sim))
     end)
 end)
 
@@ -273,6 +282,29 @@ describe("§9.11 'Every request gets exactly one reply; every waiter is released
         assert.is_nil(sim:reply(request))
         sim:advance(1)
         assert.equal("ok", sim:reply(request).status)
+    end)
+
+    it("a stop that waits for what does not live is answered at once", function()
+        local sim = up {
+            failure_threshold = 1, process("a", { restart_delay = 60 }), "b", process("c", { after = { "a" } }),
+        }
+        fail(sim, "a")
+        fail(sim, "b")
+        sim:stop_node("c")
+        for _, path in ipairs { "a", "b", "c" } do
+            local request = sim:request { type = "stop_node", path = path, wait = true }
+            assert.equal("ok", sim:reply(request).status)
+        end
+    end)
+
+    it("a stop that waits for one that gets stuck", function()
+        local sim = up { "a", "b" }
+        sim:hang("a", "kill")
+        local request = sim:request { type = "stop_node", path = "a", wait = true }
+        sim:advance(19.9)
+        assert.is_nil(sim:reply(request))
+        sim:advance(0.1)
+        assert.equal("not_reached", sim:reply(request).status)
     end)
 
     it("a restart that waits for ready again", function()

@@ -108,8 +108,9 @@ function live.spawn(words, options)
     for name, value in pairs(options.env or {}) do env[name] = value end
     local out, read_out = collect(self, "out")
     local err, read_err = collect(self, "err")
-    local handle, pid = uv.spawn(words[1], {
-        args = table.move(words, 2, #words, 1, {}),
+    -- If the test is killed, what it started is asked to end.
+    local handle, pid = uv.spawn("/usr/bin/setpriv", {
+        args = table.move(words, 1, #words, 3, { "--pdeathsig", "TERM" }),
         env = environment(env),
         cwd = options.cwd,
         detached = true, -- a process group of its own: a whole foreground group can be signalled
@@ -121,6 +122,7 @@ function live.spawn(words, options)
     if not handle then
         out:close()
         err:close()
+        uv.run "nowait" -- closes them
         error(("cannot run %s: %s"):format(words[1], pid), 2)
     end
     self.handle, self.pid = handle, pid
@@ -188,6 +190,22 @@ function live.tree(config, options)
     return self
 end
 
+--- Wait for a line as it is shown: "name | line", the name filled up with blanks.
+function tree:await_line(name, line)
+    live.wait(function()
+        return ("the line %q of %s in its output, which is:\n%s%s"):format(line, name, self.out, self.err)
+    end, function() return self:count_lines(name, line) > 0 end)
+end
+
+--- How often the line is shown.
+function tree:count_lines(name, line)
+    local count = 0
+    for shown, text in self.out:gmatch "([^\n]-) *| ([^\n]*)\n" do
+        if shown == name and text == line then count = count + 1 end
+    end
+    return count
+end
+
 --- All events so far, as they stand in the file.
 function tree:events()
     local file = io.open(self.folder .. "/events.jsonl", "rb")
@@ -253,8 +271,11 @@ function tree:host()
     end)
 end
 
-function tree:logger()
-    return child_named(self, function(pid) return proc.name(pid) == "suptree-log" and proc.lives(pid) end)
+function tree:logger() return self:child "suptree-log" end
+
+--- Pid of the keeper's living child whose program has this name.
+function tree:child(name)
+    return child_named(self, function(pid) return proc.name(pid) == name and proc.lives(pid) end)
 end
 
 --- Pid of the service's living process, by its environment.
@@ -298,25 +319,25 @@ end
 
 -- --- the end of a test -----------------------------------------------------------------------------------------------
 
+-- What is left of its family after its own end, as lines; that is killed. One that still runs is asked to end first.
 local function end_process(self)
     local left = {}
     if not self.code then
-        left[1] = ("pid %d: %s, the test's own process"):format(self.pid, table.concat(self.words, " "))
         self:kill "TERM"
-        pcall(live.wait, "its end", function() return self.code end, 20)
+        if not pcall(live.wait, "its end", function() return self.code end, 20) then self:kill "KILL" end
+        live.wait("its end", function() return self.code end)
     end
     -- What has just been killed may take a moment to go.
-    pcall(live.wait, "nothing", function() return #self:family() == 0 end, self.may_leave and 0 or 5)
+    pcall(live.wait, "nothing", function() return #self:family() == 0 end, 5)
     for _, pid in ipairs(self:family()) do
         left[#left + 1] = ("pid %d: %s"):format(pid, table.concat(proc.words(pid), " "))
         uv.kill(pid, "sigkill")
     end
-    live.wait("the end of what was killed", function() return self.code and #self:family() == 0 end)
-    if self.may_leave then return {} end
+    live.wait("the end of what was killed", function() return #self:family() == 0 end)
     return left
 end
 
---- End everything and remove the folders. Raises when a test left a process behind, unless its field may_leave is set.
+--- End everything and remove the folders. Raises when something has left a process behind.
 function live.clean()
     local left, folders = {}, {}
     for _, one in ipairs(opened) do

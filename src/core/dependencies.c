@@ -58,7 +58,7 @@ int sup_edges_make(struct sup_tree *tree, struct sup_node *node)
     return result < 0 ? result : make_edges(tree, node, &node->spec.restart_with, true);
 }
 
-static void drop_edge(struct sup_edge *edge)
+void sup_edge_drop(struct sup_edge *edge)
 {
     sup_list_remove(&edge->in_needs);
     sup_list_remove(&edge->in_needed_by);
@@ -69,7 +69,7 @@ void sup_edges_drop_needs(struct sup_node *node)
 {
     sup_list_each_safe(link, &node->needs)
     {
-        drop_edge(sup_container(link, struct sup_edge, in_needs));
+        sup_edge_drop(sup_container(link, struct sup_edge, in_needs));
     }
 }
 
@@ -80,7 +80,7 @@ void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node)
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
         struct sup_node *dependent = edge->dependent;
         if (dependent->removed) continue; /* it leaves as well, and still ends first */
-        drop_edge(edge);
+        sup_edge_drop(edge);
         if (dependent->state == SUP_STATE_WAITING)
             sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);
     }
@@ -114,14 +114,14 @@ void sup_dependents_wake(struct sup_tree *tree, struct sup_node *node)
     }
 }
 
-bool sup_dependents_are_down(const struct sup_node *node)
+struct sup_node *sup_stopping_dependent(const struct sup_node *node)
 {
-    sup_list_each(link, &node->needed_by)
+    sup_list_each_back(link, &node->needed_by)
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
-        if (edge->after && edge->dependent->state == SUP_STATE_STOPPING) return false;
+        if (edge->after && edge->dependent->state == SUP_STATE_STOPPING) return edge->dependent;
     }
-    return true;
+    return NULL;
 }
 
 /* --- following ------------------------------------------------------------------------------- */
@@ -131,37 +131,37 @@ static bool shares_round(const struct sup_node *node, const struct sup_node *fol
     return node->by_round && follower->round == node->round;
 }
 
-void sup_followers_restart(struct sup_tree *tree, struct sup_node *node)
+/* Mark the followers of ${node}, and theirs, all the way; never ${origin}, which began it. */
+static bool mark_followers(struct sup_tree *tree, struct sup_node *node,
+                           const struct sup_node *origin, bool automatic)
 {
+    bool any = false;
     sup_list_each(link, &node->needed_by)
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
         struct sup_node *follower = edge->dependent;
-        if (!edge->follow || follower->instance == 0 || shares_round(node, follower)) continue;
-        if (follower->state == SUP_STATE_STOPPING) continue;
-        follower->automatic = true;
+        if (!edge->follow || follower == origin || follower->instance == 0) continue;
+        if (shares_round(origin, follower)) continue;
+        if (follower->state == SUP_STATE_STOPPING || follower->state == SUP_STATE_STUCK) continue;
+        follower->automatic = automatic;
+        follower->follows = true;
         sup_stop_mark(tree, follower, SUP_THEN_LAUNCH, SUP_CAUSE_FOLLOW, sup_node_token(node));
+        mark_followers(tree, follower, origin, automatic);
+        any = true;
     }
-    sup_list_each_back(link, &node->needed_by)
-    {
-        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
-        if (edge->follow) sup_stop_ask_if_free(tree, edge->dependent);
-    }
+    return any;
+}
+
+void sup_followers_restart(struct sup_tree *tree, struct sup_node *node)
+{
+    if (mark_followers(tree, node, node, true)) sup_siblings_ask(tree, node->parent);
 }
 
 void sup_followers_mark(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
 {
     if (node->instance == 0) return;
     sup_stop_mark(tree, node, SUP_THEN_LAUNCH, cause, 0);
-    sup_list_each(link, &node->needed_by)
-    {
-        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
-        struct sup_node *follower = edge->dependent;
-        if (!edge->follow || follower->instance == 0) continue;
-        if (follower->state == SUP_STATE_STOPPING || follower->state == SUP_STATE_STUCK) continue;
-        sup_followers_mark(tree, follower, SUP_CAUSE_FOLLOW);
-        follower->cause_node = sup_node_token(node);
-    }
+    mark_followers(tree, node, node, false);
 }
 
 void sup_dependents_mark(struct sup_tree *tree, struct sup_node *node)

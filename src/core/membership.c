@@ -289,7 +289,7 @@ void sup_node_detach(struct sup_tree *tree, struct sup_node *node, enum sup_caus
     sup_list_insert(&parent->leaving, &node->sibling);
     node->in_leaving = true;
     parent->child_count--;
-    node->in_sequence = false;
+    node->in_sequence = node->in_sequence && node->stop_asked;
     sup_node_unawait(tree, node);
 }
 
@@ -328,6 +328,18 @@ static bool is_over(const struct sup_node *node)
     return true;
 }
 
+/* What ${node} was after need no longer wait for its end. */
+static void bury_edges(struct sup_tree *tree, struct sup_node *node)
+{
+    while (!sup_list_empty(&node->needs)) {
+        struct sup_edge *edge = sup_container(node->needs.next, struct sup_edge, in_needs);
+        struct sup_node *dependency = edge->dependency;
+        sup_edge_drop(edge);
+        sup_stop_ask_if_free(tree, dependency);
+    }
+    drop_edges(node);
+}
+
 static void bury(struct sup_tree *tree, struct sup_node *node)
 {
     sup_list_each_safe(link, &node->children)
@@ -339,7 +351,7 @@ static void bury(struct sup_tree *tree, struct sup_node *node)
         bury(tree, sup_container(link, struct sup_node, sibling));
     }
     sup_waiters_release_all(tree, node);
-    drop_edges(node);
+    bury_edges(tree, node);
     sup_deadline_clear(tree, &node->deadline);
     sup_tree_effect(tree, SUP_DO_FORGET, node);
     release_index(tree, node);

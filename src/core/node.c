@@ -121,8 +121,8 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
         node->launched = true;
         sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
     }
-    if (automatic) sup_followers_restart(tree, node);
-    node->by_round = false;
+    if (automatic && !node->follows) sup_followers_restart(tree, node);
+    node->by_round = node->follows = false;
     if (!sup_node_is_service(node)) launch_children(tree, node);
 }
 
@@ -179,7 +179,7 @@ void sup_node_unawait(struct sup_tree *tree, struct sup_node *node)
 
 void sup_supervisor_settle(struct sup_tree *tree, struct sup_node *supervisor)
 {
-    if (supervisor->starting > 0) return;
+    if (supervisor->starting > 0 || tree->restructuring) return;
     if (supervisor->state == SUP_STATE_STARTING) {
         sup_node_set_state(tree, supervisor, SUP_STATE_RUNNING, supervisor->cause, 0);
         sup_waiters_check(tree, supervisor);
@@ -406,8 +406,7 @@ static bool was_launched_as_thread(const struct sup_node *node)
 
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
 {
-    if (tree->ended) return;
-    sup_tree_emit(tree, SUP_EVENT_HOST_RESTARTED, tree->root);
+    if (!tree->ended) sup_tree_emit(tree, SUP_EVENT_HOST_RESTARTED, tree->root);
     uint64_t newest = tree->last_instance; /* what is launched below lives in the new host */
     for (uint32_t i = 0; i < tree->node_top; i++) {
         struct sup_node *node = tree->nodes[i];

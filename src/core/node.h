@@ -110,6 +110,7 @@ struct sup_node {
     bool awaited;          /* in parent's pending_ready */
     bool in_round;         /* in parent's round_left */
     bool by_round;         /* the launch to come is its round's */
+    bool follows;          /* the launch to come is that of a follower: all others know already */
     bool in_sequence;      /* the parent asks it when its turn comes */
     bool absorbed;         /* delayed while a round took place: launches alone */
     bool unsettled;        /* new or changed by the last reload, not ready since */
@@ -189,7 +190,8 @@ struct sup_tree {
     char reply[SUP_TEXT_MAX];   /* text of replies made by the core */
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;
-    bool ranked; /* the ranks are those of the tree as it stands */
+    bool ranked;        /* the ranks are those of the tree as it stands */
+    bool restructuring; /* a reload is half done: nobody gets ready; false between inputs */
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     int64_t now_ns;
@@ -295,14 +297,16 @@ void sup_strategy_natural_end(struct sup_tree *tree, struct sup_node *supervisor
 int sup_edges_make(struct sup_tree *tree, struct sup_node *node);
 struct sup_edge *sup_edge_find(const struct sup_node *node, const struct sup_node *dependency);
 struct sup_edge *sup_edge_make(struct sup_node *node, struct sup_node *dependency); /* or find */
+void sup_edge_drop(struct sup_edge *edge);
 void sup_edges_drop_needs(struct sup_node *node);
 /* It is nobody's dependency any more; wakes those that waited for it. */
 void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node);
 /* The first of what ${node} is after that is not ready, or NULL. */
 struct sup_node *sup_unready_dependency(const struct sup_node *node);
 void sup_dependents_wake(struct sup_tree *tree,
-                         struct sup_node *node);           /* it got ready, or is no obstacle */
-bool sup_dependents_are_down(const struct sup_node *node); /* none that stops is still alive */
+                         struct sup_node *node); /* it got ready, or is no obstacle */
+/* The last of those after ${node} that stops and is still alive, or NULL. */
+struct sup_node *sup_stopping_dependent(const struct sup_node *node);
 /* Restart those that restart with ${node}, which was launched again by itself. */
 void sup_followers_restart(struct sup_tree *tree, struct sup_node *node);
 /* Mark ${node} and all that restart with it, live ones only, for a restart that was asked for. */

@@ -117,6 +117,25 @@ static void reorder(struct sup_tree *tree, struct sup_node *supervisor)
     }
 }
 
+/* Those that are in no plan take over what they inherit: decoded anew, with all below. */
+static void inherit(struct sup_node *node)
+{
+    sup_form_decode(node->record, &node->parent->spec, &node->spec);
+    sup_list_each(link, &node->children) inherit(sup_container(link, struct sup_node, sibling));
+    sup_list_each(link, &node->leaving) inherit(sup_container(link, struct sup_node, sibling));
+}
+
+static void pass_on(struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *child = sup_container(link, struct sup_node, sibling);
+        if (child->dynamic) inherit(child);
+    }
+    sup_list_each(link, &supervisor->leaving)
+        inherit(sup_container(link, struct sup_node, sibling));
+}
+
 static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
 {
     sup_list_each(link, &supervisor->children)
@@ -132,6 +151,7 @@ static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
 static void change_structure(struct sup_tree *tree, struct sup_form *form,
                              const struct sup_changes *changes, struct preparation *preparations)
 {
+    tree->restructuring = true;
     for (size_t i = 0; i < changes->count; i++)
         if (changes->list[i].kind == SUP_CHANGE_REMOVE)
             sup_node_detach(tree, sup_tree_node(tree, changes->list[i].node), SUP_CAUSE_RELOAD);
@@ -144,9 +164,11 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
     for (size_t i = 0; i < changes->count; i++) {
         struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
         if (node == NULL || node->removed || sup_node_is_service(node)) continue;
+        pass_on(node);
         reorder(tree, node);
         rebuild_edges(tree, node);
     }
+    tree->restructuring = false;
 }
 
 /* --- probation ------------------------------------------------------------------------------- */
@@ -248,6 +270,7 @@ static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_c
                         bool was_unwanted)
 {
     bool restart = kind == SUP_CHANGE_RESTART;
+    bool ends = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
     if (!node->held && !sup_node_is_wanted(node)) {
         sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
     } else if (node->state == SUP_STATE_WAITING) {
@@ -255,7 +278,9 @@ static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_c
     } else if (should_come_up(node, kind != SUP_CHANGE_KEEP, was_unwanted)) {
         node->automatic = false;
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
-    } else if (restart && node->state != SUP_STATE_STOPPING && node->state != SUP_STATE_STUCK) {
+    } else if (ends && was_unwanted && sup_node_is_wanted(node)) {
+        node->then = SUP_THEN_LAUNCH;
+    } else if (restart && !ends) {
         sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
     }
 }
@@ -289,7 +314,9 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
         if (node == NULL) continue;
         if (node->removed) sup_node_let_go(tree, node);
         else sup_stop_ask_if_free(tree, node);
-        if (!node->removed) wake_dynamic(tree, node);
+        if (node->removed || sup_node_is_service(node)) continue;
+        wake_dynamic(tree, node);
+        sup_supervisor_settle(tree, node);
     }
 }
 

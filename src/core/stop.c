@@ -110,7 +110,7 @@ static void ask(struct sup_tree *tree, struct sup_node *node)
 void sup_stop_ask_if_free(struct sup_tree *tree, struct sup_node *node)
 {
     if (node->state != SUP_STATE_STOPPING || node->stop_asked || node->in_sequence) return;
-    if (sup_dependents_are_down(node)) ask(tree, node);
+    if (sup_stopping_dependent(node) == NULL) ask(tree, node);
 }
 
 void sup_stop_now(struct sup_tree *tree, struct sup_node *node, enum sup_then then,
@@ -134,26 +134,47 @@ static struct sup_list *cursor_place(struct sup_tree *tree, struct sup_node *sup
     return usable ? &cursor->sibling : supervisor->children.prev;
 }
 
+/* One that was asked in its turn and then removed still holds up the others. */
+static bool waits_for_leaving(const struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->leaving)
+    {
+        if (stands_in_sequence(sup_container(link, struct sup_node, sibling))) return true;
+    }
+    return false;
+}
+
+/* Of ${node} and those that must end before it, one that nothing stands before; NULL: one of them
+** was asked already, or is not of the sequence. */
+static struct sup_node *free_one(struct sup_node *node)
+{
+    for (;;) {
+        struct sup_node *before = sup_stopping_dependent(node);
+        if (before == NULL) return node;
+        if (before->stop_asked || !before->in_sequence) return NULL;
+        node = before;
+    }
+}
+
 /*
-** The next to be asked: the last in order that still lives and whose dependents are down. NULL with
-** ${busy} set: one that was asked still lives.
+** The next to be asked: the last in order that nothing stands before. One whose dependent comes
+** earlier in the order is passed over until that has ended. NULL with ${busy} set: somebody who was
+** asked, or who is not of the sequence, must end first.
 */
 static struct sup_node *pick_next(struct sup_tree *tree, struct sup_node *supervisor, bool *busy)
 {
     bool first = true;
+    *busy = waits_for_leaving(supervisor);
     struct sup_list *link = cursor_place(tree, supervisor);
-    for (; link != &supervisor->children; link = link->prev) {
+    for (; link != &supervisor->children && !*busy; link = link->prev) {
         struct sup_node *child = sup_container(link, struct sup_node, sibling);
         if (!stands_in_sequence(child)) continue;
         if (first) supervisor->sequence_cursor = sup_node_token(child);
         first = false;
-        if (child->stop_asked) {
-            *busy = true;
-            return NULL;
-        }
-        if (sup_dependents_are_down(child)) return child;
+        struct sup_node *next = child->stop_asked ? NULL : free_one(child);
+        if (next == child) return child;
+        *busy = next == NULL;
     }
-    *busy = !first;
     return NULL;
 }
 

@@ -136,8 +136,8 @@ static void begin_round(struct sup_tree *tree, struct sup_node *cause)
     if (!supervisor->round_stopping) {
         if (supervisor->round_now == 0) tree->rounds++;
         supervisor->round_now = ++tree->last_round;
-        supervisor->sequence_cursor = 0;
     }
+    supervisor->sequence_cursor = 0; /* who joins may stand behind it */
     supervisor->round_stopping = true;
     supervisor->sequence = true;
     struct sup_list *from = all ? supervisor->children.next : &cause->sibling;

@@ -69,12 +69,13 @@ int32_t sup_engine_pid(const struct sup_view *view, sup_token node)
 
 /* --- effects ---------------------------------------------------------------------------------- */
 
-static struct sup_slot *slot_for(struct sup_engine *engine, const struct sup_effect *effect,
-                                 const struct sup_spec *spec)
+struct sup_slot *sup_engine_slot(struct sup_engine *engine, sup_token node, enum sup_kind kind)
 {
+    struct sup_slot *slot = sup_slots_find(&engine->slots, node);
+    if (slot != NULL) return slot;
     pthread_mutex_lock(&engine->mutex);
-    struct sup_slot *slot = sup_slots_take(&engine->slots, effect->node);
-    if (slot != NULL && spec != NULL) slot->kind = spec->kind;
+    slot = sup_slots_take(&engine->slots, node);
+    if (slot != NULL) slot->kind = kind;
     pthread_mutex_unlock(&engine->mutex);
     return slot;
 }
@@ -82,13 +83,14 @@ static struct sup_slot *slot_for(struct sup_engine *engine, const struct sup_eff
 static void launch(struct sup_engine *engine, const struct sup_effect *effect)
 {
     const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
-    struct sup_slot *slot = slot_for(engine, effect, spec);
-    if (slot == NULL || spec == NULL) {
+    struct sup_slot *slot = spec == NULL ? NULL : sup_engine_slot(engine, effect->node, spec->kind);
+    if (slot == NULL) {
         sup_tell_line(engine, "there is no memory to start a service; it is tried again when its "
                               "start_timeout is over");
         return;
     }
     pthread_mutex_lock(&engine->mutex);
+    slot->kind = spec->kind;
     slot->instance = effect->instance;
     slot->generation = effect->generation;
     slot->launched_ns = slot->ended_ns = 0;

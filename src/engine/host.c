@@ -68,7 +68,6 @@ static size_t finish_engine(struct sup_engine *engine)
 static int init_engine(struct sup_engine *engine, const struct sup_host_options *options)
 {
     *engine = (struct sup_engine){.name = options->name};
-    engine->heartbeat_ns = SUP_HEARTBEAT_NS / (options->speed > 1 ? options->speed : 1);
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
@@ -109,13 +108,17 @@ static int end_badly(struct sup_engine *engine, int code, const struct sup_err *
     return code;
 }
 
-static int run_engine(struct sup_engine *engine)
+static int run_engine(struct sup_engine *engine, const struct sup_host_options *options)
 {
     struct sup_err err = {.code = 0};
     int code = sup_recovery_run(engine, &err);
     if (code != 0) return end_badly(engine, code, &err);
+    if (options->opened != NULL) options->opened(options->context, engine);
     sup_loop_run(engine);
-    return end_well(engine);
+    code = end_well(engine);
+    sup_inbox_close(&engine->inbox);
+    if (options->closing != NULL) options->closing(options->context);
+    return code;
 }
 
 int sup_host_run(const struct sup_host_options *options)
@@ -128,7 +131,7 @@ int sup_host_run(const struct sup_host_options *options)
     raise_descriptor_limit();
     fcntl(options->socket, F_SETFD, FD_CLOEXEC);
     int r = engine == NULL ? -ENOMEM : init_engine(engine, options);
-    if (r == 0) code = run_engine(engine);
+    if (r == 0) code = run_engine(engine, options);
     else
         fprintf(stderr, "suptree: the host cannot be set up: %s; it is tried again\n",
                 strerror(-r));

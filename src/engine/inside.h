@@ -124,7 +124,6 @@ struct sup_engine {
     uv_async_t wake;
     uv_timer_t deadline;
     uv_timer_t heartbeat;
-    int64_t heartbeat_ns;
     int polled_events;
     int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
     bool loop_open;
@@ -143,6 +142,9 @@ void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input);
 
 /* Perform ${count} effects in order. */
 void sup_engine_perform(struct sup_engine *engine, const struct sup_effect *batch, size_t count);
+
+/* The slot of ${node}, taken under the mutex when it has none. NULL: no memory. */
+struct sup_slot *sup_engine_slot(struct sup_engine *engine, sup_token node, enum sup_kind kind);
 
 /* Room for the nodes that ${blob} declares, beyond those that are there. 0 or -ENOMEM. */
 int sup_engine_reserve(struct sup_engine *engine, const void *blob, size_t size);

@@ -248,7 +248,7 @@ int sup_loop_init(struct sup_engine *engine)
 
 void sup_loop_run(struct sup_engine *engine)
 {
-    uint64_t period_ms = engine->heartbeat_ns > MS ? (uint64_t) (engine->heartbeat_ns / MS) : 1;
+    uint64_t period_ms = (uint64_t) (SUP_HEARTBEAT_NS / MS);
     uv_timer_start(&engine->heartbeat, on_heartbeat, 0, period_ms);
     watch_keeper(engine);
     if (!engine->ended) uv_run(&engine->uv, UV_RUN_DEFAULT);

@@ -42,14 +42,13 @@ static void plan_node(struct sup_engine *engine, struct planning *planning, sup_
     struct sup_plan_wish wish;
     const struct sup_spec *spec = sup_tree_spec(engine->tree, node);
     if (spec == NULL || spec->kind == SUP_SUPERVISOR) return;
-    struct sup_slot *slot = sup_slots_take(&engine->slots, node);
+    struct sup_slot *slot = sup_engine_slot(engine, node, SUP_PROCESS);
     if (slot == NULL || slot->plan_offset != 0) return;
     fill_wish(engine, node, spec, path, &wish);
     uint64_t print = sup_plan_print(&wish);
     if (print == slot->plan_print) return;
     if (planning->count == 0) sup_plan_draft_begin(&planning->draft, &engine->plan_env);
     wish.stop_rank = sup_tree_stop_rank(engine->tree, node);
-    slot->kind = spec->kind;
     slot->plan_offset = sup_plan_draft_add(&planning->draft, &engine->plan_env, &wish);
     slot->plan_print = slot->plan_offset == 0 ? 0 : print;
     planning->count++;

@@ -241,9 +241,8 @@ static void take_slots(struct sup_engine *engine)
     for (sup_token node = sup_tree_next(tree, 0); node != 0; node = sup_tree_next(tree, node)) {
         if (!sup_tree_status(tree, node, engine->now_ns, &status)) continue;
         if (status.kind == SUP_SUPERVISOR || status.instance == 0) continue;
-        struct sup_slot *slot = sup_slots_take(&engine->slots, node);
+        struct sup_slot *slot = sup_engine_slot(engine, node, status.kind);
         if (slot == NULL) continue;
-        slot->kind = status.kind;
         slot->generation = status.generation;
         slot->instance = status.instance;
     }

@@ -74,6 +74,7 @@ void sup_keeper_listen(struct sup_keeper *keeper, int limit)
     while (limit-- > 0 && host->socket >= 0 && !host->at_end) {
         struct sup_wire message;
         int fd;
+        sup_spawner_give_way(&keeper->spawner);
         int r = sup_wire_receive(host->socket, &message, &fd);
         if (r == -EAGAIN) break;
         if (r == -EPROTO)

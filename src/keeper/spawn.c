@@ -53,6 +53,12 @@ static void take_reserve(struct sup_spawner *spawner)
     spawner->reserve = fd < 0 ? -1 : fd;
 }
 
+void sup_spawner_give_way(struct sup_spawner *spawner)
+{
+    if (spawner->reserve >= 0) close(spawner->reserve);
+    spawner->reserve = -1;
+}
+
 int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys)
 {
     memset(spawner, 0, sizeof *spawner);
@@ -70,7 +76,7 @@ void sup_spawner_finish(struct sup_spawner *spawner)
     if (spawner->stack_top == NULL) return;
     munmap(spawner->stack_top - STACK_SIZE - GUARD_SIZE, STACK_SIZE + GUARD_SIZE);
     for (int place = SUP_SPAWN_NULL; place < SUP_SPAWN_FIRST_FREE; place++) close(place);
-    if (spawner->reserve >= 0) close(spawner->reserve);
+    sup_spawner_give_way(spawner);
     memset(spawner, 0, sizeof *spawner);
 }
 
@@ -219,8 +225,7 @@ static int open_pidfd(struct sup_spawner *spawner, pid_t pid)
 {
     int fd = spawner->sys->pidfd_open(pid);
     if ((fd == -EMFILE || fd == -ENFILE) && spawner->reserve >= 0) {
-        close(spawner->reserve);
-        spawner->reserve = -1;
+        sup_spawner_give_way(spawner);
         fd = spawner->sys->pidfd_open(pid);
     }
     return fd < 0 ? -1 : fd;

@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 struct watch {
     pid_t pid;
     int pidfd;
@@ -54,6 +52,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, int result_fd, int o
     if (rc == 0) rc = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
     if (rc == 0) rc = posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
     if (rc == 0) rc = posix_spawn_file_actions_adddup2(actions, result_fd, SUP_CHILD_RESULT_FD);
+    if (rc == 0) rc = posix_spawn_file_actions_addclosefrom_np(actions, SUP_CHILD_RESULT_FD + 1);
     return rc;
 }
 

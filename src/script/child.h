@@ -25,8 +25,8 @@ struct sup_child {
 
 /*
 ** Run ${argv} (argv[0] is the path; NULL at the end) in a process group of its own, with stdin from
-** /dev/null, what it prints forwarded to our standard error, and ${result_fd} as descriptor
-** SUP_CHILD_RESULT_FD. After ${limit_ns} it is killed with its whole group; so is what is left of the
+** /dev/null, what it prints forwarded to our standard error, ${result_fd} as descriptor
+** SUP_CHILD_RESULT_FD, and nothing else open. After ${limit_ns} it is killed with its whole group; so is what is left of the
 ** group when it ends. Blocks until then. Fills ${child}; returns 0, or -errno when it could not be
 ** started or watched.
 */

@@ -5,6 +5,7 @@
 #include "script/core_tables.h"
 
 #include "core/event.h"
+#include "core/options.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -62,6 +63,12 @@ static const char *const reply_names[] = {
     [SUP_NO_MEMORY] = "no_memory",
     [SUP_NOT_REACHED] = "not_reached",
     [SUP_REFUSED] = "refused",
+};
+
+static const char *const change_names[] = {
+    [SUP_CHANGE_KEEP] = "keep",       [SUP_CHANGE_UPDATE] = "update",
+    [SUP_CHANGE_RESTART] = "restart", [SUP_CHANGE_FOLLOW] = "follow",
+    [SUP_CHANGE_ADD] = "add",         [SUP_CHANGE_REMOVE] = "remove",
 };
 
 static const char *const ready_names[] = {
@@ -381,4 +388,40 @@ void sup_core_push_spec(lua_State *L, const struct sup_spec *spec)
     set_integer(L, "ready_delay_ns", spec->ready.delay_ns);
     set_integer(L, "stop_signal", spec->stop_signal);
     set_integer(L, "start_timeout_ns", spec->start_timeout_ns);
+}
+
+/* The path of what has a place in the new config only: its parent's, and its name. */
+static void set_new_path(lua_State *L, const struct sup_tree *tree, const struct sup_change *change)
+{
+    char buf[PATH_SIZE];
+    const char *name = sup_form_name(change->record);
+    if (change->parent == sup_tree_root(tree)) {
+        lua_pushstring(L, name);
+    } else {
+        lua_pushfstring(L, "%s/%s", sup_tree_path(tree, change->parent, buf, sizeof buf), name);
+    }
+    lua_setfield(L, -2, "path");
+}
+
+void sup_core_push_change(lua_State *L, const struct sup_tree *tree,
+                          const struct sup_change *change)
+{
+    lua_createtable(L, 0, 5);
+    set_text(L, "kind", change_names[change->kind]);
+    if (change->node == 0) {
+        set_new_path(L, tree, change);
+    } else {
+        set_path(L, "path", tree, change->node);
+    }
+    if (change->renamed) set_text(L, "new_name", sup_form_name(change->record));
+    if (change->other != 0) set_path(L, "other", tree, change->other);
+    size_t listed =
+        change->field_count < SUP_CHANGE_FIELDS ? change->field_count : SUP_CHANGE_FIELDS;
+    lua_createtable(L, (int) listed, 0);
+    for (size_t i = 0; i < listed; i++) {
+        const struct sup_option *option = sup_option_by_id(change->fields[i]);
+        lua_pushstring(L, option != NULL ? option->name : "?");
+        lua_rawseti(L, -2, (lua_Integer) i + 1);
+    }
+    lua_setfield(L, -2, "fields");
 }

@@ -5,6 +5,7 @@
 #ifndef SUP_SCRIPT_CORE_TABLES_H
 #define SUP_SCRIPT_CORE_TABLES_H
 
+#include "core/plan.h"
 #include "core/tree.h"
 
 #include <lua.h>
@@ -33,6 +34,14 @@ void sup_core_push_because(lua_State *L, const struct sup_tree *tree,
 
 /* { name, kind, ready, ready_delay_ns, stop_signal, start_timeout_ns }. */
 void sup_core_push_spec(lua_State *L, const struct sup_spec *spec);
+
+/*
+** { kind, path, new_name, other, fields }: kind is a word of enum sup_change_kind, path the one it
+** has, or will have if it is new; new_name is set for what is renamed; fields are the
+** names of the options that differ, as many as the core lists.
+*/
+void sup_core_push_change(lua_State *L, const struct sup_tree *tree,
+                          const struct sup_change *change);
 
 /* ${value}, or nil when ${is_given} is false. Returns 1. */
 int sup_core_push_integer_if(lua_State *L, bool is_given, lua_Integer value);

@@ -5,6 +5,7 @@
 #include "script/sim.h"
 
 #include "core/options.h"
+#include "core/plan.h"
 #include "core/tree.h"
 #include "script/core_tables.h"
 
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define TREE_TYPE "suptree.core.tree"
+#define PLAN_TYPE "suptree.core.plan"
 #define PATH_SIZE 2048
 #define MAX_CAUSES 64
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -261,14 +263,63 @@ static int find_errno(lua_State *L)
     return 1;
 }
 
+/* --- the plan of a reload --------------------------------------------------------------------- */
+
+/* What a plan needs, owned by Lua so that a push may raise. */
+struct plan {
+    struct sup_form *form;
+    struct sup_changes changes;
+};
+
+static int close_plan(lua_State *L)
+{
+    struct plan *plan = lua_touserdata(L, 1);
+    sup_changes_finish(&plan->changes);
+    sup_form_unref(plan->form);
+    memset(plan, 0, sizeof *plan);
+    return 0;
+}
+
+static struct plan *push_plan(lua_State *L)
+{
+    struct plan *plan = lua_newuserdatauv(L, sizeof *plan, 0);
+    memset(plan, 0, sizeof *plan);
+    if (luaL_newmetatable(L, PLAN_TYPE)) {
+        lua_pushcfunction(L, close_plan);
+        lua_setfield(L, -2, "__gc");
+        lua_pushcfunction(L, close_plan);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    return plan;
+}
+
+static int plan_reload(lua_State *L)
+{
+    struct sup_tree *tree = check_tree(L);
+    size_t size;
+    const char *blob = luaL_checklstring(L, 2, &size);
+    struct sup_err err = {0};
+    struct plan *plan = push_plan(L);
+    plan->form = sup_form_create(blob, size, &err);
+    if (plan->form == NULL) return push_error(L, &err);
+    int result = sup_plan_make(tree, plan->form, SUP_PLAN_FORTH, &plan->changes, &err);
+    if (result < 0) return push_error(L, &err);
+    lua_createtable(L, (int) plan->changes.count, 0);
+    for (size_t i = 0; i < plan->changes.count; i++) {
+        sup_core_push_change(L, tree, &plan->changes.list[i]);
+        lua_rawseti(L, -2, (lua_Integer) i + 1);
+    }
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
-    {"apply", apply_input},        {"because", node_because},
-    {"close", close_tree},         {"deadline", next_deadline},
-    {"ended", tree_ended},         {"find", find_node},
-    {"next", next_node},           {"path", node_path},
-    {"root", root_node},           {"save", save_tree},
-    {"spec", node_spec},           {"status", node_status},
-    {"stop_rank", node_stop_rank}, {NULL, NULL},
+    {"apply", apply_input},      {"because", node_because},     {"close", close_tree},
+    {"deadline", next_deadline}, {"ended", tree_ended},         {"find", find_node},
+    {"next", next_node},         {"path", node_path},           {"root", root_node},
+    {"save", save_tree},         {"spec", node_spec},           {"status", node_status},
+    {"plan", plan_reload},       {"stop_rank", node_stop_rank}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

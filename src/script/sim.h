@@ -24,6 +24,8 @@
 **   because(token) -> array of { node, path, cause, state, text }
 **   spec(token) -> { kind, ready, ready_delay_ns, stop_signal, start_timeout_ns } or nil
 **   stop_rank(token) -> number        ended() -> exit code, or nil while it has not
+**   plan(blob) -> what a reload would do, an array of { kind, path, new_name, other, fields } with
+**                 kind "keep", "update", "restart", "follow", "add" or "remove"; or nil and a text
 **   save() -> bytes
 ** Names in tables (types, states, causes, outcomes) are the lower-case words of core/tree.h.
 ** Misuse raises. Tokens are integers.

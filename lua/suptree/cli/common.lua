@@ -99,8 +99,8 @@ local function tell_missing(file, why)
     end
 end
 
---- The configuration that a person means by `file`: itself, or supervise.lua in that folder, or in this one. Nil when
--- there is none, which has been told then.
+--- The configuration that a person means by `file`: itself, or supervise.lua in that folder, or in this one. The second
+-- result says why it cannot be read, or is nil.
 function common.find_file(file)
     file = file or DEFAULT_FILE
     local contents, why = system.read_file(file)
@@ -108,17 +108,18 @@ function common.find_file(file)
         file = file:gsub("/+$", "") .. "/" .. DEFAULT_FILE
         contents, why = system.read_file(file)
     end
-    if contents then return file end
-    tell_missing(file, why)
+    return file, not contents and why or nil
 end
 
 --- Compiles what a person means by `file`: the result of suptree.compile and the file's name; or nil and the exit
--- code,
--- when all has been told. `settings`: name, colour, consequence.
+-- code, when all has been told. `settings`: name, assume_ready, colour, consequence.
 function common.compile(file, settings)
-    local found = common.find_file(file)
-    if not found then return nil, common.BAD_CONFIG end
-    local result, faults = compile.run(found, { name = settings.name })
+    local found, why = common.find_file(file)
+    if why then
+        tell_missing(found, why)
+        return nil, common.BAD_CONFIG
+    end
+    local result, faults = compile.run(found, { name = settings.name, assume_ready = settings.assume_ready })
     if result then return result, found end
     common.tell_faults(found, faults, settings.consequence, settings.colour)
     return nil, common.BAD_CONFIG

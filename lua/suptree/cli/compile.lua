@@ -17,6 +17,8 @@ return {
                 break
             elseif word == "--result" then
                 settings.result = math.tointeger(tonumber(words[place + 1]))
+            elseif word == "--assume-ready" then
+                settings.assume_ready = words[place + 1] == "yes"
             elseif word == "--name" then
                 settings.name = words[place + 1]
             end

@@ -1,6 +1,5 @@
 --- suptree run [FILE]: compiles the configuration, then becomes suptree-keeper, which starts the host and holds
--- what it
--- starts.
+-- what it starts.
 local common = require "suptree.cli.common"
 local paths = require "suptree.paths"
 local system = require "suptree.system"

@@ -126,7 +126,8 @@ return {
     name = "simulate",
     description = "Plays a configuration through in virtual time with the policy that run uses, and starts nothing: "
         .. "who is restarted when, when a supervisor pauses and resumes, and what all of it adds up to. A service that "
-        .. "is not told to fail runs on; one that is asked to stop does so at once.",
+        .. "is not told to fail runs on; one that is asked to stop does so at once; one that is to become ready by a "
+        .. "file or by its own word is ready at once.",
     epilog = "Example: suptree simulate --fail web@0,2,4 --fail db@30 --for 2m",
     describe = function(parser)
         common.add_file(parser)
@@ -142,7 +143,7 @@ return {
         common.add_colour(parser)
     end,
     run = function(arguments)
-        local settings = { colour = arguments.colour, consequence = "nothing was simulated" }
+        local settings = { colour = arguments.colour, consequence = "nothing was simulated", assume_ready = true }
         local result, code = common.compile(arguments.file, settings)
         if not result then return code end
         local sim = assert(require "suptree.sim"(result.blob, { seed = arguments.seed or 1 }))

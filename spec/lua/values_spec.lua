@@ -1,0 +1,255 @@
+local options = require "suptree.options"
+local ready = require "suptree.ready"
+local values = require "suptree.values"
+
+-- What `value` of the option becomes: its bytes, or nil and the faults as "below: reason (hint)".
+local function encode(name, value)
+    local faults = {}
+    local bytes = values.encode {
+        row = options.rows[name], value = value, folder = "/srv/shop",
+        fail = function(reason, hint, below)
+            faults[#faults + 1] = (below and below .. ": " or "") .. reason .. (hint and (" (%s)"):format(hint) or "")
+        end,
+    }
+    if faults[1] then return nil, table.concat(faults, "\n") end
+    return bytes
+end
+
+local function good(name, value, bytes)
+    assert.are.same({ bytes }, { encode(name, value) })
+end
+
+local function bad(name, value, fault)
+    local bytes, faults = encode(name, value)
+    assert.is_nil(bytes)
+    assert.are.equal(fault, faults)
+end
+
+local function seconds(number)
+    return string.pack("=i8", math.floor(number * 1e9 + 0.5))
+end
+
+describe("the value of an option", function()
+    it("true or false", function()
+        good("backoff_jitter", true, "\1")
+        good("backoff_jitter", false, "\0")
+        bad("backoff_jitter", "yes", 'must be true or false, not "yes"')
+        bad("backoff_jitter", 1, "must be true or false, not 1")
+    end)
+
+    it("a count", function()
+        good("intensity", 3, string.pack("=I4", 3))
+        good("intensity", 3.0, string.pack("=I4", 3))
+        bad("intensity", 3.5, "must be a whole number from 0 to 10000, not 3.5")
+        bad("intensity", -1, "must be a whole number from 0 to 10000, not -1")
+        bad("intensity", 10001, "must be a whole number from 0 to 10000, not 10001")
+        bad("intensity", "3", 'must be a whole number from 0 to 10000, not "3"')
+        bad("intensity", 1e300, "must be a whole number from 0 to 10000, not 1e+300")
+    end)
+
+    it("a number", function()
+        good("failure_threshold", 3.5, string.pack("=d", 3.5))
+        good("failure_threshold", 5, string.pack("=d", 5))
+        bad("failure_threshold", -1, "must be a number from 0 to 1000000000, not -1")
+        bad("failure_threshold", 0 / 0, ("must be a number from 0 to 1000000000, not %.14g"):format(0 / 0))
+        bad("failure_threshold", math.huge, "must be a number from 0 to 1000000000, not inf")
+        bad("failure_threshold", {}, "must be a number from 0 to 1000000000, not a table")
+    end)
+
+    describe("a duration", function()
+        local plain = '(Write seconds as a number, or a text such as "1m30s".)'
+        local infinite = '(Write seconds as a number, "1m30s", or "infinity".)'
+
+        it("is seconds or a text", function()
+            good("failure_backoff", 15, seconds(15))
+            good("failure_backoff", 0.25, seconds(0.25))
+            good("failure_backoff", "500ms", seconds(0.5))
+            good("failure_backoff", "1h30m", seconds(5400))
+            good("failure_backoff", 0, seconds(0))
+        end)
+
+        it("is infinite only where that makes sense", function()
+            good("timeout", "infinity", string.pack("=i8", math.maxinteger))
+            bad("failure_backoff", "infinity", 'cannot be "infinity" ' .. plain)
+        end)
+
+        it("is refused as anything else", function()
+            bad("failure_backoff", "10x", '"10x" is not a duration ' .. plain)
+            bad("timeout", "", '"" is not a duration ' .. infinite)
+            bad("timeout", -1, "is negative (-1); a duration is 0 or more " .. infinite)
+            bad("timeout", true, "true is not a duration " .. infinite)
+            bad("timeout", math.huge, "inf is not a duration " .. infinite)
+            bad("timeout", "1s\0", '"1s\\0" is not a duration ' .. infinite)
+            bad("failure_decay", 0, "must be greater than 0 " .. plain)
+        end)
+    end)
+
+    it("a size", function()
+        local hint = '(Write bytes as a number, or a text such as "64MiB".)'
+        good("memory", "64MiB", string.pack("=I8", 64 << 20))
+        good("memory", 1000, string.pack("=I8", 1000))
+        good("memory", 1e6, string.pack("=I8", 1000000))
+        bad("memory", 0.5, "0.5 is not a size " .. hint)
+        bad("memory", -1, "-1 is not a size " .. hint)
+        bad("memory", "64XB", '"64XB" is not a size ' .. hint)
+        bad("memory", 0, 'must be greater than 0 (Write bytes as a number, or "64MiB".)')
+    end)
+
+    it("a text", function()
+        good("description", "the shop", "the shop\0")
+        bad("description", 5, "must be a text, not 5")
+        bad("description", "a\0b", "has a zero byte")
+        good("formerly", "www", "www\0")
+        bad("formerly", "w w", '"w w" is not a name of a node')
+    end)
+
+    it("a path", function()
+        good("cwd", "/var/lib", "/var/lib\0")
+        good("cwd", "data", "/srv/shop/data\0")
+        good("cwd", "./data/", "/srv/shop/data\0")
+        good("cwd", ".", "/srv/shop\0")
+        good("cwd", "../other", "/srv/shop/../other\0")
+        bad("cwd", "", 'must be a path, not ""')
+        bad("cwd", 5, "must be a path, not 5")
+        bad("cwd", "a\0b", "has a zero byte")
+        bad("cwd", "~/data", '"~/data" starts with ~, which nobody expands here (Write os.getenv "HOME" .. "/…".)')
+    end)
+
+    it("one of a few words", function()
+        good("strategy", "one_for_one", "\0")
+        good("strategy", "rest_for_one", "\2")
+        bad("strategy", "one_for_al",
+            'must be "one_for_one", "one_for_all" or "rest_for_one", not "one_for_al", did you mean "one_for_all"?')
+        bad("restart", 1, 'must be "permanent", "transient" or "temporary", not 1')
+    end)
+
+    it("names of siblings, in one order and each once", function()
+        good("after", { "web", "db" }, "db\0web\0")
+        good("after", { "db", "db" }, "db\0")
+        good("after", {}, "")
+        bad("after", "db", 'must be a list of names of siblings, not "db" (Write { "db" }.)')
+        bad("after", { db = true }, 'must be a list of names of siblings; it has the key "db" (Write { "db" }.)')
+        bad("after", { "a b" }, '[1]: "a b" is not a name of a node')
+        bad("after", { "db", 5 }, "[2]: 5 is not a name of a node")
+    end)
+
+    describe("a command", function()
+        local hint = '(Write { "program", "argument" } or a line for the shell.)'
+
+        it("is words, run directly", function()
+            good("command", { "postgres", "-D", "data" }, "postgres\0-D\0data\0")
+            good("command", { "sleep", 5, 1.5, "" }, "sleep\0005\0001.5\0\0")
+        end)
+
+        it("is found relative to the configuration when it is named with a slash", function()
+            good("command", { "./web", "./x" }, "/srv/shop/web\0./x\0")
+            good("command", { "bin/web" }, "/srv/shop/bin/web\0")
+            good("command", { "/bin/web" }, "/bin/web\0")
+        end)
+
+        it("is a line for the shell as it stands", function()
+            good("command", "./web --port $PORT", "/bin/sh\0-c\0./web --port $PORT\0")
+        end)
+
+        it("is refused as anything else", function()
+            bad("command", {}, "is empty " .. hint)
+            bad("command", { "" }, "is empty " .. hint)
+            bad("command", "  ", "is empty " .. hint)
+            bad("command", 5, "must be a list of words or a line for the shell, not 5 " .. hint)
+            bad("command", { "a", {} }, "[2]: must be a text, not a table " .. hint)
+            bad("command", { "a", "b\0c" }, "[2]: has a zero byte")
+            bad("command", { "a", x = 1 }, 'must be a list of words without holes; it has the key "x" ' .. hint)
+            bad("command", "a\0b", "has a zero byte")
+        end)
+    end)
+
+    it("exit codes, in one order and each once", function()
+        good("success_exit", { 75, 0, 75 }, "\0\75")
+        good("done_exit", {}, "")
+        bad("success_exit", 0, "must be a list of exit codes, not 0 (Write { 0, 75 }.)")
+        bad("success_exit", { 256 }, "[1]: 256 is not an exit code; they go from 0 to 255")
+        bad("success_exit", { 0, "1" }, '[2]: "1" is not an exit code; they go from 0 to 255')
+        bad("success_exit", { -1 }, "[1]: -1 is not an exit code; they go from 0 to 255")
+    end)
+
+    it("a signal", function()
+        local hint = '(Write a name such as "TERM", or a number.)'
+        good("stop_signal", "INT", "\2")
+        good("stop_signal", "SIGINT", "\2")
+        good("stop_signal", 15, "\15")
+        bad("stop_signal", "term", '"term" is not a signal, did you mean "TERM"? ' .. hint)
+        bad("stop_signal", "TREM", '"TREM" is not a signal, did you mean "TERM"? ' .. hint)
+        bad("stop_signal", 0, "0 is not a signal " .. hint)
+        bad("stop_signal", 200, "200 is not a signal; they go from 1 to 64 " .. hint)
+        bad("stop_signal", 1.5, "1.5 is not a signal " .. hint)
+    end)
+
+    describe("a delay", function()
+        local hint = '(Write a duration, or { initial = "1s", max = "60s", factor = 2 }.)'
+
+        local function packed(initial, max, factor, jitter, reset_after)
+            local s = 1000000000
+            return string.pack("=i8i8ddi8", initial * s, max * s, factor, jitter, reset_after * s)
+        end
+
+        it("is a duration, always the same", function()
+            good("restart_delay", "2s", packed(2, 2, 1, 0, 60))
+            good("restart_delay", 0, packed(0, 0, 1, 0, 60))
+        end)
+
+        it("is a table that says how it grows", function()
+            good("restart_delay", { initial = 1 }, packed(1, 60, 2, 0, 60))
+            good("restart_delay", { initial = "2m" }, packed(120, 120, 2, 0, 60))
+            good("restart_delay", { initial = 1, max = "5m", factor = 3, jitter = 0.5, reset_after = "1h" },
+                packed(1, 300, 3, 0.5, 3600))
+        end)
+
+        it("is refused as anything else", function()
+            bad("restart_delay", "soon", '"soon" is not a delay ' .. hint)
+            bad("restart_delay", {}, "needs an initial delay " .. hint)
+            bad("restart_delay", { initial = 1, intial = 2 },
+                'has the unknown key "intial", did you mean "initial"? ' .. hint)
+            bad("restart_delay", { initial = "x" },
+                '.initial: "x" is not a duration (Write seconds as a number, or a text such as "1m30s".)')
+            bad("restart_delay", { initial = 1, factor = "2" }, '.factor: must be a number, not "2"')
+            bad("restart_delay", { initial = 1, factor = 0 }, "its factor must be a number from 1 to 1000000 " .. hint)
+            bad("restart_delay", { initial = 2, max = 1 }, "its max is less than its initial " .. hint)
+            bad("restart_delay", { initial = 1, jitter = 2 }, "its jitter must be a fraction from 0 to 1 " .. hint)
+        end)
+    end)
+
+    it("a readiness", function()
+        local kinds = ready.kinds
+        good("ready", kinds.delay "2s", string.pack("=Bi8z", 1, 2000000000, ""))
+        good("ready", kinds.file "run/web.pid", string.pack("=Bi8z", 2, 0, "/srv/shop/run/web.pid"))
+        good("ready", kinds.manual(), string.pack("=Bi8z", 3, 0, ""))
+        bad("ready", 5,
+            "must be one of s.ready.*, not 5 (Write s.ready.delay(t), s.ready.file(path) or s.ready.manual().)")
+        bad("ready", kinds.delay "x",
+            '"x" is not a duration (Write seconds as a number, or a text such as "1m30s".)')
+        bad("ready", kinds.delay(),
+            'nothing is not a duration (Write seconds as a number, or a text such as "1m30s".)')
+        bad("ready", kinds.file(5), "must be a path, not 5")
+    end)
+
+    it("a log", function()
+        local hint = '(Write { file = "logs/web.log" }, false or "inherit".)'
+        good("log", true, "\0\0")
+        good("log", { file = "web.log" }, "\1/srv/shop/web.log\0")
+        good("log", false, "\2\0")
+        good("log", "inherit", "\3\0")
+        bad("log", "web.log", 'must be a table, false or "inherit", not "web.log" ' .. hint)
+        bad("log", {}, "needs a file " .. hint)
+        bad("log", { file = "x", fil = 1 }, 'has the unknown key "fil", did you mean "file"? ' .. hint)
+        bad("log", { file = 5 }, ".file: must be a path, not 5")
+    end)
+
+    it("of each type has an encoder, but those that are encoded with their node", function()
+        for _, row in ipairs(options.rows) do
+            if row.type ~= "env" and row.type ~= "env_file" and row.type ~= "bytes" then
+                -- A function fits no type: an encoder that is missing would raise.
+                assert.is_nil((encode(row.name, function() end)), row.name)
+            end
+        end
+    end)
+end)

@@ -1,0 +1,131 @@
+local live = require "spec.support.live"
+
+describe("suptree simulate", function()
+    local folder
+    before_each(function() folder = live.folder() end)
+    after_each(live.clean)
+
+    local function simulate(config, ...)
+        live.write_file(folder .. "/supervise.lua", config)
+        return live.run({ live.program, "simulate", ... }, { cwd = folder })
+    end
+
+    local SHOP = [[
+local s = require "suptree"
+return s.supervisor "shop" { failure_threshold = 2,
+  s.process "db" { command = "touch started" },
+  s.supervisor "workers" { s.process "web" { command = "touch started" } },
+}]]
+
+    it("plays failures through in virtual time, and starts nothing", function()
+        local code, out, err = simulate(SHOP, "--fail", "db@0,2,4", "--fail", "workers/web@10", "--for", "1m")
+        assert.are.same({ 0, "" }, { code, err })
+        assert.are.equal([[
+ 0s  shop         starts
+ 0s  db           started
+ 0s  workers/web  started
+ 0s  db           ended: exit code 1; failure 1 of 2; started again at once
+ 2s  db           ended: exit code 1; failure 2 of 2; started again at once
+ 4s  shop         pauses for 15s: failure 2.9, more than 2
+ 4s  db           ended: exit code 1; failure 2.9, more than 2; waits, and is started again in 15s
+10s  workers/web  ended: exit code 1; failure 1 of 5; started again at once
+19s  shop         resumes; failures count from 0 again
+19s  db           started, generation 4
+
+after 1m:
+  shop         1 pause, 15s in all
+  db           4 starts, 3 failures, down 15s
+  workers      0 pauses
+  workers/web  2 starts, 1 failure, down 0s
+  nothing gave up
+]], out)
+        assert.is_nil(live.read_file(folder .. "/started"))
+    end)
+
+    local function holds(words, said)
+        assert.matches(words, said, 1, true)
+    end
+
+    it("plays a minute when it is not told how long", function()
+        local _, out = simulate(SHOP)
+        holds("\nafter 1m:\n", out)
+    end)
+
+    it("says when a service cannot fail because it does not run", function()
+        local _, out = simulate(SHOP, "--fail", "db@0,0,0,5")
+        holds("5s  db           does not run (queued), so it cannot fail", out)
+    end)
+
+    it("tells who gave up and how the tree ended", function()
+        local code, out = simulate([[
+local s = require "suptree"
+return s.supervisor "shop" { failure_threshold = 0, on_threshold = "escalate", s.process "db" { command = "x" } }]],
+            "--fail", "db@1")
+        assert.are.equal(0, code)
+        holds("gave up: shop; the tree ended with exit code 1", out)
+    end)
+
+    it("tells of services that left the tree, too", function()
+        local _, out = simulate([[
+local s = require "suptree"
+return s.supervisor "shop" { s.process "once" { command = "x", restart = "temporary" } }]], "--fail", "once@15")
+        holds("once  removed", out)
+        holds("once  1 start, 0 failures, down 45s", out)
+    end)
+
+    it("takes readiness that nobody would bring as given", function()
+        local _, out = simulate [[
+local s = require "suptree"
+return s.supervisor "shop" {
+  s.process "db" { command = "x", ready = s.ready.file "db.pid" },
+  s.process "web" { command = "x", after = { "db" } },
+}]]
+        holds("0s  web   started", out)
+    end)
+
+    it("takes thread services, too", function()
+        local code, out = simulate([[
+local s = require "suptree"
+return s.supervisor "shop" { s.thread "t" { run = function() end } }]], "--fail", "t@1.5")
+        assert.are.equal(0, code)
+        holds("1.5s  t     ended: raised: simulated failure; failure 1 of 5; started again at once", out)
+    end)
+
+    it("is the same for the same seed", function()
+        local config = [[
+local s = require "suptree"
+return s.supervisor "shop" { failure_threshold = 0, backoff_jitter = true, s.process "db" { command = "x" } }]]
+        local _, first = simulate(config, "--fail", "db@1", "--seed", "7")
+        local _, again = simulate(config, "--fail", "db@1", "--seed", "7")
+        local _, other = simulate(config, "--fail", "db@1", "--seed", "8")
+        assert.are.equal(first, again)
+        assert.are_not.equal(first, other)
+    end)
+
+    it("ends with 4 for a service that is not there, and names the one that was meant", function()
+        local code, out, err = simulate(SHOP, "--fail", "bd@1")
+        assert.are.same({ 4, "" }, { code, out })
+        holds('suptree: there is no service "bd", did you mean "db"?', err)
+    end)
+
+    it("ends with 2 for times and services that make no sense", function()
+        local function refused(words, ...)
+            local code, out, err = simulate(SHOP, ...)
+            assert.are.same({ 2, "" }, { code, out })
+            holds(words, err)
+        end
+        refused('"db" does not say when; write NAME@TIME,TIME, such as web@0,2,4', "--fail", "db")
+        refused('"soon" is not a time; write seconds, or a text such as 1m30s', "--fail", "db@1,soon")
+        refused('"" is not a time', "--fail", "db@")
+        refused('"-1" is not a time', "--for=-1")
+        refused('"infinity" is not a time', "--for", "infinity")
+        refused('"x" is not a whole number', "--seed", "x")
+        refused("workers is a supervisor, which fails when its services do", "--fail", "workers@1")
+    end)
+
+    it("ends with 78 for a bad configuration", function()
+        local code, out, err = simulate "return 5"
+        assert.are.same({ 78, "" }, { code, out })
+        holds("supervise.lua: 1 error; nothing was simulated", err)
+    end)
+end)
