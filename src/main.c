@@ -1,9 +1,10 @@
 /*
-** main.c: the program suptree. The verb `host` is the engine alone, without any Lua; all others are
+** main.c: the program suptree. The verb `host` is the engine, which runs no Lua but that of thread services; all others are
 ** said in Lua: lua/suptree/cli.
 */
 #include "engine/host.h"
 #include "script/state.h"
+#include "script/thread.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static int read_descriptor(const char *text)
 
 static int run_host(int count, char **words)
 {
-    struct sup_host_options options = {.socket = -1};
+    struct sup_host_options options = {.socket = -1, .threads = &sup_script_threads};
     for (int i = 0; i + 1 < count; i += 2) {
         if (strcmp(words[i], "--socket") == 0) options.socket = read_descriptor(words[i + 1]);
         else if (strcmp(words[i], "--name") == 0) options.name = words[i + 1];

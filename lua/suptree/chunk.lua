@@ -184,12 +184,15 @@ local function finish(w)
     return string.pack("=c4I4", MAGIC, VERSION) .. table.concat(w.parts)
 end
 
---- The bytes of a Lua function; or nil and an array of { reason, hint }. `note(table, where)` is told of each table
--- that is copied.
+--- The bytes of a Lua function, or of a table of such; or nil and an array of { reason, hint }. `note(table, where)`
+-- is told of each table that is copied.
 function chunk.capture(func, note)
     local w = new_writer(note)
     w.write_object = write_object
-    if is_c_function(func) then fault(w, "it", " is a function in C, and cannot travel") else write(w, func, "it") end
+    if type(func) == "table" then
+        w.note = function(value, where) if value ~= func and note then note(value, where) end end
+        write(w, func, "it")
+    elseif is_c_function(func) then fault(w, "it", " is a function in C, and cannot travel") else write(w, func, "it") end
     return finish(w)
 end
 

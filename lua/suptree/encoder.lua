@@ -50,10 +50,16 @@ local function unknown_option(context, node, name)
         not meant and ('"suptree help %s" lists the options of a %s.'):format(node.kind, node.kind) or nil)
 end
 
+-- Is it a thread in the form of the library: serve and stop?
+local function serves(node)
+    return node.kind == "thread" and (node.options.serve ~= nil or node.options.stop ~= nil)
+end
+
 local function check_names_of_options(context, node)
     for _, name in ipairs(text.sorted_keys(node.options)) do
         local row = options.rows[name]
         local known = type(row) == "table" and options.applies(name, node.kind, node.is_root and context.as_root)
+            or serves(node) and (name == "serve" or name == "stop")
         if not known then unknown_option(context, node, name) end
     end
     for _, key in ipairs(node.strange) do
@@ -115,18 +121,40 @@ local function note_copies(context, node)
     end
 end
 
+-- What a thread is to run: the folder where its modules are searched first, and the chunk.
+local function encode_chunk(v, bytes, faults)
+    for _, fault in ipairs(faults or {}) do v.fail(fault.reason, fault.hint) end
+    return bytes and string.pack("=s4", v.folder) .. bytes
+end
+
 local function encode_run(context, node, v)
     if type(v.value) == "string" then
         local good, why = context.find_module(v.value)
         if not good then return v.fail(why, HINT_RUN) end
-        return (chunk.module(v.value))
+        return encode_chunk(v, chunk.module(v.value))
     end
     if type(v.value) ~= "function" then
         return v.fail(("must be a function or the name of a module, not %s"):format(text.describe(v.value)), HINT_RUN)
     end
-    local bytes, faults = chunk.capture(v.value, note_copies(context, node))
-    for _, fault in ipairs(faults or {}) do v.fail(fault.reason, fault.hint) end
-    return bytes
+    return encode_chunk(v, chunk.capture(v.value, note_copies(context, node)))
+end
+
+-- `serve` and `stop` instead of `run`: both in one chunk, so that what they share stays shared.
+local function encode_serve(context, node)
+    local written = node.options
+    local v = new_value(context, node, options.rows.run, nil)
+    local function fail(field, reason, hint) note_fault(context, node, "." .. field, reason, hint) end
+    if written.run ~= nil then
+        return fail("serve", "stands beside run", "A thread has either run, or serve with stop.")
+    end
+    for _, name in ipairs { "serve", "stop" } do
+        if type(written[name]) ~= "function" and not (name == "stop" and written.stop == nil) then
+            return fail(name, ("must be a function, not %s"):format(text.describe(written[name])),
+                "Write serve = function(ctx) … end, stop = function(context) … end.")
+        end
+    end
+    local pair = { serve = written.serve, stop = written.stop }
+    return encode_chunk(v, chunk.capture(pair, note_copies(context, node)))
 end
 
 local HINT_ARGS = "Give it plain data: numbers, texts, booleans and tables of them."
@@ -142,6 +170,7 @@ local function encode_option(context, node, row)
     if row.name == "env" then return encode_env(context, node) end
     if row.name == "env_file" then return nil end
     local value = node.options[row.name]
+    if row.name == "run" and serves(node) then return encode_serve(context, node) end
     if row.name == "cwd" and value == nil then return context.folder .. "\0" end
     if value == nil then
         if not row.required or node.meant[row.name] then return nil end

@@ -408,6 +408,23 @@ describe("§7 'new → start; gone → stop'", function()
         assert.same({ "launch b" }, told(sim))
         assert.equal("running", sim:state("guest").state)
     end)
+
+    it("what was added by hand waits no more for what has gone", function()
+        local sim = up { process("db", { ready = suptree.ready.manual() }) }
+        sim:add(".", process("guest", { after = { "db" } }))
+        assert.equal("waiting", sim:state("guest").state)
+        reload(sim, { "a" })
+        assert.equal("running", sim:state("guest").state)
+    end)
+
+    it("a name that was added by hand refuses the file that has it", function()
+        local sim = up { "a" }
+        sim:add(".", process "guest")
+        local ok, err = sim:reload(tree { "a", "guest" })
+        assert.is_nil(ok)
+        assert.matches("guest", tostring(err))
+        assert.equal("running", sim:state("guest").state)
+    end)
 end)
 
 describe("§7 'Nodes are matched by path (and by `formerly = \"old name\"`, which keeps the pid)'", function()

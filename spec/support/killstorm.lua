@@ -1,6 +1,6 @@
 --- The storm: a tree of many services whose host is killed again and again, at random moments; then what everybody
--- noted is compared. `killstorm.run { kills = 50, seed = 1 }` returns a list of what was wrong (empty: nothing) and
--- what was counted.
+-- noted is compared: `killstorm.check(killstorm.run { kills = 50, seed = 1 })` returns a list of what was wrong (empty:
+-- nothing) and what was counted.
 --
 -- Services (bench/storm.c): long-lived ones write numbered records into log files; short-lived ones end with random
 -- statuses, which they note in private files before they end. Held against it: the events, and the log files.
@@ -59,18 +59,22 @@ local function pause(ms)
     uv.run "nowait"
 end
 
---- Kill each new host at a random moment of its life: half of them while they start or adopt.
-local function kill_hosts(tree, count)
-    local former
+--- Kill each new host at a random moment of its life: half of them while they start or adopt. So many of 100 kills
+-- hit suptree-log instead. Returns how many did.
+local function kill_hosts(tree, count, loggers)
+    local former, hit = {}, 0
     for _ = 1, count do
-        local host = live.wait(function() return "a new host; output:\n" .. tree.out .. tree.err end, function()
-            local pid = tree:host()
-            return pid ~= former and pid
+        local victim = math.random(100) <= loggers and "logger" or "host"
+        if victim == "logger" then hit = hit + 1 end
+        local found = live.wait("a new " .. victim, function()
+            local pid = tree[victim](tree)
+            return pid ~= former[victim] and pid
         end)
         pause(math.random(2) == 1 and math.random(0, 12) or math.random(0, 80))
-        uv.kill(host, "sigkill")
-        former = host
+        uv.kill(found, "sigkill")
+        former[victim] = found
     end
+    return hit
 end
 
 -- --- what was noted --------------------------------------------------------------------------------------------------
@@ -284,32 +288,39 @@ local function await_new_launches(tree)
     end)
 end
 
---- `options`: kills, seed. Raises when it cannot be run to its end. The caller calls live.clean() afterwards.
-function killstorm.run(options)
-    math.randomseed(options.seed)
+--- Compares what everybody noted in a storm that is over. Returns a list of what was wrong, and what was counted.
+function killstorm.check(storm)
     local found = {}
     local function wrong(format, ...) found[#found + 1] = format:format(...) end
+    if storm.code ~= 0 then wrong("the exit code is %s, not 0", tostring(storm.code)) end
+    local counted = check(storm.tree, storm.notes, storm.logs, wrong)
+    counted.kills, counted.loggers = storm.kills, storm.loggers
+    return found, counted
+end
+
+--- `options`: kills; seed; loggers, how many of 100 kills hit suptree-log instead of the host. Raises when it cannot be
+-- run to its end. The caller calls live.clean() afterwards. Returns the storm, for killstorm.check.
+function killstorm.run(options)
+    math.randomseed(options.seed)
     local folder = live.folder()
-    local notes, logs = folder .. "/notes", folder .. "/logs"
-    assert(uv.fs_mkdir(notes, tonumber("700", 8)))
-    assert(uv.fs_mkdir(logs, tonumber("700", 8)))
-    local tree = live.tree(config(notes), {
+    local storm = { notes = folder .. "/notes", logs = folder .. "/logs", kills = options.kills }
+    assert(uv.fs_mkdir(storm.notes, tonumber("700", 8)))
+    assert(uv.fs_mkdir(storm.logs, tonumber("700", 8)))
+    storm.tree = live.tree(config(storm.notes), {
         program = live.installation { "--test-eager" },
         args = { "--quiet", "--name", "storm-" .. tostring(uv.os_getpid()) },
     })
-    kill_hosts(tree, options.kills)
-    await_new_launches(tree)
-    local code = tree:stop()
-    if code ~= 0 then wrong("the exit code is %s, not 0", tostring(code)) end
-    local counted = check(tree, notes, logs, wrong)
-    counted.kills = options.kills
-    return found, counted, tree
+    storm.loggers = kill_hosts(storm.tree, options.kills, options.loggers or 0)
+    await_new_launches(storm.tree)
+    storm.code = storm.tree:stop()
+    return storm
 end
 
 --- One line of what was counted.
 function killstorm.summary(counted)
-    return ("%d hosts killed, %d exits, %d log records, %d events (%d said again), %d pauses"):format(counted.kills,
-        counted.ends, counted.records, counted.events, counted.repeated, counted.pauses)
+    return ("%d kills (%d of suptree-log), %d hosts took over; %d exits, %d log records, %d events (%d said again), "
+        .. "%d pauses"):format(counted.kills, counted.loggers, counted.hosts, counted.ends, counted.records,
+        counted.events, counted.repeated, counted.pauses)
 end
 
 return killstorm

@@ -8,9 +8,10 @@ if not kills or kills < 1 then
     os.exit(2)
 end
 print(("killstorm: %d kills, seed %d"):format(kills, seed))
-local ok, found, counted = pcall(killstorm.run, { kills = kills, seed = seed })
+local ok, storm = pcall(killstorm.run, { kills = kills, seed = seed, loggers = 15 })
+local found, counted
+if ok then found, counted = killstorm.check(storm) else found = { tostring(storm) } end
 local clean, left = pcall(live.clean)
-if not ok then found = { tostring(found) } end
 if not clean then found[#found + 1] = tostring(left) end
 for i = 1, math.min(#found, 40) do print("WRONG: " .. found[i]) end
 if counted then print(killstorm.summary(counted)) end

@@ -6,6 +6,7 @@
 ** when they have really left this process. Whatever a death leaves in between is done again by
 ** the next host, and the keeper drops what it had already.
 */
+#include "engine/crash.h"
 #include "engine/inside.h"
 
 #include <errno.h>
@@ -144,6 +145,15 @@ static void drive(struct sup_engine *engine, const struct sup_effect *effect)
     }
 }
 
+static void tell(struct sup_engine *engine, const struct sup_effect *batch, size_t count, size_t at)
+{
+    const struct sup_effect *effect = &batch[at];
+    struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
+    const struct sup_driver *driver = slot == NULL ? NULL : engine->drivers[slot->kind];
+    if (driver != NULL && driver->note != NULL) driver->note(engine, slot, effect);
+    sup_tell_event(engine, batch, count, at);
+}
+
 static void perform_one(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
                         size_t at)
 {
@@ -151,7 +161,7 @@ static void perform_one(struct sup_engine *engine, const struct sup_effect *batc
     if (effect->type == SUP_DO_LAUNCH) launch(engine, effect);
     else if (effect->type == SUP_DO_REPLY)
         sup_inbox_answer(&engine->inbox, effect->request, &effect->reply);
-    else if (effect->type == SUP_DO_EVENT) sup_tell_event(engine, batch, count, at);
+    else if (effect->type == SUP_DO_EVENT) tell(engine, batch, count, at);
     else drive(engine, effect);
     engine->done_seq = effect->seq;
 }
@@ -326,8 +336,10 @@ int sup_engine_snapshot(struct sup_engine *engine)
         sup_recorder_finish(&fresh);
         return r;
     }
+    sup_crash_set_journal(NULL);
     sup_recorder_finish(&engine->recorder);
     engine->recorder = fresh;
+    sup_crash_set_journal(fresh.memory);
     fresh.tail->wall_offset_ns = engine->wall_offset_ns;
     engine->journal_retry_ns = 0;
     engine->link.reached = engine->done_seq;

@@ -622,7 +622,7 @@ struct sup_left *sup_handle_report(struct sup_handle *handle, size_t *count)
 
 struct listing {
     const struct sup_handle *handle;
-    struct sup_service *services;
+    struct sup_service_info *services;
 };
 
 static void list(void *context, const struct sup_view *view)
@@ -630,7 +630,7 @@ static void list(void *context, const struct sup_view *view)
     struct listing *listing = context;
     struct sup_status status;
     for (size_t i = 0; i < listing->handle->count; i++) {
-        struct sup_service *service = &listing->services[i];
+        struct sup_service_info *service = &listing->services[i];
         sup_token node = listing->handle->records[i].node;
         if (!sup_tree_status(view->tree, node, view->now_ns, &status)) continue;
         service->state = status.state;
@@ -640,7 +640,7 @@ static void list(void *context, const struct sup_view *view)
     }
 }
 
-struct sup_service *sup_handle_services(struct sup_handle *handle, size_t *count)
+struct sup_service_info *sup_handle_services(struct sup_handle *handle, size_t *count)
 {
     sup_handles_lock();
     struct sup_handle *root = settled_root(handle);
@@ -648,7 +648,7 @@ struct sup_service *sup_handle_services(struct sup_handle *handle, size_t *count
     *count = handle->count;
     for (size_t i = 0; i < handle->count && listing.services != NULL; i++) {
         const struct sup_record *record = &handle->records[i];
-        struct sup_service *service = &listing.services[i];
+        struct sup_service_info *service = &listing.services[i];
         service->kind = record->kind;
         service->state = SUP_STATE_STOPPED;
         service->token = token_of(handle, record);

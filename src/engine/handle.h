@@ -90,7 +90,7 @@ struct sup_left {
 /* What a stop could not stop: an array to be freed by the caller, NULL when ${count} is 0. */
 struct sup_left *sup_handle_report(struct sup_handle *handle, size_t *count);
 
-struct sup_service {
+struct sup_service_info {
     char name[132];
     enum sup_kind kind;
     enum sup_state state;
@@ -101,7 +101,7 @@ struct sup_service {
 };
 
 /* A snapshot of the direct children, in order: to be freed by the caller. NULL with a count: no memory. */
-struct sup_service *sup_handle_services(struct sup_handle *handle, size_t *count);
+struct sup_service_info *sup_handle_services(struct sup_handle *handle, size_t *count);
 
 /* Does the tree serve? Has it ended, with ${code}? An added handle: its root. */
 bool sup_handle_is_serving(struct sup_handle *handle);

@@ -4,6 +4,7 @@
 #include "engine/host.h"
 
 #include "base/err.h"
+#include "engine/crash.h"
 #include "engine/inside.h"
 
 #include <errno.h>
@@ -43,9 +44,10 @@ static void raise_descriptor_limit(void)
 
 /* --- the engine ------------------------------------------------------------------------------- */
 
-static void finish_engine(struct sup_engine *engine)
+size_t sup_engine_finish(struct sup_engine *engine)
 {
     sup_inbox_close(&engine->inbox);
+    size_t left = sup_thread_finish(engine);
     sup_loop_finish(engine);
     sup_orphan_finish(engine);
     sup_inbox_finish(&engine->inbox);
@@ -58,15 +60,16 @@ static void finish_engine(struct sup_engine *engine)
     sup_plan_env_finish(&engine->plan_env);
     sup_tree_destroy(engine->tree);
     pthread_mutex_destroy(&engine->mutex);
+    return left;
 }
 
-/* Returns 0 or -errno; finish_engine is right either way. */
-static int init_engine(struct sup_engine *engine, const struct sup_host_options *options)
+int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options)
 {
     *engine = (struct sup_engine){.name = options->name};
-    engine->heartbeat_ns = SUP_HEARTBEAT_NS / (options->speed > 1 ? options->speed : 1);
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
+    engine->drivers[SUP_THREAD] = &sup_thread_driver;
+    sup_thread_init(engine, options->threads);
     pthread_mutex_init(&engine->mutex, NULL);
     sup_link_init(&engine->link, options->socket);
     int r = sup_plan_env_init(&engine->plan_env, environ);
@@ -82,7 +85,7 @@ static void say_bye(struct sup_engine *engine, int code)
     sup_link_drain(&engine->link, LAST_WORDS_MS);
 }
 
-static int end_well(struct sup_engine *engine)
+int sup_engine_end(struct sup_engine *engine)
 {
     sup_tell_unstopped(engine);
     sup_engine_commit(engine);
@@ -110,41 +113,32 @@ static int run_engine(struct sup_engine *engine, const struct sup_host_options *
     if (code != 0) return end_badly(engine, code, &err);
     if (options->opened != NULL) options->opened(options->context, engine);
     sup_loop_run(engine);
-    code = end_well(engine);
+    code = sup_engine_end(engine);
     sup_inbox_close(&engine->inbox);
     if (options->closing != NULL) options->closing(options->context);
     return code;
-}
-
-int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options)
-{
-    return init_engine(engine, options);
-}
-
-void sup_engine_finish(struct sup_engine *engine)
-{
-    finish_engine(engine);
-}
-
-int sup_engine_end(struct sup_engine *engine)
-{
-    return end_well(engine);
 }
 
 int sup_host_run(const struct sup_host_options *options)
 {
     struct sup_engine *engine = malloc(sizeof *engine);
     int code = EXIT_LOST;
+    size_t left = 0;
     ignore_signals();
+    sup_crash_catch();
     raise_descriptor_limit();
     fcntl(options->socket, F_SETFD, FD_CLOEXEC);
-    int r = engine == NULL ? -ENOMEM : init_engine(engine, options);
+    int r = engine == NULL ? -ENOMEM : sup_engine_init(engine, options);
     if (r == 0) code = run_engine(engine, options);
     else
         fprintf(stderr, "suptree: the host cannot be set up: %s; it is tried again\n",
                 strerror(-r));
-    if (engine != NULL) finish_engine(engine);
+    if (engine != NULL) left = sup_engine_finish(engine);
     free(engine);
     close(options->socket);
+    if (left > 0) {
+        fflush(NULL);
+        _exit(code); /* what still runs must not see how the process is taken apart */
+    }
     return code;
 }

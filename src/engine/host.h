@@ -1,15 +1,16 @@
 /*
-** engine/host.h: the process `suptree host`: the engine around a tree, at the keeper's other end. No Lua.
+** engine/host.h: the process `suptree host`: the engine around a tree, at the keeper's other end.
 */
 #ifndef SUP_ENGINE_HOST_H
 #define SUP_ENGINE_HOST_H
 
 struct sup_engine;
+struct sup_thread_ops;
 
 struct sup_host_options {
     int socket;       /* SOCK_SEQPACKET to the keeper; taken over */
     const char *name; /* of the tree, for people */
-    int speed; /* tests only: heartbeats come so many times as often; 0 or 1: as they should */
+    const struct sup_thread_ops *threads; /* what thread services are; NULL: there are none */
     /* For threads beside the engine; NULL: none. `opened` is called when the tree is there, before
        anything happens to it; after `closing` returns the engine must not be used any more. Both
        on the engine thread. */

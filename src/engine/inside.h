@@ -8,7 +8,8 @@
 **   apply.c      one input: journal, core, effects, confirmation
 **   inbox.c      inputs and answers of other threads
 **   process.c    the process driver, by way of the keeper
-**   library.c    the engine in a program of somebody else's
+**   thread.c     the thread driver; workers.c the OS threads, crash.c their faults
+**   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
 **   tell.c       events to people and programs; narrate.c, output.c
@@ -29,6 +30,7 @@
 #include "engine/plans.h"
 #include "engine/recorder.h"
 #include "engine/slots.h"
+#include "engine/workers.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -56,9 +58,21 @@ struct sup_driver {
                    const struct sup_effect *effect);
     void (*forget)(struct sup_engine *engine, struct sup_slot *slot,
                    const struct sup_effect *effect);
+    /* An event of a service that it runs was told; NULL: it need not know. */
+    void (*note)(struct sup_engine *engine, struct sup_slot *slot, const struct sup_effect *effect);
 };
 
 extern const struct sup_driver sup_process_driver;
+extern const struct sup_driver sup_thread_driver;
+
+struct sup_thread_driver {
+    const struct sup_thread_ops *ops; /* NULL: this host cannot run threads */
+    struct sup_workers *workers;      /* NULL: none has been needed yet */
+    struct sup_list killed;           /* of sup_thread::kill_link */
+    int64_t repeat_ns;                /* when those are signalled again */
+    bool safe_mode;                   /* nothing is launched */
+    bool restoring;                   /* a former host's journal is replayed */
+};
 
 struct sup_engine {
     pthread_mutex_t mutex; /* around tree and slots: held while they change, or by readers */
@@ -80,6 +94,8 @@ struct sup_engine {
     struct sup_plan_env plan_env;
     int32_t plan_number; /* of the last set; unlike those of former hosts */
     bool planned_all;    /* the whole tree has been planned once by this host */
+
+    struct sup_thread_driver threads;
 
     /* effects */
     struct sup_effect batch[SUP_ENGINE_BATCH];
@@ -112,7 +128,6 @@ struct sup_engine {
     uv_async_t wake;
     uv_timer_t deadline;
     uv_timer_t heartbeat;
-    int64_t heartbeat_ns;
     int polled_events;
     int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
     bool loop_open;
@@ -124,7 +139,8 @@ struct sup_engine {
 
 /* Everything but the tree. Returns 0 or -errno; finish is right either way. */
 int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options);
-void sup_engine_finish(struct sup_engine *engine);
+/* Returns how many threads did not stop and are left behind. */
+size_t sup_engine_finish(struct sup_engine *engine);
 /* The tree has ended: say so to the keeper, and whatever else is left to say. Returns the exit code. */
 int sup_engine_end(struct sup_engine *engine);
 
@@ -167,6 +183,18 @@ void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message,
 void sup_process_acknowledge(struct sup_engine *engine, uint64_t wire_instance);
 struct sup_outcome sup_process_outcome(int wait_status);
 
+/* --- thread.c --------------------------------------------------------------------------------- */
+
+/* ${ops} NULL: no thread can be launched. */
+void sup_thread_init(struct sup_engine *engine, const struct sup_thread_ops *ops);
+/* Ends the parked threads. Returns how many did not stop and are left behind. */
+size_t sup_thread_finish(struct sup_engine *engine);
+/* Take the news of the threads as facts, signal again who is being killed. */
+void sup_thread_check(struct sup_engine *engine);
+int64_t sup_thread_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS: none */
+/* The keeper sent the output of ${node}; ${fd} is taken over, -1: there is none. */
+void sup_thread_output_came(struct sup_engine *engine, sup_token node, int fd);
+
 /* --- orphan.c --------------------------------------------------------------------------------- */
 
 /* The keeper is gone: stop the tree over the pidfds. */
@@ -180,6 +208,9 @@ void sup_orphan_finish(struct sup_engine *engine);
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec);
 /* Remember what stands at the path of a file condition, before the launch. */
 void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec);
+/* The slot's instance runs: watch the condition if it is still open. After a death of the host it may hold
+   already. */
+void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot);
 void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot);
 /* Check what is due at engine->now_ns; applies READY facts. */
 void sup_ready_check(struct sup_engine *engine);

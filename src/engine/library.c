@@ -181,7 +181,8 @@ static void discard(struct sup_library *library)
 
 static int begin(struct sup_library *library, struct sup_err *err)
 {
-    struct sup_host_options options = {.name = library->options.name};
+    struct sup_host_options options = {.name = library->options.name,
+                                       .threads = library->options.threads};
     options.socket = start_keeper(library, err);
     if (options.socket < 0) return options.socket;
     int r = sup_engine_init(library->engine, &options);

@@ -62,6 +62,7 @@ static int64_t earliest(int64_t a, int64_t b)
 static int64_t next_deadline(const struct sup_engine *engine)
 {
     int64_t at_ns = earliest(sup_tree_deadline(engine->tree), sup_ready_deadline(engine));
+    at_ns = earliest(at_ns, sup_thread_deadline(engine));
     if (engine->stopping) at_ns = earliest(at_ns, engine->progress_ns);
     if (engine->start_due) at_ns = earliest(at_ns, engine->leftovers_ns);
     bool behind = engine->lines.end > engine->lines.first || engine->lines.lost > 0 ||
@@ -108,6 +109,7 @@ static void check_end(struct sup_engine *engine)
 void sup_loop_settle(struct sup_engine *engine)
 {
     sup_ready_check(engine);
+    sup_thread_check(engine);
     sup_engine_apply_refusals(engine);
     bool more = apply_letters(engine, SUP_CLASS_FACT);
     apply_stop(engine);
@@ -132,6 +134,9 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     case SUP_WIRE_SPAWN_FAILED:
     case SUP_WIRE_EXIT:
         sup_process_fact(engine, message, fd);
+        return;
+    case SUP_WIRE_OUTPUT_FD:
+        sup_thread_output_came(engine, message->node, fd);
         return;
     case SUP_WIRE_STOP:
         engine->stop_signal = message->a;
@@ -243,7 +248,7 @@ int sup_loop_init(struct sup_engine *engine)
 
 void sup_loop_run(struct sup_engine *engine)
 {
-    uint64_t period_ms = engine->heartbeat_ns > MS ? (uint64_t) (engine->heartbeat_ns / MS) : 1;
+    uint64_t period_ms = (uint64_t) (SUP_HEARTBEAT_NS / MS);
     uv_timer_start(&engine->heartbeat, on_heartbeat, 0, period_ms);
     watch_keeper(engine);
     if (!engine->ended) uv_run(&engine->uv, UV_RUN_DEFAULT);

@@ -159,6 +159,7 @@ static uint32_t append_own_env(struct sup_plan_draft *draft, const struct sup_pl
 {
     const struct sup_spec *spec = wish->spec;
     uint32_t count = 1;
+    if (spec->kind == SUP_THREAD) return 0;
     if (!spec->inherit_env) count += append_entries(draft, env->bare, env->bare_count, &spec->env);
     count += append_entries(draft, spec->env.first, spec->env.count, NULL);
     append(draft, PATH_VARIABLE, strlen(PATH_VARIABLE));
@@ -189,7 +190,9 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
     uint64_t place = append(draft, NULL, sizeof(struct sup_plan));
     struct sup_plan plan = {
         .size = sizeof plan,
-        .flags = spec->inherit_env ? SUP_PLAN_SHARED_ENV : 0,
+        .flags = spec->kind == SUP_THREAD ? SUP_PLAN_NO_PROCESS
+                 : spec->inherit_env      ? SUP_PLAN_SHARED_ENV
+                                          : 0,
         .arg_count = spec->command.count,
         .log = log_of(spec->log.mode),
         .stop_signal = spec->stop_signal,

@@ -1,5 +1,5 @@
 /*
-** engine/process.c: the process driver: plans, SPAWN and SIGNAL to the keeper, facts back. Must not
+** engine/process.c: the process driver: plans (those of threads too: for their output), SPAWN and SIGNAL to the keeper, facts back. Must not
 ** know how the keeper does it.
 */
 #include "engine/inside.h"
@@ -41,7 +41,7 @@ static void plan_node(struct sup_engine *engine, struct planning *planning, sup_
     char path[PATH_SIZE];
     struct sup_plan_wish wish;
     const struct sup_spec *spec = sup_tree_spec(engine->tree, node);
-    if (spec == NULL || spec->kind != SUP_PROCESS) return;
+    if (spec == NULL || spec->kind == SUP_SUPERVISOR) return;
     struct sup_slot *slot = sup_engine_slot(engine, node, SUP_PROCESS);
     if (slot == NULL || slot->plan_offset != 0) return;
     fill_wish(engine, node, spec, path, &wish);
@@ -237,16 +237,6 @@ static struct sup_slot *current_slot(struct sup_engine *engine, const struct sup
     return slot != NULL && slot->instance == input->instance ? slot : NULL;
 }
 
-/* A condition that is still open; after a death of the host it may hold already. */
-static void watch_readiness(struct sup_engine *engine, struct sup_slot *slot)
-{
-    struct sup_status status;
-    const struct sup_spec *spec = sup_tree_spec(engine->tree, slot->node);
-    if (spec == NULL || spec->ready.kind == SUP_READY_AT_LAUNCH) return;
-    bool known = sup_tree_status(engine->tree, slot->node, engine->now_ns, &status);
-    if (known && !status.ready) sup_ready_begin(engine, slot, spec);
-}
-
 static void note_spawned(struct sup_engine *engine, const struct sup_wire *message, int fd,
                          struct sup_input *input)
 {
@@ -266,7 +256,7 @@ static void note_spawned(struct sup_engine *engine, const struct sup_wire *messa
     input->type = SUP_IN_LAUNCHED;
     sup_engine_apply(engine, input);
     slot = current_slot(engine, input);
-    if (slot != NULL && slot->live) watch_readiness(engine, slot);
+    if (slot != NULL && slot->live) sup_ready_watch(engine, slot);
 }
 
 /* The process is over: from now on the slot holds its dates alone. */

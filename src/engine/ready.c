@@ -55,6 +55,15 @@ void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const str
     look_again(engine, slot, delay ? slot->launched_ns + spec->ready.delay_ns : engine->now_ns);
 }
 
+void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot)
+{
+    struct sup_status status;
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, slot->node);
+    if (spec == NULL || spec->ready.kind == SUP_READY_AT_LAUNCH) return;
+    bool known = sup_tree_status(engine->tree, slot->node, engine->now_ns, &status);
+    if (known && !status.ready) sup_ready_begin(engine, slot, spec);
+}
+
 void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot)
 {
     sup_heap_cancel(&engine->watches, &slot->watch_timer);

@@ -6,6 +6,7 @@
 ** A journal that cannot be used costs the services: what the keeper still holds of the lost tree (the
 ** leftovers) is killed before the new tree starts, so that nothing runs twice.
 */
+#include "engine/crash.h"
 #include "engine/inside.h"
 
 #include "base/err.h"
@@ -330,6 +331,7 @@ static void start_when_clear(struct sup_engine *engine)
 static int cold_start(struct sup_engine *engine, struct hello *hello, struct sup_err *err)
 {
     begin_afresh(engine, hello);
+    engine->threads.restoring = false;
     int r = create_tree(engine, hello->fds[SUP_FD_BLOB], err);
     if (r < 0) return r == -ENOMEM ? EXIT_LOST : EXIT_CONFIG;
     engine->link.corked = false;
@@ -350,7 +352,10 @@ static void warm_start(struct sup_engine *engine, struct hello *hello)
     take_slots(engine);
     kill_strays(engine, hello);
     square(engine, hello);
+    engine->threads.restoring = false;
     if (was_started(engine)) sup_engine_apply(engine, &died);
+    atomic_store(&((struct sup_journal_header *) (void *) engine->recorder.memory)->crashing, 0);
+    sup_crash_set_journal(engine->recorder.memory);
     engine->link.corked = false;
 }
 
@@ -360,6 +365,8 @@ static int begin_tree(struct sup_engine *engine, struct hello *hello, struct sup
     char text[512];
     int journal = take_fd(hello, SUP_FD_JOURNAL);
     engine->link.corked = true;
+    engine->threads.restoring = true;
+    engine->threads.safe_mode = (hello->word.b & SUP_HELLO_SAFE_MODE) != 0;
     if (journal >= 0 && restore_tree(engine, journal, &why) == 0) {
         warm_start(engine, hello);
         return 0;

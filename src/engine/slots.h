@@ -16,6 +16,9 @@
 
 enum sup_watch { SUP_WATCH_NONE, SUP_WATCH_DELAY, SUP_WATCH_FILE };
 
+struct sup_thread;
+struct sup_thread_output;
+
 struct sup_slot {
     sup_token node;               /* 0: free */
     uint64_t instance;            /* the last that was launched, as the core numbers it */
@@ -27,8 +30,10 @@ struct sup_slot {
     uint64_t plan_offset;         /* while a plan set is made: its record in it */
     uint64_t file_inode; /* file condition: what stood there before the launch; 0: nothing */
     int64_t file_changed_ns;
-    const char *failed_text; /* constant text of a launch that the driver refused */
-    int32_t failed_code;     /* errno or 0 */
+    struct sup_thread *thread;        /* of the instance; NULL: a process, or none */
+    struct sup_thread_output *output; /* thread services; NULL: not known yet */
+    const char *failed_text;          /* constant text of a launch that the driver refused */
+    int32_t failed_code;              /* errno or 0 */
     uint32_t generation;
     int32_t pid; /* 0: none, or unknown */
     int pidfd;   /* owned; -1: none */
@@ -38,6 +43,7 @@ struct sup_slot {
     bool failed_resources; /* for lack of resources */
     bool launching;        /* said to the driver, which has not answered yet */
     bool live;             /* launched, not ended */
+    bool wants_output;     /* the keeper has been asked for it */
     bool killed;           /* the kill was sent */
 };
 

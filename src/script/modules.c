@@ -61,3 +61,42 @@ void sup_modules_preload(lua_State *L)
     }
     lua_pop(L, 1);
 }
+
+bool sup_modules_push_loader(lua_State *L, const char *name)
+{
+    if (strncmp(name, "suptree", strlen("suptree")) != 0) return false;
+    for (size_t i = 0; i < sup_embedded_lua_count; i++) {
+        if (strcmp(sup_embedded_lua[i].name, name) != 0) continue;
+        lua_pushlightuserdata(L, (void *) &sup_embedded_lua[i]);
+        lua_pushcclosure(L, load_embedded, 1);
+        lua_pushliteral(L, ":suptree:");
+        return true;
+    }
+    for (size_t i = 0; i < sizeof c_modules / sizeof c_modules[0]; i++) {
+        if (strcmp(c_modules[i].name, name) != 0) continue;
+        lua_pushcfunction(L, c_modules[i].func);
+        lua_pushliteral(L, ":suptree:");
+        return true;
+    }
+    return false;
+}
+
+void sup_modules_drop_relative(lua_State *L, const char *field)
+{
+    luaL_Buffer kept;
+    lua_getfield(L, -1, field);
+    const char *at = luaL_checkstring(L, -1);
+    luaL_buffinit(L, &kept);
+    while (*at != '\0') {
+        size_t length = strcspn(at, ";");
+        if (*at == '/') {
+            luaL_addlstring(&kept, at, length);
+            luaL_addchar(&kept, ';');
+        }
+        at += length + (at[length] == ';');
+    }
+    if (luaL_bufflen(&kept) > 0) luaL_buffsub(&kept, 1);
+    luaL_pushresult(&kept);
+    lua_setfield(L, -3, field);
+    lua_pop(L, 1);
+}

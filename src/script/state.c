@@ -34,27 +34,6 @@ static void *allocate(void *data, void *block, size_t old_size, size_t size)
     return moved;
 }
 
-/* Keep the entries of the path in package.${field} that start with a slash. */
-static void drop_relative_entries(lua_State *L, const char *field)
-{
-    luaL_Buffer kept;
-    lua_getfield(L, -1, field);
-    const char *at = luaL_checkstring(L, -1);
-    luaL_buffinit(L, &kept);
-    while (*at != '\0') {
-        size_t length = strcspn(at, ";");
-        if (*at == '/') {
-            luaL_addlstring(&kept, at, length);
-            luaL_addchar(&kept, ';');
-        }
-        at += length + (at[length] == ';');
-    }
-    if (luaL_bufflen(&kept) > 0) luaL_buffsub(&kept, 1);
-    luaL_pushresult(&kept);
-    lua_setfield(L, -3, field);
-    lua_pop(L, 1);
-}
-
 /* Called protected. */
 static int set_up(lua_State *L)
 {
@@ -62,8 +41,8 @@ static int set_up(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     luaL_openlibs(L);
     lua_getglobal(L, "package");
-    drop_relative_entries(L, "path");
-    drop_relative_entries(L, "cpath");
+    sup_modules_drop_relative(L, "path");
+    sup_modules_drop_relative(L, "cpath");
     lua_pop(L, 1);
     sup_modules_preload(L);
     return 0;
@@ -85,7 +64,7 @@ static int report_panic(lua_State *L)
     return 0;
 }
 
-lua_State *sup_state_create(size_t cap)
+lua_State *sup_state_create_bare(size_t cap)
 {
     struct ledger *ledger = malloc(sizeof *ledger);
     if (ledger == NULL) return NULL;
@@ -96,6 +75,13 @@ lua_State *sup_state_create(size_t cap)
         return NULL;
     }
     lua_atpanic(L, report_panic);
+    return L;
+}
+
+lua_State *sup_state_create(size_t cap)
+{
+    lua_State *L = sup_state_create_bare(cap);
+    if (L == NULL) return NULL;
     lua_pushcfunction(L, set_up);
     if (lua_pcall(L, 0, 0, 0) == LUA_OK) return L;
     sup_state_destroy(L);

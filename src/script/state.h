@@ -15,6 +15,9 @@
 */
 lua_State *sup_state_create(size_t cap);
 
+/* A state with such a cap and nothing in it yet. NULL: there is no memory for it. */
+lua_State *sup_state_create_bare(size_t cap);
+
 /* Close it and run its finalizers. NULL is harmless. Not inside a call of it. */
 void sup_state_destroy(lua_State *L);
 

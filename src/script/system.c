@@ -254,13 +254,22 @@ static int run_child(lua_State *L)
     return 3;
 }
 
+/*
+** Signals wait until the new program takes them: between its first instruction and its handlers they
+** would end it.
+*/
 static int become(lua_State *L)
 {
     struct file *file = check_file(L, 2);
     char **argv = push_argv(L, 1);
+    sigset_t all;
+    sigset_t former;
     if (fcntl(file->fd, F_SETFD, 0) != 0) return push_errno(L, errno);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &former);
     execv(argv[0], argv);
     int code = errno;
+    sigprocmask(SIG_SETMASK, &former, NULL);
     fcntl(file->fd, F_SETFD, FD_CLOEXEC);
     return push_errno(L, code);
 }

@@ -3,7 +3,6 @@
 local common = require "suptree.cli.common"
 local paths = require "suptree.paths"
 local system = require "suptree.system"
-local text = require "suptree.text"
 
 -- The program that stands beside this one.
 local function beside(name)
@@ -15,14 +14,6 @@ local function events_path(file)
     local folder, why = system.real_path(paths.folder(file) == "" and "." or paths.folder(file))
     if folder then return paths.absolute(paths.name(file), folder) end
     common.complain("--events %s: its folder cannot be used: %s; make it, or name another file", file, why)
-end
-
--- What cannot be run yet is refused before anything starts.
-local function refuse_threads(file, summary)
-    local them = summary.threads == 1 and "it" or "them"
-    common.complain("%s declares %s, which this version checks and simulates but cannot run; nothing was started. "
-        .. "Declare %s as s.process, or take %s out.", file, text.count(summary.threads, "thread service"), them, them)
-    return common.BAD_CONFIG
 end
 
 local function sealed_file(blob)
@@ -70,9 +61,8 @@ return {
             if not arguments.events then return common.USAGE end
         end
         local settings = { name = arguments.name, colour = arguments.colour, consequence = "nothing was started" }
-        local result, file = common.compile(arguments.file, settings)
-        if not result then return file end
-        if result.summary.threads > 0 then return refuse_threads(file, result.summary) end
+        local result, code = common.compile(arguments.file, settings)
+        if not result then return code end
         return become_keeper(result, arguments)
     end,
 }

@@ -1,0 +1,515 @@
+/*
+** engine/workers.c: OS threads: made, parked, used again, asked, interrupted. Must not know the tree.
+*/
+#include "engine/workers.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef SUP_SANITIZE_BUILD /* their frames are several times as large */
+#define STACK_SIZE ((size_t) 8 << 20)
+#else
+#define STACK_SIZE ((size_t) 1 << 20)
+#endif
+#define FAULT_STACK_SIZE ((size_t) 32 << 10)
+#define PARKED_MAX 64
+#define SECOND INT64_C(1000000000)
+
+struct sup_workers {
+    const struct sup_thread_ops *ops;
+    struct sup_list parked; /* of sup_thread::link, the newest first; engine thread */
+    size_t parked_count;
+    pthread_mutex_t mutex; /* around what follows */
+    struct sup_list news;  /* of sup_thread::news_link */
+    size_t threads;        /* that exist */
+    size_t busy;           /* with an order */
+    pthread_cond_t left;   /* a thread has gone */
+    bool closed;           /* nobody listens any more */
+    bool left_behind;      /* the last thread frees this */
+    void (*wake)(void *context);
+    void *wake_context;
+};
+
+static _Thread_local struct sup_thread *here;
+
+const struct sup_thread *sup_worker_here(void)
+{
+    return here;
+}
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+struct sup_thread_output *sup_thread_output_create(int fd)
+{
+    struct sup_thread_output *output = malloc(sizeof *output);
+    if (output != NULL) *output = (struct sup_thread_output){.users = 1, .fd = fd};
+    else if (fd >= 0) close(fd);
+    return output;
+}
+
+struct sup_thread_output *sup_thread_output_share(struct sup_thread_output *output)
+{
+    if (output != NULL) atomic_fetch_add(&output->users, 1);
+    return output;
+}
+
+void sup_thread_output_leave(struct sup_thread_output *output)
+{
+    if (output == NULL || atomic_fetch_sub(&output->users, 1) > 1) return;
+    if (output->fd >= 0) close(output->fd);
+    free(output);
+}
+
+/* --- what the functions see ------------------------------------------------------------------- */
+
+void sup_thread_set_data(struct sup_thread *thread, void *data)
+{
+    thread->data = data;
+}
+
+void *sup_thread_data(const struct sup_thread *thread)
+{
+    return thread->data;
+}
+
+void sup_thread_lock(struct sup_thread *thread)
+{
+    pthread_mutex_lock(&thread->mutex);
+}
+
+void sup_thread_unlock(struct sup_thread *thread)
+{
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+bool sup_thread_is_asked(const struct sup_thread *thread)
+{
+    return atomic_load(&thread->asked);
+}
+
+bool sup_thread_is_killed(const struct sup_thread *thread)
+{
+    return atomic_load(&thread->killed);
+}
+
+char *sup_thread_context(struct sup_thread *thread, char *buf, size_t size)
+{
+    pthread_mutex_lock(&thread->mutex);
+    const char *text = thread->context == NULL ? "" : thread->context;
+    size_t length = strnlen(text, size - 1);
+    memcpy(buf, text, length);
+    buf[length] = '\0';
+    pthread_mutex_unlock(&thread->mutex);
+    return buf;
+}
+
+bool sup_thread_sleep(struct sup_thread *thread, int64_t ns)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t now_ns = (int64_t) now.tv_sec * SECOND + now.tv_nsec;
+    int64_t end_ns = ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + ns;
+    struct timespec end = {.tv_sec = (time_t) (end_ns / SECOND), .tv_nsec = end_ns % SECOND};
+    int r = 0;
+    pthread_mutex_lock(&thread->mutex);
+    while (r != ETIMEDOUT && !atomic_load(&thread->asked))
+        r = pthread_cond_timedwait(&thread->changed, &thread->mutex, &end);
+    pthread_mutex_unlock(&thread->mutex);
+    return !atomic_load(&thread->asked);
+}
+
+/* Under the mutex. */
+static void add_news(struct sup_thread *thread, unsigned news)
+{
+    struct sup_workers *workers = thread->workers;
+    if (workers->closed) return;
+    bool first = sup_list_empty(&workers->news);
+    thread->news |= news;
+    if (sup_list_empty(&thread->news_link)) sup_list_insert(&workers->news, &thread->news_link);
+    if (first) workers->wake(workers->wake_context);
+}
+
+static void post(struct sup_thread *thread, unsigned news)
+{
+    pthread_mutex_lock(&thread->workers->mutex);
+    add_news(thread, news);
+    pthread_mutex_unlock(&thread->workers->mutex);
+}
+
+void sup_thread_ready(struct sup_thread *thread)
+{
+    post(thread, SUP_THREAD_READY);
+}
+
+/* The pipe may be non-blocking: whoever else has it decides. */
+static void wait_for_room(int fd)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    poll(&room, 1, -1);
+}
+
+int sup_thread_write(struct sup_thread *thread, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+    int fd = thread->output == NULL ? -1 : thread->output->fd;
+    while (fd >= 0 && size > 0) {
+        if (atomic_load(&thread->killed)) return -EINTR;
+        ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EAGAIN) wait_for_room(fd);
+        else if (n < 0 && errno != EINTR) return -errno;
+        if (n <= 0) continue;
+        at += n;
+        size -= (size_t) n;
+    }
+    return 0;
+}
+
+/* --- the life of a thread --------------------------------------------------------------------- */
+
+static void on_signal(int signal)
+{
+    int saved = errno;
+    (void) signal;
+    struct sup_thread *thread = here;
+    if (thread != NULL && atomic_load(&thread->killed) && thread->workers->ops->interrupt != NULL)
+        thread->workers->ops->interrupt(thread);
+    errno = saved;
+}
+
+static void *open_fault_stack(void)
+{
+    void *memory = mmap(NULL, FAULT_STACK_SIZE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    stack_t stack = {.ss_sp = memory, .ss_size = FAULT_STACK_SIZE};
+    sigaltstack(&stack, NULL);
+    return memory;
+}
+
+static void close_fault_stack(void *memory)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+    if (memory == NULL) return;
+    sigaltstack(&none, NULL);
+    munmap(memory, FAULT_STACK_SIZE);
+}
+
+/* True: there is an order. */
+static bool await_order(struct sup_thread *thread)
+{
+    pthread_mutex_lock(&thread->mutex);
+    while (thread->phase == SUP_THREAD_PARKED || thread->phase == SUP_THREAD_HELD)
+        pthread_cond_wait(&thread->changed, &thread->mutex);
+    bool busy = thread->phase == SUP_THREAD_BUSY;
+    pthread_mutex_unlock(&thread->mutex);
+    return busy;
+}
+
+static void drop_order(struct sup_thread *thread)
+{
+    sup_thread_output_leave(thread->output);
+    thread->output = NULL;
+    free(thread->room);
+    free(thread->context);
+    thread->room = thread->context = NULL;
+}
+
+/* False: nobody listens any more. */
+static bool serve(struct sup_thread *thread)
+{
+    struct sup_workers *workers = thread->workers;
+    struct sup_thread_end end = {.outcome = {SUP_END_RETURNED, 0}};
+    post(thread, SUP_THREAD_LAUNCHED);
+    if (!sup_thread_is_killed(thread)) workers->ops->serve(thread, &thread->order, &end);
+    pthread_mutex_lock(&thread->mutex);
+    thread->phase = SUP_THREAD_PARKED;
+    pthread_mutex_unlock(&thread->mutex);
+    thread->end = end;
+    pthread_mutex_lock(&workers->mutex);
+    bool closed = workers->closed;
+    workers->busy--;
+    add_news(thread, SUP_THREAD_ENDED);
+    pthread_mutex_unlock(&workers->mutex);
+    if (closed) free(end.text);
+    return !closed;
+}
+
+static void destroy_thread(struct sup_thread *thread)
+{
+    drop_order(thread);
+    pthread_cond_destroy(&thread->changed);
+    pthread_mutex_destroy(&thread->mutex);
+    free(thread);
+}
+
+static void destroy_workers(struct sup_workers *workers)
+{
+    pthread_cond_destroy(&workers->left);
+    pthread_mutex_destroy(&workers->mutex);
+    free(workers);
+}
+
+static void *run_thread(void *argument)
+{
+    struct sup_thread *thread = argument;
+    struct sup_workers *workers = thread->workers;
+    sigset_t signals;
+    void *fault_stack = open_fault_stack();
+    here = thread;
+    atomic_store(&thread->tid, gettid());
+    sigemptyset(&signals);
+    sigaddset(&signals, SUP_THREAD_SIGNAL);
+    sigaddset(&signals, SIGSEGV);
+    sigaddset(&signals, SIGBUS);
+    sigaddset(&signals, SIGFPE);
+    sigaddset(&signals, SIGILL);
+    sigaddset(&signals, SIGABRT);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    while (await_order(thread) && serve(thread)) continue;
+    if (workers->ops->close != NULL) workers->ops->close(thread);
+    here = NULL;
+    close_fault_stack(fault_stack);
+    pthread_mutex_lock(&workers->mutex);
+    destroy_thread(thread);
+    bool last = --workers->threads == 0 && workers->left_behind;
+    pthread_cond_broadcast(&workers->left);
+    pthread_mutex_unlock(&workers->mutex);
+    if (last) destroy_workers(workers);
+    return NULL;
+}
+
+/* --- making them ------------------------------------------------------------------------------ */
+
+static int start_thread(struct sup_thread *thread)
+{
+    pthread_attr_t attributes;
+    sigset_t all, former;
+    int r = pthread_attr_init(&attributes);
+    if (r != 0) return -r;
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all); /* signals of the process are for other threads */
+    pthread_sigmask(SIG_SETMASK, &all, &former);
+    r = pthread_create(&thread->id, &attributes, run_thread, thread);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    pthread_attr_destroy(&attributes);
+    return -r;
+}
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct sup_thread *create_thread(struct sup_workers *workers, int *error)
+{
+    struct sup_thread *thread = calloc(1, sizeof *thread);
+    *error = -ENOMEM;
+    if (thread == NULL) return NULL;
+    thread->workers = workers;
+    sup_list_init(&thread->link);
+    sup_list_init(&thread->news_link);
+    sup_list_init(&thread->kill_link);
+    pthread_mutex_init(&thread->mutex, NULL);
+    init_condition(&thread->changed);
+    pthread_mutex_lock(&workers->mutex);
+    workers->threads++;
+    pthread_mutex_unlock(&workers->mutex);
+    *error = start_thread(thread);
+    if (*error == 0) return thread;
+    pthread_mutex_lock(&workers->mutex);
+    workers->threads--;
+    pthread_mutex_unlock(&workers->mutex);
+    destroy_thread(thread);
+    return NULL;
+}
+
+static struct sup_thread *take_parked(struct sup_workers *workers)
+{
+    if (sup_list_empty(&workers->parked)) return NULL;
+    struct sup_thread *thread = sup_container(workers->parked.next, struct sup_thread, link);
+    sup_list_remove(&thread->link);
+    workers->parked_count--;
+    return thread;
+}
+
+/* One piece of memory for all that the order points to. */
+static char *copy_order(const struct sup_thread_order *order, struct sup_thread_order *copy)
+{
+    size_t path = strlen(order->path) + 1;
+    char *room = malloc((size_t) order->run.size + order->args.size + path);
+    if (room == NULL) return NULL;
+    char *args = room + order->run.size;
+    char *text = args + order->args.size;
+    if (order->run.size > 0) memcpy(room, order->run.data, order->run.size);
+    if (order->args.size > 0) memcpy(args, order->args.data, order->args.size);
+    memcpy(text, order->path, path);
+    *copy = *order;
+    copy->run.data = (const unsigned char *) room;
+    copy->args.data = (const unsigned char *) args;
+    copy->path = text;
+    return room;
+}
+
+int sup_worker_take(struct sup_workers *workers, const struct sup_thread_order *order,
+                    struct sup_thread **out)
+{
+    struct sup_thread_order copy;
+    int error;
+    char *room = copy_order(order, &copy);
+    if (room == NULL) return -ENOMEM;
+    struct sup_thread *thread = take_parked(workers);
+    if (thread == NULL) thread = create_thread(workers, &error);
+    if (thread == NULL) {
+        free(room);
+        return error;
+    }
+    pthread_mutex_lock(&workers->mutex);
+    workers->busy++;
+    pthread_mutex_unlock(&workers->mutex);
+    pthread_mutex_lock(&thread->mutex);
+    thread->phase = SUP_THREAD_HELD;
+    thread->order = copy;
+    thread->room = room;
+    thread->end = (struct sup_thread_end){.text = NULL};
+    atomic_store(&thread->asked, false);
+    atomic_store(&thread->killed, false);
+    pthread_mutex_unlock(&thread->mutex);
+    *out = thread;
+    return 0;
+}
+
+void sup_worker_begin(struct sup_thread *thread, struct sup_thread_output *output)
+{
+    pthread_mutex_lock(&thread->mutex);
+    thread->output = output;
+    thread->phase = SUP_THREAD_BUSY;
+    pthread_cond_broadcast(&thread->changed);
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+void sup_worker_ask(struct sup_thread *thread)
+{
+    const struct sup_thread_ops *ops = thread->workers->ops;
+    pthread_mutex_lock(&thread->mutex);
+    bool first = !atomic_exchange(&thread->asked, true);
+    pthread_cond_broadcast(&thread->changed);
+    if (first && thread->phase == SUP_THREAD_BUSY && ops->ask != NULL) ops->ask(thread);
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+void sup_worker_kill(struct sup_thread *thread)
+{
+    sup_worker_ask(thread);
+    atomic_store(&thread->killed, true);
+    pthread_kill(thread->id, SUP_THREAD_SIGNAL);
+}
+
+void sup_worker_idle(struct sup_thread *thread)
+{
+    const struct sched_param none = {.sched_priority = 0};
+    thread->idled = true;
+    pid_t tid = atomic_load(&thread->tid);
+    if (tid != 0) sched_setscheduler(tid, SCHED_IDLE, &none);
+}
+
+void sup_worker_set_context(struct sup_thread *thread, const char *context)
+{
+    char *copy = strdup(context);
+    pthread_mutex_lock(&thread->mutex);
+    free(thread->context);
+    thread->context = copy;
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+/* --- news ------------------------------------------------------------------------------------- */
+
+struct sup_thread *sup_workers_news(struct sup_workers *workers, unsigned *news)
+{
+    struct sup_thread *thread = NULL;
+    pthread_mutex_lock(&workers->mutex);
+    if (!sup_list_empty(&workers->news)) {
+        thread = sup_container(workers->news.next, struct sup_thread, news_link);
+        sup_list_remove(&thread->news_link);
+        *news = thread->news;
+        thread->news = 0;
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return thread;
+}
+
+static void dismiss(struct sup_thread *thread)
+{
+    pthread_mutex_lock(&thread->mutex);
+    thread->phase = SUP_THREAD_QUITS;
+    pthread_cond_broadcast(&thread->changed);
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+void sup_worker_park(struct sup_thread *thread)
+{
+    struct sup_workers *workers = thread->workers;
+    drop_order(thread);
+    sup_list_remove(&thread->kill_link);
+    if (thread->idled || workers->parked_count >= PARKED_MAX) {
+        dismiss(thread);
+        return;
+    }
+    sup_list_insert(workers->parked.next, &thread->link);
+    workers->parked_count++;
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+struct sup_workers *sup_workers_create(const struct sup_thread_ops *ops,
+                                       void (*wake)(void *context), void *context)
+{
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: calls are to end */
+    struct sup_workers *workers = calloc(1, sizeof *workers);
+    if (workers == NULL) return NULL;
+    workers->ops = ops;
+    workers->wake = wake;
+    workers->wake_context = context;
+    sup_list_init(&workers->parked);
+    sup_list_init(&workers->news);
+    pthread_mutex_init(&workers->mutex, NULL);
+    init_condition(&workers->left);
+    sigemptyset(&action.sa_mask);
+    sigaction(SUP_THREAD_SIGNAL, &action, NULL);
+    return workers;
+}
+
+size_t sup_workers_finish(struct sup_workers *workers)
+{
+    if (workers == NULL) return 0;
+    unsigned news;
+    pthread_mutex_lock(&workers->mutex);
+    workers->closed = true;
+    pthread_mutex_unlock(&workers->mutex);
+    for (struct sup_thread *thread; (thread = sup_workers_news(workers, &news)) != NULL;) {
+        if ((news & SUP_THREAD_ENDED) == 0) continue;
+        free(thread->end.text);
+        sup_worker_park(thread);
+    }
+    for (struct sup_thread *thread; (thread = take_parked(workers)) != NULL;) dismiss(thread);
+    pthread_mutex_lock(&workers->mutex);
+    while (workers->threads > workers->busy) pthread_cond_wait(&workers->left, &workers->mutex);
+    size_t stuck = workers->busy;
+    bool last = workers->threads == 0;
+    workers->left_behind = !last;
+    pthread_mutex_unlock(&workers->mutex);
+    if (last) destroy_workers(workers);
+    return stuck;
+}

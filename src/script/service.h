@@ -1,0 +1,86 @@
+/*
+** script/service.h: a thread service in Lua: one run of it, in a fresh state on a thread of its own.
+** Only the files that make up such a service include it:
+**
+**   thread.c     the run: state, function, result, end
+**   service.c    what its state holds, and what it refuses
+**   context.c    ctx, print, its output
+**   interrupt.c  coroutines that know which one runs, and the hook that stops them
+**   evloop.c     luv, on a loop of its own
+**   unpack.c     captured chunks
+**
+** Everything here runs on the service's own thread, but for what `ask` touches under the thread's lock.
+*/
+#ifndef SUP_SCRIPT_SERVICE_H
+#define SUP_SCRIPT_SERVICE_H
+
+#include "engine/thread.h"
+
+#include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct sup_service {
+    struct sup_thread *thread;
+    const struct sup_thread_order *order;
+    lua_State *L;
+    /* The coroutine that runs; NULL: none may be interrupted. For the signal handler. */
+    lua_State *_Atomic current;
+    volatile sig_atomic_t interrupted; /* it is killed: every coroutine that runs raises */
+    bool told;                         /* what ctx:on_stop was given has been called */
+
+    uv_loop_t loop; /* of luv */
+    uv_async_t wake;
+    bool has_loop;
+    bool can_wake; /* the thread's lock */
+    bool closing;  /* no more callbacks */
+};
+
+/* The service that ${L} belongs to. */
+struct sup_service *sup_service_of(lua_State *L);
+
+/* --- service.c -------------------------------------------------------------------------------- */
+
+/* Open the libraries and put ours in their places; ${folder}: where modules are searched first. May raise. */
+void sup_service_furnish(lua_State *L, const char *folder);
+
+/* --- context.c -------------------------------------------------------------------------------- */
+
+/* Push the context, with the value on the top of the stack, which is popped, as its `args`. May raise. */
+void sup_service_push_context(lua_State *L, const struct sup_service *service);
+/* Give print, io.write and the standard streams the service's output. May raise. */
+void sup_service_open_output(lua_State *L, struct sup_service *service);
+/* Call the function on the top of the stack, which is popped, when the service is asked to stop. May raise. */
+void sup_service_on_stop(lua_State *L);
+/* If it has been asked to stop, call what waits for that, once. May raise. */
+void sup_service_check_stop(lua_State *L);
+/* Sleep for the seconds or the duration at ${index}; pushes false when it is asked to stop. May raise. */
+int sup_service_sleep(lua_State *L, int index);
+
+/* --- interrupt.c ------------------------------------------------------------------------------ */
+
+/* Replace coroutine.resume, wrap and close. May raise. */
+void sup_interrupt_open(lua_State *L);
+/* In a signal handler on the service's thread, or by itself: make what runs raise. */
+void sup_interrupt(struct sup_service *service);
+/* From now on ${L} runs; returns what ran before. Give that back with the same function. */
+lua_State *sup_interrupt_enter(struct sup_service *service, lua_State *L);
+
+/* --- evloop.c --------------------------------------------------------------------------------- */
+
+/* The loader of the module luv. May raise. */
+int sup_evloop_open(lua_State *L);
+/* Wake the loop; with the thread's lock held. */
+void sup_evloop_wake(struct sup_service *service);
+/* Close what is open in the loop; the state still lives. A protected call's function; may block. */
+int sup_evloop_shut(lua_State *L);
+/* Drop the loop; the state is gone. */
+void sup_evloop_finish(struct sup_service *service);
+
+/* --- unpack.c --------------------------------------------------------------------------------- */
+
+/* Push the value in the chunk (lua/suptree/chunk.lua says its form). Raises when it is damaged. */
+void sup_unpack(lua_State *L, const void *bytes, size_t size);
+
+#endif
