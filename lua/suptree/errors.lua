@@ -29,6 +29,7 @@ errors.ErrNotFound = define("not_found", "no such service; services() and status
 errors.ErrTooMany = define("too_many", "the supervisor has as many children as its max_children allows")
 errors.ErrInvalid = define("invalid", "the declaration cannot be used")
 errors.ErrRefused = define("refused", "that cannot be done")
+errors.ErrGaveUp = define("gave_up", "the tree ended by itself; its events say why")
 errors.ErrNotReached = define("not_reached", "the wanted state was not reached; status says why")
 errors.ErrNoMemory = define("no_memory", "there is no memory for it; free some and try again")
 

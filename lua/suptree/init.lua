@@ -7,6 +7,7 @@
 local constants = require "suptree.constants"
 local declaration = require "suptree.declaration"
 local errors = require "suptree.errors"
+local library = require "suptree.library"
 local ready = require "suptree.ready"
 local sim = require "suptree.sim"
 local system = require "suptree.system"
@@ -19,6 +20,9 @@ local suptree = {
     thread = declaration.kind "thread",
     --- When a service is ready: `s.ready.delay(t)`, `s.ready.file(path)`, `s.ready.manual()`.
     ready = ready.kinds,
+    --- Supervisors inside this program: `s.new(name, options)`, `s.new_simple(name)`.
+    new = library.new,
+    new_simple = library.new_simple,
     --- A tree in virtual time: `s.sim(declaration, { seed = 1 })`.
     sim = sim,
     --- What a thread service returns to leave the tree, or to end it.

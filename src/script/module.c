@@ -4,6 +4,7 @@
 ** then looks for the C modules here, one by one.
 */
 #include "script/form.h"
+#include "script/library.h"
 #include "script/modules.h"
 #include "script/options.h"
 #include "script/sim.h"
@@ -14,6 +15,7 @@
 int luaopen_suptree(lua_State *L);
 int luaopen_suptree_core(lua_State *L);
 int luaopen_suptree_form(lua_State *L);
+int luaopen_suptree_library_native(lua_State *L);
 int luaopen_suptree_options(lua_State *L);
 int luaopen_suptree_system(lua_State *L);
 
@@ -35,6 +37,11 @@ int luaopen_suptree_core(lua_State *L)
 int luaopen_suptree_form(lua_State *L)
 {
     return sup_form_open(L);
+}
+
+int luaopen_suptree_library_native(lua_State *L)
+{
+    return sup_library_open_module(L);
 }
 
 int luaopen_suptree_options(lua_State *L)

@@ -5,6 +5,7 @@
 
 #include "script/embedded.h"
 #include "script/form.h"
+#include "script/library.h"
 #include "script/options.h"
 #include "script/sim.h"
 #include "script/system.h"
@@ -16,6 +17,7 @@
 static const luaL_Reg c_modules[] = {
     {"suptree.core", sup_sim_open},
     {"suptree.form", sup_form_open},
+    {"suptree.library.native", sup_library_open_module},
     {"suptree.options", sup_options_open},
     {"suptree.system", sup_system_open},
 };
