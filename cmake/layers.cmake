@@ -77,8 +77,24 @@ function(sup_export_only target)
   cmake_parse_arguments(arg "" "ENTRY;PATTERN" "" ${ARGN})
   set(script ${PROJECT_BINARY_DIR}/${target}.map)
   file(CONFIGURE OUTPUT ${script} CONTENT "{ global: ${arg_PATTERN}; local: *; };\n" @ONLY)
-  target_link_options(${target} PRIVATE -Wl,-u,${arg_ENTRY} -Wl,--version-script=${script})
+  # Threads of it may outlive the Lua state that loaded it.
+  target_link_options(${target} PRIVATE -Wl,-u,${arg_ENTRY} -Wl,--version-script=${script} -Wl,-z,nodelete)
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script})
+endfunction()
+
+# A shared library that exports the functions that its header declares. Threads of it may outlive a dlclose.
+function(sup_export_header target header)
+  file(STRINGS ${header} lines REGEX "[ *]sup_[a-z_]+\\(|^sup_[a-z_]+\\(")
+  set(names "")
+  foreach(line IN LISTS lines)
+    if(NOT line MATCHES "^(\\*\\*|/\\*|    )" AND line MATCHES "(sup_[a-z_]+)\\(")
+      string(APPEND names " ${CMAKE_MATCH_1};")
+    endif()
+  endforeach()
+  set(script ${PROJECT_BINARY_DIR}/${target}.map)
+  file(CONFIGURE OUTPUT ${script} CONTENT "{ global:${names} local: *; };\n" @ONLY)
+  target_link_options(${target} PRIVATE -Wl,--version-script=${script} -Wl,-z,nodelete)
+  set_target_properties(${target} PROPERTIES LINK_DEPENDS "${script};${header}")
 endfunction()
 
 # A static library that holds the objects of its layers, so that a C program links one file.

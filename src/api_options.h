@@ -1,0 +1,27 @@
+/*
+** api_options.h: what a C program writes as text, as the blob of one node.
+*/
+#ifndef SUP_API_OPTIONS_H
+#define SUP_API_OPTIONS_H
+
+#include "base/err.h"
+#include "core/form.h"
+#include "core/options.h"
+
+/* What stands in a node beside its written options; NULL or 0: nothing. */
+struct sup_node_wish {
+    enum sup_kind kind;
+    const char *name;
+    const char *const *options; /* names and values in turn, NULL at the end */
+    const char *const *argv;
+    const char *const *env;
+    const char *cwd;
+    const void *run;
+    size_t run_size;
+    bool is_root;
+};
+
+/* The blob, free()d by the caller. NULL: ${err}. */
+unsigned char *sup_wish_encode(const struct sup_node_wish *wish, size_t *size, struct sup_err *err);
+
+#endif
