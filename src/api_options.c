@@ -328,7 +328,7 @@ static unsigned char *write_blob(struct values *values, const struct sup_node_wi
 /* The whole must be possible as well: its name, what goes together. */
 static unsigned char *checked(unsigned char *blob, size_t size, struct sup_err *err)
 {
-    struct sup_form *form = blob == NULL ? NULL : sup_form_create(blob, size, err);
+    struct sup_form *form = sup_form_create(blob, size, err);
     if (form == NULL) {
         free(blob);
         return NULL;
@@ -345,8 +345,8 @@ unsigned char *sup_wish_encode(const struct sup_node_wish *wish, size_t *size, s
     values.value = calloc(values.count, sizeof *values.value);
     unsigned char *blob = NULL;
     if (values.value == NULL) sup_err_set(err, -ENOMEM, "", "", "there is no memory");
-    else if (keep_all(&values, wish) == 0)
-        blob = checked(write_blob(&values, wish, size), *size, err);
+    else if (keep_all(&values, wish) == 0) blob = write_blob(&values, wish, size);
+    if (blob != NULL) blob = checked(blob, *size, err);
     for (size_t id = 0; values.value != NULL && id < values.count; id++)
         free(values.value[id].bytes);
     free(values.value);
