@@ -181,7 +181,7 @@ describe("how a thread service ends:", function()
             server:bind("127.0.0.1", 0)
             server:listen(1, function() end)
             timer:start(1000000, 0, function() end)
-            uv.walk(function() end)
+            uv.walk(function(handle) if not handle:is_closing() and handle == timer then handle:stop() end end)
             uv.run "nowait"
             uv.fs_stat("/", function() end)
             return nil, "left open"]]
@@ -320,6 +320,6 @@ describe("a declaration of a thread", function()
         local code, _, err = live.run { live.program, "run", file }
         assert.are.equal(78, code)
         assert.matches("tree.a.serve: stands beside run", err, 1, true)
-        assert.matches("tree.b.serve: must be a function, not nil", err, 1, true)
+        assert.matches("tree.b.serve: must be a function, not nothing", err, 1, true)
     end)
 end)
