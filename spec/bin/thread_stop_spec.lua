@@ -100,7 +100,7 @@ describe("a thread service that does not listen is stopped in", function()
 
     it("its tracks: the event says where it was", function()
         local ended = assert_killed(tree_with [[print "up" while true do end]])
-        assert.matches("supervise.lua:4: killed: it was asked to stop and did not end within its timeout", ended.error,
+        assert.matches("supervise.lua:5: killed: it was asked to stop and did not end within its timeout", ended.error,
             1, true)
         assert.matches("stack traceback:", ended.error, 1, true)
     end)

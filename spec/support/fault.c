@@ -36,8 +36,10 @@ int luaopen_fault(lua_State *L);
 
 int luaopen_fault(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"crash", crash}, {"finalizer", finalizer}, {"loop", loop}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"crash", crash},
+                                         {"finalizer", finalizer},
+                                         {"loop", loop},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
