@@ -74,9 +74,7 @@ static void count_ask(struct sup_thread *thread)
     atomic_fetch_add(&asks, 1);
 }
 
-static const struct sup_thread_ops ops = {.serve = serve,
-                                          .ask = count_ask,
-                                          .interrupt = count_interrupt};
+static const struct sup_thread_ops ops = {.serve = serve, .ask = count_ask};
 
 /* --- the stage -------------------------------------------------------------------------------- */
 
