@@ -61,3 +61,15 @@ function(sup_lua_runner source)
   set_target_properties(lua-runner PROPERTIES OUTPUT_NAME lua)
   target_link_libraries(lua-runner PRIVATE PkgConfig::LUA)
 endfunction()
+
+# A Lua module in C that specs load: build/spec/NAME.so.
+function(sup_lua_spec_module source)
+  if(NOT EXISTS ${source})
+    return()
+  endif()
+  cmake_path(GET source STEM name)
+  add_library(spec-${name} MODULE ${source})
+  set_target_properties(spec-${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/spec)
+  target_include_directories(spec-${name} SYSTEM PRIVATE ${LUA_INCLUDE_DIRS})
+endfunction()

@@ -98,3 +98,17 @@ describe("examples/stack", function()
         assert.matches("ready to accept connections", live.read_file(tree.folder .. "/run/redis.log"), 1, true)
     end)
 end)
+
+describe("examples/threads", function()
+    after_each(live.clean)
+
+    it("counts, gambles, and ends what never listens", function()
+        local tree = example("threads", 0)
+        tree:await_line("counter", "counted to 2")
+        tree:await { type = "launched", path = "gambler", generation = 2 }
+        assert.are.equal(0, tree:stop())
+        tree:await_text "asked to stop at"
+        assert.are.equal(1, #tree:all { type = "killed", path = "stubborn" })
+        assert.are.equal(1, #tree:all { type = "ended", path = "stubborn" })
+    end)
+end)

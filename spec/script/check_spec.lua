@@ -55,8 +55,7 @@ return s.supervisor "shop" {
 }]]
         assert.are.same({ 0, "shop: 2 services, 1 supervisor: good\n" }, { code, out })
         assert.are.equal("note: supervise.lua:5: shop.b.run: the function at supervise.lua:5 uses shared, which is a "
-            .. "table that shop.a has too; each gets a copy of its own\n"
-            .. "note: thread services are checked and simulated, but this version cannot run them\n", err)
+            .. "table that shop.a has too; each gets a copy of its own\n", err)
     end)
 
     it("tells each error in a line of its own, then how many they are", function()

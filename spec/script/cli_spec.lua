@@ -169,17 +169,6 @@ return s.supervisor "demo" { s.process "hello" { command = "echo hello; exec sle
         assert.is_truthy(coloured.out:find "\27")
     end)
 
-    it("refuses thread services, which this version cannot run, before anything starts", function()
-        local folder = live.folder()
-        live.write_file(folder .. "/supervise.lua", [[
-local s = require "suptree"
-return s.supervisor "demo" { s.thread "a" { run = function() end }, s.process "b" { command = "touch started" } }]])
-        local code, out, err = live.run({ live.program, "run" }, { cwd = folder })
-        assert.are.same({ 78, "" }, { code, out })
-        holds("supervise.lua declares 1 thread service, which this version checks and simulates but cannot run", err)
-        assert.is_nil(live.read_file(folder .. "/started"))
-    end)
-
     it("says what is wrong with the file for events before anything starts", function()
         local folder = live.folder()
         live.write_file(folder .. "/supervise.lua", config)

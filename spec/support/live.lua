@@ -301,6 +301,24 @@ function tree:stop(signal)
     return self:wait()
 end
 
+--- Numbers of the threads of a process.
+function live.threads(pid)
+    local list = {}
+    local scan = uv.fs_scandir(("/proc/%d/task"):format(pid))
+    for name in function() return scan and uv.fs_scandir_next(scan) end do
+        list[#list + 1] = math.tointeger(tonumber(name))
+    end
+    return list
+end
+
+--- The scheduling policy of a thread: 0 the usual one, 5 SCHED_IDLE.
+function live.policy(pid, tid)
+    local stat = live.read_file(("/proc/%d/task/%d/stat"):format(pid, tid)) or ""
+    local fields = {}
+    for field in (stat:match "^.*%) (.*)$" or ""):gmatch "%S+" do fields[#fields + 1] = field end
+    return tonumber(fields[39])
+end
+
 -- --- another installation --------------------------------------------------------------------------------------------
 
 local function shell_quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end

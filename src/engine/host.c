@@ -54,6 +54,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_output_finish(&engine->lines);
     sup_output_finish(&engine->events);
     sup_link_finish(&engine->link);
+    sup_crash_set_journal(NULL);
     sup_recorder_finish(&engine->recorder);
     sup_heap_finish(&engine->watches);
     sup_slots_finish(&engine->slots);

@@ -8,8 +8,8 @@ struct sup_engine;
 struct sup_thread_ops;
 
 struct sup_host_options {
-    int socket;       /* SOCK_SEQPACKET to the keeper; taken over */
-    const char *name; /* of the tree, for people */
+    int socket;                           /* SOCK_SEQPACKET to the keeper; taken over */
+    const char *name;                     /* of the tree, for people */
     const struct sup_thread_ops *threads; /* what thread services are; NULL: there are none */
     /* For threads beside the engine; NULL: none. `opened` is called when the tree is there, before
        anything happens to it; after `closing` returns the engine must not be used any more. Both

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <lauxlib.h>
+#include <luv/lhandle.h>
 #include <string.h>
 
 #define SELF "uv.%s is refused in a thread service"
@@ -17,11 +18,13 @@ struct library {
     lua_CFunction open;
     void (*set_loop)(lua_State *L, uv_loop_t *loop);
     void (*set_callback)(lua_State *L, call_fn call);
+    luv_ctx_t *(*context)(lua_State *L);
 };
 
 static const char
-    raised;             /* registry: the first error of a callback that uv.run has not raised yet */
-static const char walk; /* registry: uv.walk */
+    raised; /* registry: the first error of a callback that uv.run has not raised yet */
+static const char stand_in; /* registry: what `wake` is to luv */
+static const char walk;     /* registry: uv.walk */
 
 static const struct {
     const char *name, *why;
@@ -174,7 +177,36 @@ static void load_library(lua_State *L, struct library *luv)
     find_symbol(L, library, "luaopen_luv", &luv->open);
     find_symbol(L, library, "luv_set_loop", &luv->set_loop);
     find_symbol(L, library, "luv_set_callback", &luv->set_callback);
+    find_symbol(L, library, "luv_context", &luv->context);
     lua_pop(L, 3);
+}
+
+static int answer_yes(lua_State *L)
+{
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int do_nothing(lua_State *L)
+{
+    (void) L;
+    return 0;
+}
+
+/* uv.walk shows every handle of the loop, and aborts on one that is not luv's. So ours has a record like
+   luv's, and a stand-in for Lua which says that it is being closed already. */
+static luv_handle_t *make_stand_in(lua_State *L, luv_ctx_t *context)
+{
+    static const luaL_Reg methods[] = {{"close", do_nothing},
+                                       {"is_active", do_nothing},
+                                       {"is_closing", answer_yes},
+                                       {NULL, NULL}};
+    luv_handle_t *record = lua_newuserdatauv(L, sizeof *record, 0);
+    *record = (luv_handle_t){.callbacks = {LUA_NOREF, LUA_NOREF}, .ctx = context};
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &stand_in);
+    luaL_newlib(L, methods);
+    record->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return record;
 }
 
 static void open_loop(lua_State *L, struct sup_service *service)
@@ -184,7 +216,6 @@ static void open_loop(lua_State *L, struct sup_service *service)
     service->has_loop = true;
     r = uv_async_init(&service->loop, &service->wake, on_wake);
     if (r < 0) luaL_error(L, "luv's loop cannot be woken: %s", uv_strerror(r));
-    service->wake.data = NULL; /* not one of luv's handles */
     uv_unref((uv_handle_t *) &service->wake);
     sup_thread_lock(service->thread);
     service->can_wake = true;
@@ -200,6 +231,7 @@ int sup_evloop_open(lua_State *L)
     if (!service->has_loop) open_loop(L, service);
     luv.set_loop(L, &service->loop);
     luv.set_callback(L, call_back);
+    service->wake.data = make_stand_in(L, luv.context(L));
     lua_pushcfunction(L, luv.open);
     lua_pushliteral(L, "luv");
     lua_call(L, 1, 1);

@@ -4,8 +4,6 @@ local compile = require "suptree.compile"
 local json = require "suptree.json"
 local text = require "suptree.text"
 
-local THREADS = "thread services are checked and simulated, but this version cannot run them"
-
 local function plain_faults(faults)
     local list = json.array {}
     for place, fault in ipairs(faults) do
@@ -17,18 +15,11 @@ local function plain_faults(faults)
     return list
 end
 
--- What compiling noted, and what run would say.
-local function notes_of(result)
-    local notes = json.array { table.unpack(result.notes) }
-    if result.summary.threads > 0 then notes[#notes + 1] = THREADS end
-    return notes
-end
-
 local function report(file, result, faults)
     local summary = result and result.summary or {}
     return {
         file = file, good = result ~= nil, name = summary.name, errors = plain_faults(faults or {}),
-        notes = result and notes_of(result) or json.array {}, supervisors = summary.supervisors,
+        notes = json.array(result and result.notes or {}), supervisors = summary.supervisors,
         services = result and summary.processes + summary.threads,
         processes = summary.processes, threads = summary.threads,
     }
@@ -42,7 +33,7 @@ end
 
 local function tell_good(result, paint)
     local summary = result.summary
-    for _, note in ipairs(notes_of(result)) do io.stderr:write("note: ", common.printable(note), "\n") end
+    for _, note in ipairs(result.notes) do io.stderr:write("note: ", common.printable(note), "\n") end
     print(("%s: %s, %s: %s"):format(summary.name, text.count(summary.processes + summary.threads, "service"),
         text.count(summary.supervisors, "supervisor"), paint("green", "good")))
 end
