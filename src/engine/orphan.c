@@ -51,6 +51,14 @@ void sup_orphan_signal(struct sup_engine *engine, struct sup_slot *slot, int sig
     if (r == 0 && group && slot->pid > 0) kill(-slot->pid, signal);
 }
 
+/* What the process leaves behind in its group has nobody any more. Until its new parent has reaped it, its
+   pid can mean no other group; the flag is exact at any time. */
+static void kill_rest(const struct sup_slot *slot)
+{
+    if (send_signal(slot->pidfd, SIGKILL, SIGNAL_GROUP) == 0) return;
+    if (errno == EINVAL && slot->pid > 0) kill(-slot->pid, SIGKILL);
+}
+
 /* --- ends ------------------------------------------------------------------------------------- */
 
 static struct sup_outcome ask_outcome(struct sup_engine *engine, int pidfd)
@@ -67,6 +75,14 @@ static struct sup_outcome ask_outcome(struct sup_engine *engine, int pidfd)
     return (struct sup_outcome){SUP_END_LOST, 0};
 }
 
+/* What it has forked goes with it, as when the keeper reaps. */
+static void kill_rest(const struct sup_slot *slot)
+{
+    if (slot->pidfd < 0 || slot->pid <= 0) return;
+    if (send_signal(slot->pidfd, SIGKILL, SIGNAL_GROUP) < 0 && errno == EINVAL)
+        kill(-slot->pid, SIGKILL);
+}
+
 static void end_instance(struct sup_engine *engine, struct sup_slot *slot,
                          struct sup_outcome outcome)
 {
@@ -77,6 +93,7 @@ static void end_instance(struct sup_engine *engine, struct sup_slot *slot,
         .outcome = outcome,
     };
     sup_ready_cancel(engine, slot);
+    kill_rest(slot);
     pthread_mutex_lock(&engine->mutex);
     if (slot->pidfd >= 0) close(slot->pidfd); /* and with it its place in the epoll set */
     slot->pidfd = -1;
@@ -96,6 +113,7 @@ static void on_ends(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < count; i++) {
         struct sup_slot *slot = sup_slots_at(&engine->slots, ready[i].data.u32);
         if (slot == NULL || slot->pidfd < 0) continue;
+        kill_rest(slot);
         end_instance(engine, slot, ask_outcome(engine, slot->pidfd));
     }
     sup_loop_settle(engine);
