@@ -75,14 +75,6 @@ static struct sup_outcome ask_outcome(struct sup_engine *engine, int pidfd)
     return (struct sup_outcome){SUP_END_LOST, 0};
 }
 
-/* What it has forked goes with it, as when the keeper reaps. */
-static void kill_rest(const struct sup_slot *slot)
-{
-    if (slot->pidfd < 0 || slot->pid <= 0) return;
-    if (send_signal(slot->pidfd, SIGKILL, SIGNAL_GROUP) < 0 && errno == EINVAL)
-        kill(-slot->pid, SIGKILL);
-}
-
 static void end_instance(struct sup_engine *engine, struct sup_slot *slot,
                          struct sup_outcome outcome)
 {
@@ -93,7 +85,6 @@ static void end_instance(struct sup_engine *engine, struct sup_slot *slot,
         .outcome = outcome,
     };
     sup_ready_cancel(engine, slot);
-    kill_rest(slot);
     pthread_mutex_lock(&engine->mutex);
     if (slot->pidfd >= 0) close(slot->pidfd); /* and with it its place in the epoll set */
     slot->pidfd = -1;
