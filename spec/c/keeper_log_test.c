@@ -190,6 +190,11 @@ static void waits_for_the_last_instance_of_a_gone_node(void)
     expect_news(&writer, SUP_LOG_ENDED, NODE(0));
     expect_news(&writer, SUP_LOG_GONE, NODE(0));
     run_once(stage, successor, 3);
+    stage_plan_shell(stage, UINT64_C(3) << 32, "true"); /* even if nobody says that one has left */
+    struct news last;
+    do {
+        last = next_news(&writer);
+    } while (last.wire.type != SUP_LOG_GONE || last.wire.node != successor);
     close_stage(stage, &writer);
 }
 
@@ -332,14 +337,14 @@ static void tells_a_thousand_to_one_that_does_not_read(void)
 }
 
 /* What cannot be had now is said as such, and can be had when there is room again. */
-static void says_when_descriptors_run_out(void)
+static void run_out_of_descriptors(rlim_t left)
 {
     struct writer writer;
     struct stage *stage = open_stage(&writer, NULL);
     const char *const argv[] = {"/bin/true", NULL};
     stage_settle(stage);
-    struct rlimit limit = {.rlim_cur = stage_count_descriptors(stage->keeper) + 4};
-    limit.rlim_max = limit.rlim_cur; /* in reserve: one more than two pipes */
+    struct rlimit limit = {.rlim_cur = stage_count_descriptors(stage->keeper) + left};
+    limit.rlim_max = limit.rlim_cur;
     MUST(prlimit(stage->keeper, RLIMIT_NOFILE, &limit, NULL) == 0);
     for (int i = 0; i < 8; i++) stage_plan(stage, NODE(i), &(struct stage_plan){.argv = argv});
     stage_spawn(stage, NODE(7), 1);
@@ -350,6 +355,12 @@ static void says_when_descriptors_run_out(void)
     for (int i = 0; i < 3; i++) unplan(stage, NODE(i));
     run_once(stage, NODE(7), 3);
     close_stage(stage, &writer);
+}
+
+static void says_when_descriptors_run_out(void)
+{
+    run_out_of_descriptors(4); /* an odd and an even number: a pipe takes two */
+    run_out_of_descriptors(5);
 }
 
 static void lives_without_any(void)
