@@ -316,6 +316,7 @@ static void note_failed(struct sup_engine *engine, const struct sup_wire *messag
     input->flag = lacks_resources(message);
     input->text = text;
     sup_engine_apply(engine, input);
+    input->text = NULL;
     sup_process_acknowledge(engine, message->instance);
 }
 
