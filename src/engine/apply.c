@@ -304,13 +304,8 @@ void sup_engine_commit(struct sup_engine *engine)
     int r = sup_link_flush(&engine->link);
     if (engine->recorder.memory != NULL)
         sup_journal_confirm(engine->recorder.memory, engine->link.reached);
-<<<<<<< HEAD
     bool due = engine->library == NULL && sup_recorder_is_due(&engine->recorder);
-    if (r == 0 && due && engine->now_ns >= engine->journal_retry_ns) sup_engine_snapshot(engine);
-=======
-    bool due = sup_recorder_is_due(&engine->recorder);
     if (r == 0 && due && engine->now_ns >= engine->journal_retry_ns) sup_engine_snapshot(engine, 0);
->>>>>>> main
 }
 
 static int give_to_keeper(struct sup_engine *engine, int fd)
