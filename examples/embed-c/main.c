@@ -43,7 +43,8 @@ int main(void)
     struct sup_service service = {.name = "worker", .serve = serve};
 
     shop.supervisor = sup_new("shop", &settings);
-    if (shop.supervisor == NULL || sup_add_process(shop.supervisor, &process, NULL) != SUP_SUCCESS ||
+    if (shop.supervisor == NULL ||
+        sup_add_process(shop.supervisor, &process, NULL) != SUP_SUCCESS ||
         sup_add(shop.supervisor, &service, NULL) != SUP_SUCCESS ||
         sup_serve(shop.supervisor) != SUP_SUCCESS) {
         fprintf(stderr, "%s\n", sup_last_error());

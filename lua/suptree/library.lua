@@ -150,8 +150,8 @@ local function attach(self, child)
     return token
 end
 
---- Adds a process, a thread or a supervisor, as declared, or another `suptree.new`. While the tree serves it is launched
--- at once. Returns its token, or nil and an error.
+--- Adds a process, a thread or a supervisor, as declared, or another `suptree.new`. While the tree serves it is
+-- launched at once. Returns its token, or nil and an error.
 function Supervisor:add(service)
     check_self(self, "add")
     if getmetatable(service) == Supervisor then return attach(self, service) end

@@ -1,9 +1,6 @@
 /*
 ** engine/host.h: the process `suptree host`: the engine around a tree, at the keeper's other end.
-<<<<<<< HEAD
-=======
 ** No Lua.
->>>>>>> main
 */
 #ifndef SUP_ENGINE_HOST_H
 #define SUP_ENGINE_HOST_H

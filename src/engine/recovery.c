@@ -119,7 +119,8 @@ static uint64_t make_seed(void)
     return (uint64_t) sup_engine_clock();
 }
 
-static int plant_tree(struct sup_engine *engine, const void *bytes, size_t size, struct sup_err *err)
+static int plant_tree(struct sup_engine *engine, const void *bytes, size_t size,
+                      struct sup_err *err)
 {
     engine->tree = sup_tree_create(bytes, size, make_seed(), err);
     return engine->tree == NULL ? err->code : sup_engine_reserve(engine, bytes, size);
