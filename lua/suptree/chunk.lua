@@ -28,7 +28,7 @@ local HINT = "Make it inside the function, or write the function as a module of 
 -- --- capturing -----------------------------------------------------------------------------------------------------
 
 -- What is found in loaded modules: module -> name, C function -> { module, field }; the first in the order of names.
-local function index_loaded()
+function chunk.index_loaded()
     local names, fields = {}, {}
     for _, name in ipairs(text.sorted_keys(package.loaded)) do
         local module = package.loaded[name]
@@ -40,13 +40,13 @@ local function index_loaded()
             if type(value) == "function" and not fields[value] then fields[value] = { name, field } end
         end
     end
-    return names, fields
+    return { names = names, fields = fields }
 end
 
-local function new_writer(note)
-    local names, fields = index_loaded()
+local function new_writer(note, index)
+    index = index or chunk.index_loaded()
     return {
-        parts = {}, faults = {}, names = names, fields = fields, note = note or function() end,
+        parts = {}, faults = {}, names = index.names, fields = index.fields, note = note or function() end,
         objects = {}, object_count = 0, cells = {}, cell_count = 0, depth = 0,
     }
 end
@@ -185,9 +185,9 @@ local function finish(w)
 end
 
 --- The bytes of a Lua function, or of a table of such; or nil and an array of { reason, hint }. `note(table, where)`
--- is told of each table that is copied.
-function chunk.capture(func, note)
-    local w = new_writer(note)
+-- is told of each table that is copied. `index`: of chunk.index_loaded(), when many are captured.
+function chunk.capture(func, note, index)
+    local w = new_writer(note, index)
     w.write_object = write_object
     if type(func) == "table" then
         w.note = function(value, where) if value ~= func and note then note(value, where) end end
@@ -198,14 +198,14 @@ end
 
 --- The bytes that stand for a module that returns the function.
 function chunk.module(name)
-    local w = new_writer()
+    local w = new_writer(nil, {})
     write_module(w, name)
     return finish(w)
 end
 
 --- The bytes of plain data: nil, booleans, numbers, texts, and tables of them.
 function chunk.pack(value)
-    local w = new_writer()
+    local w = new_writer(nil, {})
     w.write_object = write_object_of_data
     write(w, value, "it")
     return finish(w)

@@ -121,6 +121,12 @@ local function note_copies(context, node)
     end
 end
 
+-- What is loaded: looked up once for all functions.
+local function loaded(context)
+    context.loaded = context.loaded or chunk.index_loaded()
+    return context.loaded
+end
+
 -- What a thread is to run: the folder where its modules are searched first, and the chunk.
 local function encode_chunk(v, bytes, faults)
     for _, fault in ipairs(faults or {}) do v.fail(fault.reason, fault.hint) end
@@ -136,7 +142,7 @@ local function encode_run(context, node, v)
     if type(v.value) ~= "function" then
         return v.fail(("must be a function or the name of a module, not %s"):format(text.describe(v.value)), HINT_RUN)
     end
-    return encode_chunk(v, chunk.capture(v.value, note_copies(context, node)))
+    return encode_chunk(v, chunk.capture(v.value, note_copies(context, node), loaded(context)))
 end
 
 -- `serve` and `stop` instead of `run`: both in one chunk, so that what they share stays shared.
@@ -154,7 +160,7 @@ local function encode_serve(context, node)
         end
     end
     local pair = { serve = written.serve, stop = written.stop }
-    return encode_chunk(v, chunk.capture(pair, note_copies(context, node)))
+    return encode_chunk(v, chunk.capture(pair, note_copies(context, node), loaded(context)))
 end
 
 local HINT_ARGS = "Give it plain data: numbers, texts, booleans and tables of them."

@@ -292,6 +292,18 @@ describe("when the host dies", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    it("again and again by a thread service, threads stay down in safe mode, and no process restarts", function()
+        local tree = tree_of(both .. [[
+            s.thread "broken" { run = function(ctx) ctx:sleep "20ms" fault().crash() end },]])
+        tree:await { type = "ready", path = "." }
+        local web = tree:service "web"
+        local refused = tree:await { type = "launch_failed", path = "it" }
+        assert.matches("safe mode: hosts died too often, so thread services stay down", refused.reason, 1, true)
+        assert.are.equal(web, tree:service "web")
+        assert.are.equal(1, #tree:all { type = "launched", path = "web" })
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("while a thread is being stopped, the stop goes on", function()
         local tree = tree_of [[
             s.process "slow" { command = "trap '' TERM; echo up; while :; do /bin/sleep 1000; done", timeout = "2s" },

@@ -129,8 +129,9 @@ static void tell_launch_failed(struct line *line, const struct sup_story *story)
     if (story->failed_follows) return;
     say(line, "%s could not be started: ", story->path);
     say_outcome(line, story);
-    if (story->event->until_ns > 0)
-        say(line, "; the system has no room for it just now, trying again every second");
+    if (story->event->until_ns == 0) return;
+    if (story->event->outcome.code != 0) say(line, "; the system has no room for it just now");
+    say(line, ", trying again every second");
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */
