@@ -152,6 +152,7 @@ static void obeys_the_last_words_of_a_killed_host(void)
     stage_spawn(stage, NODE(0), 1);
     stage_spawn(stage, NODE(1), 2);
     MUST(kill(stage->host, SIGKILL) == 0);
+    stage_await_gone(stage->host); /* so that the keeper sees words and death together */
     close_now(stage);
     MUST(kill(stage->keeper, SIGCONT) == 0);
     struct sup_wire hello = next_host(stage);
