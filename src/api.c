@@ -24,7 +24,7 @@ struct sup_supervisor {
 static _Thread_local char last_error[768];
 static _Thread_local const struct sup_supervisor *calling; /* whose callback runs on this thread */
 
-/* --- errors --------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static const char *const error_texts[] = {
     [SUP_SUCCESS] = "no error",
@@ -89,7 +89,7 @@ static enum sup_error judge(const struct sup_answer *answer)
     return fail(errors[answer->verdict], answer->text);
 }
 
-/* --- services as functions ------------------------------------------------------------------------- */
+/* --- services as functions -------------------------------------------------------------------- */
 
 /* The bytes of a service's `run`. */
 struct native {
@@ -193,7 +193,7 @@ enum sup_result sup_context_fail(struct sup_context *context, const char *format
     return SUP_FAILED;
 }
 
-/* --- supervisors ------------------------------------------------------------------------------------ */
+/* --- supervisors ------------------------------------------------------------------------------ */
 
 struct sup_supervisor *sup_new(const char *name, const struct sup_settings *settings)
 {
@@ -240,7 +240,7 @@ const char *sup_name(const struct sup_supervisor *supervisor)
     return sup_handle_name(supervisor->handle);
 }
 
-/* --- services ----------------------------------------------------------------------------------------- */
+/* --- services --------------------------------------------------------------------------------- */
 
 static enum sup_error add_wish(struct sup_supervisor *supervisor, const struct sup_node_wish *wish,
                                uint64_t *token)
@@ -339,7 +339,7 @@ struct sup_service_status *sup_services(struct sup_supervisor *supervisor, size_
     return list;
 }
 
-/* --- events --------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void take_text(void *self, const char *name, const char *value)
 {
@@ -422,7 +422,7 @@ int sup_fd(struct sup_supervisor *supervisor)
     return sup_handle_mailbox(supervisor->handle)->fd;
 }
 
-/* --- serving and stopping -------------------------------------------------------------------------------- */
+/* --- serving and stopping --------------------------------------------------------------------- */
 
 enum sup_error sup_serve_background(struct sup_supervisor *supervisor, const char *context)
 {

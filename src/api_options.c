@@ -27,7 +27,7 @@ struct values {
     const char *field;
 };
 
-/* --- values --------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static int refuse(const struct values *values, const char *text, const char *wanted)
 {
@@ -209,7 +209,7 @@ static int encode(struct values *values, const struct sup_option *option, const 
     return refuse(values, text, "for here: it is a member of the struct");
 }
 
-/* --- the node's values ---------------------------------------------------------------------------- */
+/* --- the node's values ------------------------------------------------------------------------ */
 
 static int keep(struct values *values, const struct sup_option *option, const void *bytes,
                 size_t size)

@@ -4,23 +4,25 @@
 **   struct sup_supervisor *shop = sup_new("shop", &(struct sup_settings){
 **       .options = (const char *[]){"failure_threshold", "5", "failure_backoff", "15s", NULL}});
 **   uint64_t web;
-**   sup_add_process(shop, &(struct sup_process){"web", .argv = (const char *[]){"./web", NULL}}, &web);
+**   const char *argv[] = {"./web", NULL};
+**   sup_add_process(shop, &(struct sup_process){.name = "web", .argv = argv}, &web);
 **   sup_serve_background(shop, "boot");
 **   ...
 **   sup_remove(shop, web);
 **   sup_stop(shop, "shutdown", NULL, NULL);
 **   sup_free(shop);
 **
-** What a supervisor does about failures is told in the guide of suptree: a meter per supervisor that
-** decays, a threshold, a pause (backoff), a restart type per service, a stop with a time limit.
+** What a supervisor does about failures is told in the guide of suptree: a meter per supervisor
+** that decays, a threshold, a pause (backoff), a restart type per service, a stop with a time
+** limit.
 **
-** How it works: the tree runs on a thread of its own. Processes are children of suptree-keeper, a program
-** that is started by serve; when this program goes away, even by SIGKILL, the keeper stops them all and
-** ends. It is found by $SUPTREE_KEEPER, beside the library, or where it was installed.
+** How it works: the tree runs on a thread of its own. Processes are children of suptree-keeper, a
+** program that is started by serve; when this program goes away, even by SIGKILL, the keeper stops
+** them all and ends. It is found by $SUPTREE_KEEPER, beside the library, or where it was installed.
 **
-** Threads: every function may be called from any thread, unless it says otherwise. Signals are left to the
-** threads of the program, but for SIGURG, whose handler wakes service threads. After fork() the child must
-** not call anything here; it should exec or _exit soon.
+** Threads: every function may be called from any thread, unless it says otherwise. Signals are left
+** to the threads of the program, but for SIGURG, whose handler wakes service threads. After fork()
+** the child must not call anything here; it should exec or _exit soon.
 **
 ** Functions return an enum sup_error; sup_last_error() says more about the last one on this thread.
 */
@@ -61,7 +63,7 @@ const char *sup_error_text(enum sup_error error);
 /* What the last failure on this thread was, in words; valid until the next call of this thread. */
 const char *sup_last_error(void);
 
-/* --- supervisors --------------------------------------------------------------------------------- */
+/* --- supervisors ------------------------------------------------------------------------------ */
 
 /* An event. Texts are "" when there is nothing to say, and valid during the callback. */
 struct sup_happening {
@@ -79,11 +81,11 @@ struct sup_happening {
 };
 
 struct sup_settings {
-    /* Names and values in turn, NULL at the end; NULL: none. As in a configuration, written as text:
-       "failure_decay", "30s", "strategy", "one_for_all". Lists are separated by spaces. */
+    /* Names and values in turn, NULL at the end; NULL: none. As in a configuration, written as
+       text: "failure_decay", "30s", "strategy", "one_for_all". Lists are separated by spaces. */
     const char *const *options;
-    /* Callbacks of a root; NULL: none. They run inside sup_serve and sup_poll only, on the thread that
-       calls those, and may call everything but sup_free. */
+    /* Callbacks of a root; NULL: none. They run inside sup_serve and sup_poll only, on the thread
+       that calls those, and may call everything but sup_free. */
     void (*log)(void *data, const char *line); /* failures, backoff, and stops that take too long */
     void (*on_event)(void *data, const struct sup_happening *event);
     void *data;
@@ -97,12 +99,13 @@ struct sup_supervisor *sup_new(const char *name, const struct sup_settings *sett
 struct sup_supervisor *sup_new_simple(const char *name); /* all defaults */
 
 /* Stops a root that serves, waits for that, and frees it. One that was added to another lives on
-   there, and its handle is given back alone. NULL is harmless. Not inside a callback or a service. */
+   there, and its handle is given back alone. NULL is harmless. Not inside a callback or a service.
+   */
 void sup_free(struct sup_supervisor *supervisor);
 
 const char *sup_name(const struct sup_supervisor *supervisor);
 
-/* --- services -------------------------------------------------------------------------------------- */
+/* --- services --------------------------------------------------------------------------------- */
 
 /* What a service's `serve` returns. */
 enum sup_result {
@@ -115,8 +118,8 @@ enum sup_result {
 /* A function on a thread of its own, started again as its supervisor says. */
 struct sup_service {
     enum sup_result (*serve)(void *data, struct sup_context *context);
-    /* It is asked to stop: make serve return soon. Called once per run, on another thread; must be quick and
-       must not call suptree. NULL: serve looks at the context. */
+    /* It is asked to stop: make serve return soon. Called once per run, on another thread; must be
+       quick and must not call suptree. NULL: serve looks at the context. */
     void (*stop)(void *data);
     const char *name;
     void *data;
@@ -132,8 +135,9 @@ struct sup_process {
 };
 
 /*
-** Before the supervisor serves it is recorded; while it serves it is launched at once. ${token} (NULL allowed)
-** names the service in remove. Everything but ${data} is copied. Waits for the tree to accept it.
+** Before the supervisor serves it is recorded; while it serves it is launched at once. ${token}
+** (NULL allowed) names the service in remove. Everything but ${data} is copied. Waits for the tree
+** to accept it.
 */
 enum sup_error sup_add(struct sup_supervisor *supervisor, const struct sup_service *service,
                        uint64_t *token);
@@ -162,16 +166,17 @@ struct sup_service_status {
 /* The direct children in order, ${count} of them; free() it. NULL: there is no memory. */
 struct sup_service_status *sup_services(struct sup_supervisor *supervisor, size_t *count);
 
-/* --- serving ---------------------------------------------------------------------------------------- */
+/* --- serving ---------------------------------------------------------------------------------- */
 
-/* Start the tree. Returns when every child was launched, or waits, or has failed. ${context} (NULL: none)
-   stands in the `started` event. */
+/* Start the tree. Returns when every child was launched, or waits, or has failed. ${context} (NULL:
+   none) stands in the `started` event. */
 enum sup_error sup_serve_background(struct sup_supervisor *supervisor, const char *context);
 
 /* Start the tree and run callbacks on this thread until it has ended. */
 enum sup_error sup_serve(struct sup_supervisor *supervisor);
 
-/* Run the callbacks that wait, or the first that comes within ${seconds}. Returns for how many events. */
+/* Run the callbacks that wait, or the first that comes within ${seconds}. Returns for how many
+   events. */
 size_t sup_poll(struct sup_supervisor *supervisor, double seconds);
 
 /* Readable while sup_poll has something to do: for an event loop. Do not read or close it. */
@@ -185,14 +190,15 @@ struct sup_unstopped_service {
 };
 
 /*
-** Stop the tree and wait for it. ${left} and ${count} (NULL allowed) get what could not be stopped: free() it;
-** NULL and 0 when everything has. A supervisor that was added to another: a person's stop of that part. Inside
-** a service or a callback it is a request: it returns at once and there is no report.
+** Stop the tree and wait for it. ${left} and ${count} (NULL allowed) get what could not be stopped:
+** free() it; NULL and 0 when everything has. A supervisor that was added to another: a person's
+** stop of that part. Inside a service or a callback it is a request: it returns at once and there
+** is no report.
 */
 enum sup_error sup_stop(struct sup_supervisor *supervisor, const char *context,
                         struct sup_unstopped_service **left, size_t *count);
 
-/* --- inside a service: on its own thread, until serve returns ----------------------------------------- */
+/* --- inside a service: on its own thread, until serve returns --------------------------------- */
 
 bool sup_context_stopping(const struct sup_context *context); /* has it been asked to stop? */
 /* False as soon as it is asked to stop; true when the time is over. */

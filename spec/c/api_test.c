@@ -71,7 +71,7 @@ static bool is_running(struct sup_supervisor *supervisor, const char *name)
     return strcmp(look(supervisor, name).state, "running") == 0;
 }
 
-/* --- functions as services -------------------------------------------------------------------------- */
+/* --- functions as services -------------------------------------------------------------------- */
 
 struct counter {
     _Atomic int serves, stops;
@@ -211,7 +211,7 @@ static void a_function_leaves_the_tree_or_ends_it(void)
     sup_free(shop);
 }
 
-/* --- misuse ----------------------------------------------------------------------------------------- */
+/* --- misuse ----------------------------------------------------------------------------------- */
 
 static void says_what_cannot_be_used(void)
 {
@@ -248,7 +248,7 @@ static void says_what_cannot_be_used(void)
     sup_free(NULL);
 }
 
-/* --- supervisors in supervisors ---------------------------------------------------------------------- */
+/* --- supervisors in supervisors --------------------------------------------------------------- */
 
 static void handles_go_on_to_work_in_a_tree(void)
 {
@@ -283,7 +283,7 @@ static void a_handle_may_be_given_back_before_its_tree(void)
     sup_free(shop);
 }
 
-/* --- stopping from inside ------------------------------------------------------------------------------ */
+/* --- stopping from inside --------------------------------------------------------------------- */
 
 static enum sup_result stop_own_tree(void *data, struct sup_context *context)
 {
@@ -318,7 +318,7 @@ static void stop_from_inside_a_callback_is_a_request(void)
     sup_free(shop);
 }
 
-/* --- many threads -------------------------------------------------------------------------------------- */
+/* --- many threads ----------------------------------------------------------------------------- */
 
 struct crowd {
     struct sup_supervisor *shop;
@@ -385,7 +385,7 @@ static void several_supervisors_serve_in_one_process(void)
         if (i != 2) sup_free(shops[i]);
 }
 
-/* --- the end of the program ------------------------------------------------------------------------------ */
+/* --- the end of the program ------------------------------------------------------------------- */
 
 /* A program with a service, whose pid goes to ${out}; waits to be killed. */
 static void be_a_program(int out)
@@ -415,7 +415,7 @@ static void kill_of_the_program_leaves_nothing(void)
     close(pipes[1]);
 }
 
-/* --- no growth ------------------------------------------------------------------------------------------- */
+/* --- no growth -------------------------------------------------------------------------------- */
 
 static int count_entries(const char *folder)
 {

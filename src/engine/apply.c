@@ -256,7 +256,7 @@ static bool has_room(struct sup_engine *engine, const struct sup_input *input)
 */
 static void record(struct sup_engine *engine, const struct sup_input *input)
 {
-    if (engine->library != NULL) return; /* the tree ends with the program: no other goes on with it */
+    if (engine->library != NULL) return; /* no other host goes on with the tree */
     if (sup_recorder_append(&engine->recorder, input, engine->now_ns) || engine->orphaned) return;
     if (engine->now_ns < engine->journal_retry_ns) return;
     int r = sup_engine_snapshot(engine, input->blob_size + 2 * SUP_TEXT_MAX);

@@ -1,8 +1,8 @@
 /*
 ** engine/handle.c: the verbs. Must not know Lua, nor who calls.
 **
-** One lock for all handles of the process: handles are joined into trees, and an add touches two of them.
-** Nobody waits for the engine thread with the lock held; the engine thread may take it.
+** One lock for all handles of the process: handles are joined into trees, and an add touches two of
+** them. Nobody waits for the engine thread with the lock held; the engine thread may take it.
 */
 #include "engine/handle.h"
 
@@ -140,7 +140,7 @@ static struct sup_handle *settled_root(struct sup_handle *handle)
     }
 }
 
-/* --- what the engine thread says ---------------------------------------------------------------- */
+/* --- what the engine thread says -------------------------------------------------------------- */
 
 static void drop_reference(struct sup_handle *handle);
 

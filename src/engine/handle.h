@@ -1,9 +1,9 @@
 /*
 ** engine/handle.h: supervisors of a program, with the seed's verbs: what Lua and C programs hold.
 **
-** A handle is a record of what was added until its root serves; then it stands for a node of the running
-** tree. Every function may be called from any thread. All handles of a process share one lock, which is
-** held for moments only. Functions that wait for the tree say so.
+** A handle is a record of what was added until its root serves; then it stands for a node of the
+** running tree. Every function may be called from any thread. All handles of a process share one
+** lock, which is held for moments only. Functions that wait for the tree say so.
 */
 #ifndef SUP_ENGINE_HANDLE_H
 #define SUP_ENGINE_HANDLE_H
@@ -45,21 +45,22 @@ struct sup_answer {
 
 /*
 ** A supervisor that ${blob} declares: one node; its children are added. ${threads}: what its thread
-** services are when it is a root (NULL: it can have none). One reference is the caller's. NULL: ${err}.
+** services are when it is a root (NULL: it can have none). One reference is the caller's. NULL:
+** ${err}.
 */
 struct sup_handle *sup_handle_create(const void *blob, size_t size,
                                      const struct sup_thread_ops *threads, struct sup_err *err);
 
 /*
-** Give the caller's reference back. A root that serves is stopped first: waits for that. Handles that were
-** added to it live on and have stopped.
+** Give the caller's reference back. A root that serves is stopped first: waits for that. Handles
+** that were added to it live on and have stopped.
 */
 void sup_handle_release(struct sup_handle *handle);
 
 const char *sup_handle_name(const struct sup_handle *handle);
 
-/* Add what ${blob} declares, or the supervisor ${child} (its reference stays the caller's). Waits until it is
-   known whether it was accepted. */
+/* Add what ${blob} declares, or the supervisor ${child} (its reference stays the caller's). Waits
+   until it is known whether it was accepted. */
 enum sup_verdict sup_handle_add(struct sup_handle *handle, const void *blob, size_t size,
                                 struct sup_handle *child, sup_service_token *token,
                                 struct sup_answer *answer);
@@ -68,14 +69,14 @@ enum sup_verdict sup_handle_add(struct sup_handle *handle, const void *blob, siz
 enum sup_verdict sup_handle_remove(struct sup_handle *handle, sup_service_token token, bool wait,
                                    int64_t wait_ns, struct sup_answer *answer);
 
-/* Start the tree; waits until every child was launched, or waits, or has failed. The root of a tree that was
-   stopped before it began is served at once. */
+/* Start the tree; waits until every child was launched, or waits, or has failed. The root of a tree
+   that was stopped before it began is served at once. */
 enum sup_verdict sup_handle_serve(struct sup_handle *handle, const char *context,
                                   struct sup_answer *answer);
 
 /*
-** A root: stop the tree; an added one: a person's stop of it. Waits for the end, unless ${request} says that
-** asking is enough. The report is read with sup_handle_report.
+** A root: stop the tree; an added one: a person's stop of it. Waits for the end, unless ${request}
+** says that asking is enough. The report is read with sup_handle_report.
 */
 enum sup_verdict sup_handle_stop(struct sup_handle *handle, const char *context, bool request,
                                  struct sup_answer *answer);
@@ -100,7 +101,8 @@ struct sup_service_info {
     sup_service_token token;
 };
 
-/* A snapshot of the direct children, in order: to be freed by the caller. NULL with a count: no memory. */
+/* A snapshot of the direct children, in order: to be freed by the caller. NULL with a count: no
+   memory. */
 struct sup_service_info *sup_handle_services(struct sup_handle *handle, size_t *count);
 
 /* Does the tree serve? Has it ended, with ${code}? An added handle: its root. */

@@ -75,7 +75,8 @@ struct sup_record *sup_record_add(struct sup_handle *handle, unsigned char *blob
                                   struct sup_handle *child);
 /* The child handle, if there is one, is free again: its reference is returned, to be dropped. */
 struct sup_handle *sup_record_drop(struct sup_handle *handle, struct sup_record *record);
-/* The blob of ${handle} with all that was added below it; free()d by the caller. NULL: no memory. */
+/* The blob of ${handle} with all that was added below it; free()d by the caller. NULL: no memory.
+   */
 unsigned char *sup_handle_merge(const struct sup_handle *handle, size_t *size);
 /* Find the nodes of ${handle}'s records, and of theirs, in ${tree}, where it is ${node}. */
 void sup_handle_resolve(struct sup_handle *handle, const struct sup_tree *tree, sup_token node);

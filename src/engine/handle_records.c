@@ -1,6 +1,6 @@
 /*
-** engine/handle_records.c: what was added to a handle, and the blob that it makes. Called with the lock of
-** all handles held. Must not know of threads and engines.
+** engine/handle_records.c: what was added to a handle, and the blob that it makes. Called with the
+** lock of all handles held. Must not know of threads and engines.
 */
 #include "engine/handle_inside.h"
 

@@ -1,6 +1,6 @@
 /*
-** engine/handle_tell.c: the lines that suture's supervisors log, word by word. Must not know who reads
-** them.
+** engine/handle_tell.c: the lines that suture's supervisors log, word by word. Must not know who
+** reads them.
 */
 #include "engine/handle_inside.h"
 

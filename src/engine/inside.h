@@ -78,10 +78,10 @@ struct sup_engine {
     pthread_mutex_t mutex; /* around tree and slots: held while they change, or by readers */
     struct sup_tree *tree;
     struct sup_slots slots;
-    const char *name;       /* of the tree */
+    const char *name;                          /* of the tree */
     const struct sup_library_options *library; /* NULL: this is a host; see library.h */
-    int64_t now_ns;         /* of the batch under way */
-    int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+    int64_t now_ns;                            /* of the batch under way */
+    int64_t wall_offset_ns;                    /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
     struct sup_recorder recorder;
     struct sup_link link;
@@ -141,7 +141,7 @@ struct sup_engine {
 int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options);
 /* Returns how many threads did not stop and are left behind. */
 size_t sup_engine_finish(struct sup_engine *engine);
-/* The tree has ended: say so to the keeper, and whatever else is left to say. Returns the exit code. */
+/* The tree has ended: say what is left to say, to the keeper too. Returns the exit code. */
 int sup_engine_end(struct sup_engine *engine);
 
 /* --- apply.c ---------------------------------------------------------------------------------- */
@@ -212,8 +212,8 @@ void sup_orphan_finish(struct sup_engine *engine);
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec);
 /* Remember what stands at the path of a file condition, before the launch. */
 void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec);
-/* The slot's instance runs: watch the condition if it is still open. After a death of the host it may hold
-   already. */
+/* The slot's instance runs: watch the condition if it is still open. After a death of the host it
+   may hold already. */
 void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot);
 void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot);
 /* Check what is due at engine->now_ns; applies READY facts. */

@@ -1,6 +1,6 @@
 /*
-** engine/library.c: an engine in a program of somebody else's: its keeper, its thread, its end. Must not
-** know who asks it what.
+** engine/library.c: an engine in a program of somebody else's: its keeper, its thread, its end.
+** Must not know who asks it what.
 */
 #include "engine/library.h"
 
@@ -43,7 +43,8 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-/* Beside the file that holds this code, and in the bin folders of the places where it may be installed. */
+/* Beside the file that holds this code, and in the bin folders of the places where it may be
+   installed. */
 static bool find_beside(char *path, size_t size)
 {
     static const char *const places[] = {"", "../bin/", "../../bin/", "../../../bin/"};

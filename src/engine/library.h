@@ -1,11 +1,11 @@
 /*
-** engine/library.h: the engine inside a program of somebody else's: the same loop and core on a thread
-** of their own, and a keeper that this program starts. When the program goes away, however it goes, the
-** keeper stops the services.
+** engine/library.h: the engine inside a program of somebody else's: the same loop and core on a
+** thread of their own, and a keeper that this program starts. When the program goes away, however
+** it goes, the keeper stops the services.
 **
-** No journal is kept: a tree ends with its program. Several engines in one process are independent. A
-** child that the program forks must not use an engine, and should exec or _exit: as long as it holds a
-** copy of the socket, the keeper does not see that the program has gone.
+** No journal is kept: a tree ends with its program. Several engines in one process are independent.
+** A child that the program forks must not use an engine, and should exec or _exit: as long as it
+** holds a copy of the socket, the keeper does not see that the program has gone.
 */
 #ifndef SUP_ENGINE_LIBRARY_H
 #define SUP_ENGINE_LIBRARY_H
@@ -28,16 +28,16 @@ struct sup_library_options {
     /* Every event, on the engine thread, with no lock held; must not block. */
     void (*tell)(void *context, const struct sup_tree *tree, const struct sup_effect *effect,
                  int64_t wall_offset_ns);
-    /* The tree has ended and can still be read: for the last time. On the engine thread, once; nobody may
-       use the engine after it has returned. */
+    /* The tree has ended and can still be read: for the last time. On the engine thread, once;
+       nobody may use the engine after it has returned. */
     void (*ended)(void *context, const struct sup_engine *engine, const struct sup_tree *tree,
                   int code);
     void *context;
 };
 
 /*
-** Start a keeper and an engine around a tree that is not started yet: START does that. Blocks for the
-** moment that the keeper needs. Returns 0, or -errno with ${err}.
+** Start a keeper and an engine around a tree that is not started yet: START does that. Blocks for
+** the moment that the keeper needs. Returns 0, or -errno with ${err}.
 */
 int sup_library_open(struct sup_library **library, const struct sup_library_options *options,
                      struct sup_err *err);
@@ -50,8 +50,9 @@ struct sup_engine *sup_library_engine(struct sup_library *library);
 void sup_library_close(struct sup_library *library);
 
 /*
-** The path of suptree-keeper: $SUPTREE_KEEPER, beside the library or program that holds this code, in the
-** bin folder that belongs to it, or where it was to be installed. Returns 0, or -ENOENT with ${err}.
+** The path of suptree-keeper: $SUPTREE_KEEPER, beside the library or program that holds this code,
+** in the bin folder that belongs to it, or where it was to be installed. Returns 0, or -ENOENT with
+** ${err}.
 */
 int sup_library_find_keeper(char *path, size_t size, struct sup_err *err);
 

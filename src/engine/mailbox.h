@@ -1,6 +1,6 @@
 /*
-** engine/mailbox.h: events on their way from the engine thread to the program's callbacks: bounded, and
-** readable as a descriptor. Must not know who reads.
+** engine/mailbox.h: events on their way from the engine thread to the program's callbacks: bounded,
+** and readable as a descriptor. Must not know who reads.
 **
 ** One thread puts, any thread takes. Nothing here blocks but sup_mailbox_wait.
 */
@@ -46,7 +46,8 @@ void sup_mailbox_put(struct sup_mailbox *mailbox, const struct sup_tree *tree,
 /* No more mails will come: waiters go on. */
 void sup_mailbox_close(struct sup_mailbox *mailbox);
 
-/* The oldest mail, the caller's from here on. NULL: none; ${closed} then says whether any can come. */
+/* The oldest mail, the caller's from here on. NULL: none; ${closed} then says whether any can come.
+   */
 struct sup_mail *sup_mailbox_take(struct sup_mailbox *mailbox, bool *closed);
 
 /* Wait for a mail, for close, for a signal of this thread, or for ${wait_ns}. */

@@ -153,9 +153,8 @@ void sup_orphan_begin(struct sup_engine *engine)
     uv_poll_stop(&engine->keeper_poll);
     uv_timer_stop(&engine->heartbeat);
     fprintf(stderr, "suptree: the keeper has died: the services are stopped in order, then %s\n",
-            engine->library != NULL
-                ? "their supervisor ends; make a new one"
-                : "this host ends with code 70; run it again afterwards");
+            engine->library != NULL ? "their supervisor ends; make a new one"
+                                    : "this host ends with code 70; run it again afterwards");
     open_epoll(engine);
     /* Stop first: what turns out to have ended is then not started again. */
     sup_engine_apply(engine, &stop);

@@ -1,6 +1,6 @@
 /*
-** script/library.c: the binding of supervisors. It knows no declaration and calls nobody back: that is
-** lua/suptree/library.lua.
+** script/library.c: the binding of supervisors. It knows no declaration and calls nobody back: that
+** is lua/suptree/library.lua.
 */
 #include "script/library.h"
 
@@ -166,7 +166,7 @@ static int serve(lua_State *L)
     return push_done(L, &answer);
 }
 
-/* --- memory that is owned while Lua may raise --------------------------------------------------- */
+/* --- memory that is owned while Lua may raise ------------------------------------------------- */
 
 static int free_owned(lua_State *L)
 {

@@ -7,23 +7,24 @@
 #include <lua.h>
 
 /*
-** Push the module `suptree.library.native`: create(blob) -> a supervisor, or nil and a text. Its methods, whose
-** failures are nil, a code and a text:
+** Push the module `suptree.library.native`: create(blob) -> a supervisor, or nil and a text. Its
+** methods, whose failures are nil, a code and a text:
 **   add(blob)            a token
 **   attach(supervisor)   a token
 **   remove(token)        true
 **   remove_and_wait(token, ns)  true
 **   serve(context)       true
-**   stop(context, request)  nil, or the array of what did not stop; raises when it cannot be asked for
+**   stop(context, request)  nil, or an array of what did not stop; raises when there is no memory
 **   services()           an array of { name, kind, state, pid, generation, ready, token }
 **   is_serving()         boolean
 **   ended()              the exit code once the tree has ended, else nil
 **   listen()             events are kept for take from now on
-**   take()               { type fields of the event }, line for `log` or nil, number of events lost before it;
-**                        or nil and whether no more can come
-**   wait(ns)             until something can be taken, a signal comes, or the time is over; nil: for ever
+**   take()               { fields of the event }, line for `log` or nil, number of events lost
+**                        before it; or nil and whether no more can come
+**   wait(ns)             until something can be taken, a signal comes, or the time is over
 **   fd()                 readable while something can be taken
-** Tokens are userdata that are equal for equal services. Waiting blocks this thread, never the tree.
+** Tokens are userdata that are equal for equal services. Waiting blocks this thread, never the
+** tree.
 */
 int sup_library_open_module(lua_State *L);
 
