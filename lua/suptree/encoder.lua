@@ -71,6 +71,7 @@ end
 local function new_value(context, node, row, value)
     return {
         row = row, value = value, folder = context.folder,
+        places = context.folder .. (context.search_path and "\0" .. context.search_path or ""),
         fail = function(reason, hint, below)
             node.good[row.name] = false
             note_fault(context, node, "." .. row.name .. (below or ""), reason, hint)
@@ -127,10 +128,11 @@ local function loaded(context)
     return context.loaded
 end
 
--- What a thread is to run: the folder where its modules are searched first, and the chunk.
+-- What a thread is to run: the folder where its modules are searched first, perhaps a path behind its NUL, and the
+-- chunk.
 local function encode_chunk(v, bytes, faults)
     for _, fault in ipairs(faults or {}) do v.fail(fault.reason, fault.hint) end
-    return bytes and string.pack("=s4", v.folder) .. bytes
+    return bytes and string.pack("=s4", v.places) .. bytes
 end
 
 local function encode_run(context, node, v)
@@ -289,7 +291,8 @@ end
 local function new_context(settings)
     return {
         folder = settings.folder or system.real_path ".", as_root = settings.as_root or false, name = settings.name,
-        find_module = settings.find_module or find_module, assume_ready = settings.assume_ready or false,
+        search_path = settings.search_path, find_module = settings.find_module or find_module,
+        assume_ready = settings.assume_ready or false,
         faults = {}, notes = {}, copied = {}, order = {}, count = 0,
     }
 end
@@ -302,6 +305,7 @@ end
 
 --- The config blob of `declared` and an array of notes (texts) for its author; or nil and all faults. `settings`:
 --   folder             what relative paths are relative to; default: the current folder
+--   search_path        where threads search modules behind that folder, as in package.path but absolute
 --   as_root            it is the whole tree of a host, not something to add to one
 --   name               the root's name instead of the declared one
 --   find_module(name)  is there such a module for `run`? True, or false and why not

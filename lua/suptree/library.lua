@@ -5,6 +5,7 @@ local declaration = require "suptree.declaration"
 local encoder = require "suptree.encoder"
 local errors = require "suptree.errors"
 local native = require "suptree.library.native"
+local system = require "suptree.system"
 local text = require "suptree.text"
 
 local library = {}
@@ -130,6 +131,15 @@ local function run_waiting(root)
     end
 end
 
+-- package.path with its relative entries made absolute: threads have no folder of their own.
+local function search_path()
+    local entries, here = {}, system.real_path "."
+    for entry in package.path:gmatch "[^;]+" do
+        entries[#entries + 1] = entry:find "^/" and entry or here .. "/" .. entry:gsub("^%./", "")
+    end
+    return table.concat(entries, ";")
+end
+
 -- --- verbs ---------------------------------------------------------------------------------------------------------
 
 local function hears(self)
@@ -158,7 +168,7 @@ function Supervisor:add(service)
     if not declaration.is(service) then
         error(("add: a declaration or a supervisor is needed, not %s"):format(text.describe(service)), 2)
     end
-    local blob, faults = encoder.encode(service, {})
+    local blob, faults = encoder.encode(service, { search_path = search_path() })
     if not blob then return nil, errors.new(errors.ErrInvalid, tostring(faults)) end
     return result(self.handle:add(blob))
 end

@@ -126,6 +126,25 @@ describe("a supervisor of a Lua program", function()
         end)
     end)
 
+    it("finds the module of a thread where the program finds it", function()
+        local name = os.tmpname()
+        local file = assert(io.open(name .. ".lua", "w"))
+        file:write "return function(ctx) while ctx:sleep(1000) do end end"
+        file:close()
+        local before = package.path
+        package.path = name:match "^.*/" .. "?.lua;" .. before
+        local sup = new()
+        local token, err = sup:add(suptree.thread "worker" { run = name:match "[^/]*$" })
+        package.path = before
+        assert.is_truthy(token, err)
+        assert(sup:serve_background())
+        eventually(sup, function() return is_running(sup, "worker") end)
+        assert.are.equal(1, find(sup, "worker").generation)
+        assert.is_nil(sup:stop())
+        os.remove(name)
+        os.remove(name .. ".lua")
+    end)
+
     describe("Remove", function()
         it("stops the service; removing it twice is no error", function()
             local sup = new()

@@ -165,7 +165,18 @@ static void set_searchers(lua_State *L, const char *folder)
     lua_pop(L, 1);
 }
 
-void sup_service_furnish(lua_State *L, const char *folder)
+/* The same. What the program that declared the service searches comes before what is installed. */
+static void extend_path(lua_State *L, const char *path)
+{
+    if (path[0] == '\0') return;
+    lua_pushstring(L, path);
+    lua_pushliteral(L, ";");
+    lua_getfield(L, -3, "path");
+    lua_concat(L, 3);
+    lua_setfield(L, -2, "path");
+}
+
+void sup_service_furnish(lua_State *L, const char *folder, const char *path)
 {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
@@ -173,6 +184,7 @@ void sup_service_furnish(lua_State *L, const char *folder)
     lua_getglobal(L, "package");
     sup_modules_drop_relative(L, "path");
     sup_modules_drop_relative(L, "cpath");
+    extend_path(L, path);
     set_searchers(L, folder);
     lua_pop(L, 1);
     refuse_functions(L);

@@ -42,8 +42,9 @@ struct sup_service *sup_service_of(lua_State *L);
 
 /* --- service.c -------------------------------------------------------------------------------- */
 
-/* Open the libraries and put ours in their places; ${folder}: where modules are searched first. May raise. */
-void sup_service_furnish(lua_State *L, const char *folder);
+/* Open the libraries and put ours in their places; modules are searched in ${folder} first, then by
+   ${path} (as package.path, "": none). May raise. */
+void sup_service_furnish(lua_State *L, const char *folder, const char *path);
 
 /* --- context.c -------------------------------------------------------------------------------- */
 

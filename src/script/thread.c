@@ -38,7 +38,8 @@ static const char *take_text(const unsigned char **at, size_t *left, size_t *siz
     return text;
 }
 
-/* Push the folder and what the chunk holds. */
+/* Push where modules are searched, a folder and perhaps a path behind its NUL, and then what the
+   chunk holds. */
 static void push_chunk(lua_State *L, const struct sup_bytes *run)
 {
     const unsigned char *at = run->data;
@@ -46,7 +47,9 @@ static void push_chunk(lua_State *L, const struct sup_bytes *run)
     const char *folder = take_text(&at, &left, &size);
     if (folder == NULL) luaL_error(L, "what is to be run is damaged");
     lua_pushlstring(L, folder, size);
-    sup_service_furnish(L, lua_tostring(L, -1));
+    folder = lua_tostring(L, -1);
+    size_t length = strlen(folder);
+    sup_service_furnish(L, folder, length < size ? folder + length + 1 : "");
     sup_unpack(L, at, left);
 }
 
