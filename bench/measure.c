@@ -1,7 +1,9 @@
 /*
 ** bench/measure.c: runs a supervisor, whichever, and measures it from outside.
 **
-**   measure restart KILLS COMMAND...    W1: of one service: kill -9 to the new one's first instruction
+**   measure restart KILLS FLOOR... -- COMMAND...
+**                                       W1: of one service: kill -9 to the new one's first instruction,
+**                                       by turns under the one and the other
 **   measure many COUNT IDLE COMMAND...  W2: COUNT services from nothing; memory; switches in IDLE seconds
 **                                       W3: all killed at once until all are back; W5: TERM to the end
 **   measure rate SECONDS COMMAND...     W4: starts of a service that ends at once
@@ -36,6 +38,7 @@
 extern char **environ;
 
 struct measure {
+    struct measure *other; /* that runs beside it; NULL: none */
     char folder[64];
     char fifo[96];
     int stamps;
@@ -73,12 +76,15 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(struct measure 
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
-    if (m->command > 0) {
-        kill(m->command, SIGTERM);
-        kill(m->command, SIGTERM);
-        waitpid(m->command, NULL, 0);
+    struct measure *all[] = {m, m->other};
+    for (int i = 0; i < 2 && all[i] != NULL; i++) {
+        if (all[i]->command > 0) {
+            kill(all[i]->command, SIGTERM);
+            kill(all[i]->command, SIGTERM);
+            waitpid(all[i]->command, NULL, 0);
+        }
+        clean(all[i]);
     }
-    clean(m);
     exit(1);
 }
 
@@ -245,24 +251,48 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure_restart(struct measure *m, int kills)
+struct restarts {
+    pid_t pid;
+    int64_t took[MOST];
+};
+
+static void kill_once(struct measure *m, struct restarts *restarts, int number)
 {
-    static int64_t took[MOST];
+    struct bench_stamp stamp;
+    int64_t killed = now_ns();
+    kill(restarts->pid, SIGKILL);
+    if (!next_stamp(m, &stamp, PATIENCE_MS)) fail(m, "the service did not come back");
+    restarts->pid = stamp.pid;
+    restarts->took[number] = stamp.ns - killed;
+}
+
+static void print_restarts(const char *who, struct restarts *restarts, int kills)
+{
+    qsort(restarts->took, (size_t) kills, sizeof restarts->took[0], compare);
+    printf("%srestart_p50 %" PRId64 "\n", who, restarts->took[kills / 2]);
+    printf("%srestart_p99 %" PRId64 "\n", who, restarts->took[(kills * 99 + 99) / 100 - 1]);
+}
+
+static void measure_restart(struct measure *floor, struct measure *own, int kills)
+{
+    static struct restarts by_floor, by_own;
     struct bench_stamp stamp;
     unsigned chance = 20240229;
-    if (!next_stamp(m, &stamp, PATIENCE_MS)) fail(m, "the service has not started");
+    if (!next_stamp(floor, &stamp, PATIENCE_MS)) fail(floor, "the floor's service has not started");
+    by_floor.pid = stamp.pid;
+    if (!next_stamp(own, &stamp, PATIENCE_MS)) fail(own, "the service has not started");
+    by_own.pid = stamp.pid;
     for (int i = 0; i < kills; i++) {
         chance = chance * 1664525u + 1013904223u;
         sleep_ns(NS / 100 + chance % (NS / 30));
-        int64_t killed = now_ns();
-        kill(stamp.pid, SIGKILL);
-        if (!next_stamp(m, &stamp, PATIENCE_MS)) fail(m, "the service did not come back");
-        took[i] = stamp.ns - killed;
+        kill_once(floor, &by_floor, i);
+        sleep_ns(NS / 100 + chance / 7 % (NS / 30));
+        kill_once(own, &by_own, i);
     }
-    qsort(took, (size_t) kills, sizeof took[0], compare);
-    printf("restart_p50 %" PRId64 "\n", took[kills / 2]);
-    printf("restart_p99 %" PRId64 "\n", took[(kills * 99 + 99) / 100 - 1]);
-    stop(m);
+    print_restarts("floor_", &by_floor, kills);
+    print_restarts("", &by_own, kills);
+    stop(floor);
+    stop(own);
 }
 
 static void measure_many(struct measure *m, int idle, int64_t began)
@@ -296,10 +326,38 @@ static void measure_rate(struct measure *m, int seconds)
 
 static int usage(void)
 {
-    fputs("usage: measure restart KILLS COMMAND... | many COUNT IDLE COMMAND... | rate SECONDS "
-          "COMMAND...\n",
+    fputs("usage: measure restart KILLS FLOOR... -- COMMAND... | many COUNT IDLE COMMAND... | "
+          "rate SECONDS COMMAND...\n",
           stderr);
     return 2;
+}
+
+/* The words after "--", which is replaced by the end of those before it; NULL: there is none. */
+static char **split(char **words)
+{
+    for (; *words != NULL; words++) {
+        if (strcmp(*words, "--") != 0) continue;
+        *words = NULL;
+        return words + 1;
+    }
+    return NULL;
+}
+
+static int run_restart(int kills, char **words)
+{
+    static struct measure floor = {.count = 1}, own = {.count = 1};
+    char **command = split(words);
+    if (command == NULL || *command == NULL || *words == NULL) return usage();
+    floor.other = &own;
+    own.other = &floor;
+    make_fifo(&floor);
+    start(&floor, words);
+    make_fifo(&own);
+    start(&own, command);
+    measure_restart(&floor, &own, kills);
+    clean(&floor);
+    clean(&own);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -307,16 +365,16 @@ int main(int argc, char **argv)
     static struct measure m;
     int number = argc > 3 ? atoi(argv[2]) : 0;
     bool many = argc > 4 && strcmp(argv[1], "many") == 0;
-    bool restart = argc > 3 && strcmp(argv[1], "restart") == 0;
     bool rate = argc > 3 && strcmp(argv[1], "rate") == 0;
-    if (number < 1 || number > MOST || !(many || restart || rate)) return usage();
+    if (number < 1 || number > MOST) return usage();
+    if (strcmp(argv[1], "restart") == 0) return run_restart(number, argv + 3);
+    if (!many && !rate) return usage();
     m.count = many ? number : 1;
     make_fifo(&m);
     int64_t began = now_ns();
     start(&m, argv + (many ? 4 : 3));
     if (many) measure_many(&m, atoi(argv[3]), began);
-    if (restart) measure_restart(&m, number);
-    if (rate) measure_rate(&m, number);
+    else measure_rate(&m, number);
     clean(&m);
     return 0;
 }

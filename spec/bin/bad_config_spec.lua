@@ -37,7 +37,7 @@ describe("suptree run with a bad configuration", function()
     end)
 
     it("that crashes its process", function()
-        assert.matches("supervise.lua", refused [[os.execute "kill -SEGV $PPID"; return 1]], 1, true)
+        assert.matches("killed by SIGABRT", refused [[os.execute "kill -ABRT $PPID"; return 1]], 1, true)
     end)
 
     it("that ends its process as if all were well", function()
@@ -95,6 +95,38 @@ return s.supervisor "env" {
         assert.are.equal(78, code)
         assert.matches("/not/there/supervise.lua", err, 1, true)
     end)
+end)
+
+describe("a compiled configuration that was damaged on its way to the host", function()
+    after_each(live.clean)
+
+    -- The keeper gets `make`'s output instead of what it was given; that is descriptor $n.
+    local function damaged_by(make)
+        local file = live.folder() .. "/blob"
+        local program = live.installation({ "--blob-fd", "9" }, ([[
+            for word; do [ "$last" = --blob-fd ] && n=$word; last=$word; done
+            %s > %s; exec 9< %s]]):format(make, file, file))
+        local tree = live.tree([[
+            local s = require "suptree"
+            return s.supervisor "tree" { s.process "web" { command = { "/bin/sleep", "1000" } } }]],
+            { program = program })
+        local code = tree:wait()
+        assert.are.equal(0, #tree:all { type = "launched", kind = "process" })
+        return code, tree.out .. tree.err
+    end
+
+    for name, make in pairs {
+        cut = "head -c 100 /proc/self/fd/$n",
+        ["of one flipped byte"] = "head -c 100 /proc/self/fd/$n; printf '\\377'; tail -c +102 /proc/self/fd/$n",
+        foreign = "head -c 5000 /bin/sh",
+        empty = ":",
+    } do
+        it("starts nothing when it is " .. name, function()
+            local code, said = damaged_by("{ " .. make .. "; }")
+            assert.are.equal(78, code)
+            assert.matches("configuration", said, 1, true)
+        end)
+    end
 end)
 
 describe("suptree run with a bad command line", function()

@@ -7,7 +7,7 @@ describe("killing the host at any moment", function()
 
     local function storm_of(kills, loggers)
         local seed = os.time()
-        local storm = killstorm.run { kills = kills, seed = seed, loggers = loggers }
+        local storm = killstorm.run { kills = kills, seed = seed, loggers = loggers, in_stop = 4 }
         return storm, ("seed %d: script/killstorm %d %d"):format(seed, kills, seed)
     end
 

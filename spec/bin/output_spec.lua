@@ -140,4 +140,16 @@ describe("suptree run with an output that nobody reads", function()
         tree:await({ type = "launched", path = "noisy" }, 5)
         assert.are.equal(0, tree:stop())
     end)
+
+    it("and ends in order when that output cannot be written at all", function()
+        local tree = live.tree([[
+            local s = require "suptree"
+            return s.supervisor "tree" { s.process "web" { command = "echo hello; exec /bin/sleep 1000" } }]], {
+            before = { "/bin/sh", "-c", 'exec "$@" >/dev/full', "sh" },
+        })
+        tree:await { type = "ready", path = "." }
+        assert.are.equal(0, tree:stop())
+        assert.are.equal(0, tree:events()[#tree:events()].code)
+        assert.is_nil(tree.err:find("starting it again", 1, true))
+    end)
 end)

@@ -1,7 +1,7 @@
 /*
-** spec/c/engine_host_test.c: a whole host against a keeper that the test plays: what it says, and what it
-** knows again after it was killed. The host runs in a child of its own; processes are made
-** up, but for those that are to be signalled.
+** spec/c/engine_host_test.c: a whole host against a keeper that the test plays: what it says, and
+** what it knows again after it was killed. The host runs in a child of its own; processes are
+** made up, but for those that are to be signalled.
 */
 #include "engine/engine.h"
 #include "engine/host.h"
@@ -590,8 +590,8 @@ static void a_process_that_nobody_knows_is_killed(void)
     close_stage(stage);
 }
 
-/* Three kinds of damage. What still runs is killed, heard to the end, and only then all begins anew, with
-   numbers that the keeper has not heard yet. */
+/* Three kinds of damage. What still runs is killed, heard to the end, and only then all
+   begins anew, with numbers that the keeper has not heard yet. */
 static void a_spoilt_journal_is_a_clean_new_start(void)
 {
     for (int damage = 0; damage < 3; damage++) {

@@ -1,5 +1,6 @@
 /*
-** spec/c/engine_parts_test.c: what the engine stands on: inbox, link, lines, plans, journal files, slots.
+** spec/c/engine_parts_test.c: what the engine stands on: inbox, link, lines, plans, journal
+** files, slots.
 */
 #include "engine/inbox.h"
 #include "engine/link.h"
@@ -377,7 +378,7 @@ static void a_journal_file_is_found_again_with_its_bases(void)
     const struct sup_input tick = {.type = SUP_IN_TICK};
     struct sup_err err = {.code = 0};
     char snapshot[1000] = {0};
-    MUST(sup_recorder_begin(&recorder, snapshot, sizeof snapshot, 9, &bases) == 0);
+    MUST(sup_recorder_begin(&recorder, snapshot, sizeof snapshot, 0, 9, &bases) == 0);
     CHECK(!sup_recorder_is_due(&recorder));
     CHECK(sup_recorder_append(&recorder, &tick, 5));
     sup_journal_confirm(recorder.memory, 12);
@@ -394,6 +395,13 @@ static void a_journal_file_is_found_again_with_its_bases(void)
     CHECK_INT(recorder.inputs, count);
     sup_recorder_finish(&recorder);
     CHECK(!sup_recorder_append(&recorder, &tick, 7));
+    /* One that is larger than all that came before. */
+    static char blob[3 << 20];
+    const struct sup_input add = {.type = SUP_IN_ADD, .blob = blob, .blob_size = sizeof blob};
+    MUST(sup_recorder_begin(&recorder, snapshot, sizeof snapshot, sizeof blob + 4096, 9, &bases) ==
+         0);
+    CHECK(sup_recorder_append(&recorder, &add, 8));
+    sup_recorder_finish(&recorder);
 }
 
 static void a_spoilt_journal_file_is_refused(void)
@@ -404,7 +412,7 @@ static void a_spoilt_journal_file_is_refused(void)
         struct sup_recorder recorder = {.fd = -1}, again = {.fd = -1};
         struct sup_err err = {.code = 0};
         sup_test_case("damage %d", i);
-        MUST(sup_recorder_begin(&recorder, snapshot, sizeof snapshot, 0, &none) == 0);
+        MUST(sup_recorder_begin(&recorder, snapshot, sizeof snapshot, 0, 0, &none) == 0);
         struct sup_journal_header *header = (void *) recorder.memory;
         int fd = dup(recorder.fd);
         if (i == 0) MUST(ftruncate(fd, (off_t) recorder.size / 2) == 0);

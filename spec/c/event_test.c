@@ -125,7 +125,8 @@ static void begin(enum sup_event_type type, const char *path)
     MUST(tree != NULL);
     effect = (struct sup_effect){.type = SUP_DO_EVENT, .seq = 99, .generation = 2};
     effect.node = sup_tree_find(tree, path);
-    CHECK(effect.node != 0);
+    MUST(effect.node != 0);
+    effect.kind = sup_tree_spec(tree, effect.node)->kind;
     effect.event.type = type;
     effect.event.number = 7;
 }

@@ -152,6 +152,7 @@ static void obeys_the_last_words_of_a_killed_host(void)
     stage_spawn(stage, NODE(0), 1);
     stage_spawn(stage, NODE(1), 2);
     MUST(kill(stage->host, SIGKILL) == 0);
+    stage_await_gone(stage->host); /* so that the keeper sees words and death together */
     close_now(stage);
     MUST(kill(stage->keeper, SIGCONT) == 0);
     struct sup_wire hello = next_host(stage);
@@ -169,29 +170,33 @@ static void obeys_the_last_words_of_a_killed_host(void)
     must_end_well(stage);
 }
 
+/* More than fits into the socket, so that the host speaks while it is still being told. */
 static void announces_how_much_it_tells(void)
 {
     struct stage *stage = open_stage(NULL);
-    enum { LIVE = 300, ENDED = 300 };
+    enum { LIVE = 20, FAILED_STARTS = 6000 };
+    const uint64_t last = LIVE + FAILED_STARTS;
     stage_plan_shell(stage, NODE(0), "exec sleep 1000");
-    stage_plan_shell(stage, NODE(1), "exit 1");
     for (uint64_t i = 1; i <= LIVE; i++) stage_start(stage, NODE(0), i, NULL);
-    for (uint64_t i = LIVE + 1; i <= LIVE + ENDED; i++) stage_spawn(stage, NODE(1), i);
-    for (uint64_t i = LIVE + 1; i <= LIVE + ENDED; i++) stage_expect(stage, SUP_WIRE_EXIT, i, NULL);
+    for (uint64_t i = LIVE + 1; i <= last; i++) {
+        stage_spawn(stage, NODE(99), i); /* there is no such node */
+        stage_expect(stage, SUP_WIRE_SPAWN_FAILED, i, NULL);
+    }
     stage_kill_host(stage);
     stage_drop_backlog(stage);
     stage_accept(stage);
-    struct sup_wire hello = stage_expect(stage, SUP_WIRE_HELLO, 0, NULL);
-    MUST_EQUAL(hello.instance, LIVE + 2 * ENDED);
-    /* While it is still telling: an end among what it tells, and an early ACK. */
-    stage_ack(stage, LIVE + ENDED);
+    stage_ack(stage, last); /* not told yet, and still counted */
     stage_signal(stage, 1, SIGKILL, SUP_TARGET_PROCESS);
+    struct sup_wire hello = stage_expect(stage, SUP_WIRE_HELLO, 0, NULL);
+    MUST_EQUAL(hello.instance, LIVE + FAILED_STARTS);
     stage_expect(stage, SUP_WIRE_HELLO_END, 0, NULL);
-    size_t news = stage_count(stage, SUP_WIRE_EXIT, 1);
+    size_t news = stage_count(stage, SUP_WIRE_EXIT, 1); /* may have come right behind */
     MUST(news <= 1);
-    MUST_EQUAL(stage->count - news, LIVE + 2 * ENDED);
+    MUST_EQUAL(stage->count - news, LIVE + FAILED_STARTS);
     if (news == 0) stage_expect(stage, SUP_WIRE_EXIT, 1, NULL);
     stage_settle(stage);
+    stage_kill_host(stage);
+    MUST_EQUAL(next_host(stage).instance, LIVE + 1 + FAILED_STARTS - 1);
     must_end_well(stage);
 }
 
@@ -304,6 +309,12 @@ static void forgives_after_a_good_life(void)
         hello = next_host(stage);
     }
     MUST_EQUAL(hello.b, 0);
+    /* and the delays begin anew */
+    char said[65536];
+    const char *last = NULL;
+    stage_read_file(stage_path(stage, STAGE_SAID), said, sizeof said);
+    for (const char *at = said; (at = strstr(at, "starting it again")) != NULL; at++) last = at;
+    MUST(last != NULL && strncmp(last, "starting it again now", 21) == 0);
     must_end_well(stage);
 }
 
@@ -331,6 +342,22 @@ static void kills_a_host_that_survives_the_abort(void)
     stage_await_gone(stage->host);
     close_now(stage);
     MUST_EQUAL(WTERMSIG((int) next_host(stage).node), SIGKILL);
+    must_end_well(stage);
+}
+
+/* Whatever the host was doing beside (compiling a configuration, say) is over with it. */
+static void ends_what_a_killed_host_has_started(void)
+{
+    struct stage *stage = stage_hosts("helped", NULL);
+    char text[32];
+    stage_accept(stage);
+    stage_greet(stage);
+    stage_read_file(stage_path(stage, "helper"), text, sizeof text);
+    pid_t helper = (pid_t) strtol(text, NULL, 10);
+    MUST(helper > 0 && stage_is_alive(helper));
+    stage_kill_host(stage);
+    stage_await_gone(helper);
+    next_host(stage);
     must_end_well(stage);
 }
 
@@ -450,9 +477,20 @@ static void stops_by_itself_when_no_host_is_near(void)
 
 /* --- other hosts ---------------------------------------------------------------------------- */
 
+static void start_helper(void)
+{
+    char path[256];
+    pid_t helper = fork();
+    while (helper == 0) pause();
+    snprintf(path, sizeof path, "%s/helper", getenv("KEEPER_SPEC_FOLDER"));
+    FILE *file = fopen(path, "w");
+    if (file == NULL || fprintf(file, "%d\n", (int) helper) < 0 || fclose(file) != 0) _exit(97);
+}
+
 static int play(const char *mode)
 {
     if (strncmp(mode, "exit ", 5) == 0) return (int) strtol(mode + 5, NULL, 10);
+    if (strcmp(mode, "helped") == 0) start_helper();
     if (strcmp(mode, "stubborn") == 0) signal(SIGABRT, SIG_IGN);
     stage_knock("door", 3);
     if (strcmp(mode, "closing") == 0) close(3);
@@ -477,6 +515,7 @@ int main(int argc, char **argv)
         CASE(forgives_after_a_good_life),
         CASE(aborts_a_host_that_hangs),
         CASE(kills_a_host_that_survives_the_abort),
+        CASE(ends_what_a_killed_host_has_started),
         CASE(kills_a_host_that_closes_its_socket),
         CASE(explains_hosts_that_never_say_a_word),
         CASE(gives_up_when_there_is_no_host_program),

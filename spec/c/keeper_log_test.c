@@ -167,6 +167,37 @@ static void tells_the_life_of_a_source(void)
     close_stage(stage, &writer);
 }
 
+/* What still runs when its node leaves the tree is heard to its end. */
+static void waits_for_the_last_instance_of_a_gone_node(void)
+{
+    struct writer writer;
+    struct stage *stage = open_stage(&writer, NULL);
+    stage_plan_shell(stage, NODE(0),
+                     "trap 'echo bye; exit 3' TERM; echo up; "
+                     "while :; do sleep 1000 & wait; done");
+    struct news source = expect_news(&writer, SUP_LOG_SOURCE, NODE(0));
+    stage_start(stage, NODE(0), 1, NULL);
+    expect_bytes(source.fd, "up\n");
+    unplan(stage, NODE(0));
+    const uint64_t successor = UINT64_C(2) << 32; /* the same index, another node */
+    stage_plan_shell(stage, successor, "echo next");
+    struct news other = expect_news(&writer, SUP_LOG_SOURCE, successor);
+    run_once(stage, successor, 2);
+    expect_bytes(other.fd, "next\n");
+    stage_signal(stage, 1, SIGTERM, SUP_TARGET_PROCESS);
+    MUST_EQUAL(WEXITSTATUS(stage_expect(stage, SUP_WIRE_EXIT, 1, NULL).a), 3);
+    expect_bytes(source.fd, "bye\n");
+    expect_news(&writer, SUP_LOG_ENDED, NODE(0));
+    expect_news(&writer, SUP_LOG_GONE, NODE(0));
+    run_once(stage, successor, 3);
+    stage_plan_shell(stage, UINT64_C(3) << 32, "true"); /* even if nobody says that one has left */
+    struct news last;
+    do {
+        last = next_news(&writer);
+    } while (last.wire.type != SUP_LOG_GONE || last.wire.node != successor);
+    close_stage(stage, &writer);
+}
+
 static void tells_changed_settings(void)
 {
     struct writer writer;
@@ -306,14 +337,14 @@ static void tells_a_thousand_to_one_that_does_not_read(void)
 }
 
 /* What cannot be had now is said as such, and can be had when there is room again. */
-static void says_when_descriptors_run_out(void)
+static void run_out_of_descriptors(rlim_t left)
 {
     struct writer writer;
     struct stage *stage = open_stage(&writer, NULL);
     const char *const argv[] = {"/bin/true", NULL};
     stage_settle(stage);
-    struct rlimit limit = {.rlim_cur = stage_count_descriptors(stage->keeper) + 4};
-    limit.rlim_max = limit.rlim_cur; /* in reserve: one more than two pipes */
+    struct rlimit limit = {.rlim_cur = stage_count_descriptors(stage->keeper) + left};
+    limit.rlim_max = limit.rlim_cur;
     MUST(prlimit(stage->keeper, RLIMIT_NOFILE, &limit, NULL) == 0);
     for (int i = 0; i < 8; i++) stage_plan(stage, NODE(i), &(struct stage_plan){.argv = argv});
     stage_spawn(stage, NODE(7), 1);
@@ -324,6 +355,12 @@ static void says_when_descriptors_run_out(void)
     for (int i = 0; i < 3; i++) unplan(stage, NODE(i));
     run_once(stage, NODE(7), 3);
     close_stage(stage, &writer);
+}
+
+static void says_when_descriptors_run_out(void)
+{
+    run_out_of_descriptors(4); /* an odd and an even number: a pipe takes two */
+    run_out_of_descriptors(5);
 }
 
 static void lives_without_any(void)
@@ -431,6 +468,7 @@ int main(int argc, char **argv)
     }
     static const struct stage_case cases[] = {
         CASE(tells_the_life_of_a_source),
+        CASE(waits_for_the_last_instance_of_a_gone_node),
         CASE(tells_changed_settings),
         CASE(makes_no_pipe_where_none_is_wanted),
         CASE(gives_every_instance_a_blocking_end),

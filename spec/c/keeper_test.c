@@ -728,6 +728,19 @@ static void kills_what_does_not_stop(void)
     stage_close(stage);
 }
 
+static void wakes_what_is_suspended_to_stop_it(void)
+{
+    struct stage *stage = open_stage();
+    char state[64] = "";
+    pid_t pid = start_waiting(stage, 0, 0, INT64_MAX, "exit 0");
+    stage_signal(stage, 1, SIGSTOP, SUP_TARGET_GROUP);
+    AWAIT((stage_status_line(pid, "State", state, sizeof state), state[0] == 'T'));
+    close(stage->socket);
+    stage->socket = -1;
+    MUST_EQUAL(WEXITSTATUS(stage_wait_end(stage)), 0);
+    stage_close(stage);
+}
+
 static void stops_when_told_twice_to(void)
 {
     struct stage *stage = open_stage();
@@ -787,7 +800,7 @@ static void notices_the_death_of_a_peer_whose_socket_lives_on(void)
         MUST(write(ends[1], stage->folder, sizeof stage->folder) > 0);
         pid_t holder = fork();
         if (holder == 0) {
-            signal(SIGPIPE, SIG_DFL);
+            alarm(STAGE_SECONDS); /* whatever becomes of the test */
             for (;;) pause();
         }
         MUST(write(ends[1], &holder, sizeof holder) > 0);
@@ -856,6 +869,7 @@ int main(int argc, char **argv)
         CASE(reaps_everybody_as_the_first_process),
         CASE(stops_in_stored_order_when_the_peer_goes),
         CASE(kills_what_does_not_stop),
+        CASE(wakes_what_is_suspended_to_stop_it),
         CASE(stops_when_told_twice_to),
         CASE(says_stop_to_the_peer),
         CASE(ends_with_the_code_of_bye),

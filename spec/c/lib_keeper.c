@@ -211,6 +211,7 @@ void stage_knock(const char *name, int fd)
     snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", getenv("KEEPER_SPEC_FOLDER"),
              name);
     int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a keeper that failed */
     if (connect(door, (struct sockaddr *) &address, sizeof address) < 0) _exit(98);
     if (sup_wire_send(door, &card, fd) < 0) _exit(98);
 }

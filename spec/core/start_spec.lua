@@ -266,6 +266,17 @@ describe("§4 'A supervisor is ready when all its wanted children have been; tha
         assert.is_true(sim:state("w").ready)
     end)
 
+    it("one that is added before that is waited for, one added later is not", function()
+        local sim = nested()
+        sim:add("w", process("z", { ready = ready_after(6) }))
+        sim:advance(5)
+        assert.is_false(sim:state("w").ready)
+        sim:advance(1)
+        assert.is_true(sim:state("w").ready)
+        sim:add("w", process("v", { ready = ready_after(6) }))
+        assert.is_true(sim:state("w").ready)
+    end)
+
     it("'wanted': one that a person stops is not waited for", function()
         local sim = nested()
         sim:advance(2)
@@ -533,6 +544,18 @@ describe("§4 '`add`, `start` and what a reload adds waive the pause, nothing el
         assert.is_true(sim:reload(tree { failure_threshold = 0, "x", "y" }))
         assert.same({ "launch y" }, told(sim))
         assert.equal("paused queued", states(sim, ".", "x"))
+    end)
+
+    it("a start below a supervisor that a person stopped says for whom it waits", function()
+        local sim = up { group("w", { process("a", { enabled = false }) }) }
+        sim:stop_node("w")
+        sim:effects()
+        local accepted, why = sim:start_node("w/a")
+        assert.is_true(accepted)
+        assert.matches("w", why)
+        assert.same({}, told(sim))
+        sim:start_node("w")
+        assert.same({ "launch w/a" }, told(sim))
     end)
 
     it("a start does not start the supervisor above it", function()

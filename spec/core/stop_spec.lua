@@ -37,6 +37,21 @@ describe("§4 'Stop: dependents first, otherwise all together (suture)'", functi
         assert.same({ "interrupt db" }, told(sim))
     end)
 
+    it("a dependent supervisor that ends by itself ends first as well", function()
+        local sim = up {
+            "db",
+            group("w", { after = { "db" }, on_threshold = "escalate", failure_threshold = 0, "x", "y" }),
+        }
+        sim:hang("w/y")
+        fail(sim, "w/x")
+        assert.equal("stopping", sim:state("w").state)
+        sim:stop_node("db")
+        assert.same({ "interrupt w/y" }, told(sim))
+        sim:exit("w/y")
+        assert.same({ "interrupt db" }, told(sim))
+        assert.equal("stopped waiting", states(sim, "db", "w"))
+    end)
+
     it("a dependent that is not running holds nobody up", function()
         local sim = up { "db", process("web", { after = { "db" } }) }
         sim:stop_node("web")
@@ -219,6 +234,17 @@ describe("§4 'A kill that does not end the instance within `kill_timeout` (defa
         sim:exit("a")
         assert.same({ "launch a" }, told(sim))
         assert.equal(0, sim:state().count)
+    end)
+
+    it("its supervisor, stopped and started, goes on without it until then", function()
+        local sim = up { group("w", { "x", "y" }) }
+        sim:hang("w/x", "kill")
+        sim:restart_node("w")
+        sim:advance(20)
+        assert.equal("stuck running", states(sim, "w/x", "w/y"))
+        sim:effects()
+        sim:exit("w/x")
+        assert.same({ "launch w/x" }, told(sim))
     end)
 
     it("its late end leaves it stopped when it is not", function()

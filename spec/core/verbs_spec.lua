@@ -244,6 +244,19 @@ describe("§5 '`remove_and_wait` waits (0 = for ever) and is released by the end
         assert.is_not_nil(sim:reply(request))
     end)
 
+    it("by the end as well when it was removed before", function()
+        local sim = up { "a", "b" }
+        sim:hang("a")
+        local token = sim:state("a").token
+        sim:remove(token)
+        local request = sim:request { type = "remove", node = token, wait = true }
+        assert.is_nil(sim:reply(request))
+        sim:exit("a")
+        assert.equal("ok", sim:reply(request).status)
+        local late = sim:request { type = "remove", node = token, wait = true }
+        assert.equal("ok", sim:reply(late).status)
+    end)
+
     it("of one that ends at once: in the same instant", function()
         local sim = up { "a", "b" }
         local request = sim:request { type = "remove", path = "a", wait = true }

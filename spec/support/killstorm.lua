@@ -77,6 +77,21 @@ local function kill_hosts(tree, count, loggers)
     return hit
 end
 
+--- Up to so many more while the tree stops; it may be quicker.
+local function kill_hosts_in_stop(tree, count)
+    local former
+    for _ = 1, count do
+        local host = live.wait("a new host, or the end", function()
+            local pid = tree:host()
+            return tree.code and "ended" or pid ~= former and pid
+        end)
+        if host == "ended" then return end
+        pause(math.random(0, 15))
+        uv.kill(host, "sigkill")
+        former = host
+    end
+end
+
 -- --- what was noted --------------------------------------------------------------------------------------------------
 
 --- What a service noted: { starts = { [generation] = pid }, ends = { [generation] = "exit 3" }, last = number }.
@@ -298,8 +313,9 @@ function killstorm.check(storm)
     return found, counted
 end
 
---- `options`: kills; seed; loggers, how many of 100 kills hit suptree-log instead of the host. Raises when it cannot be
--- run to its end. The caller calls live.clean() afterwards. Returns the storm, for killstorm.check.
+--- `options`: kills; seed; loggers, how many of 100 kills hit suptree-log instead of the host; in_stop, how many more
+-- hosts are killed while the tree stops. Raises when it cannot be run to its end. The caller calls
+-- live.clean() afterwards. Returns the storm, for killstorm.check.
 function killstorm.run(options)
     math.randomseed(options.seed)
     local folder = live.folder()
@@ -312,7 +328,9 @@ function killstorm.run(options)
     })
     storm.loggers = kill_hosts(storm.tree, options.kills, options.loggers or 0)
     await_new_launches(storm.tree)
-    storm.code = storm.tree:stop()
+    storm.tree:kill "TERM"
+    kill_hosts_in_stop(storm.tree, options.in_stop or 0)
+    storm.code = storm.tree:wait()
     return storm
 end
 

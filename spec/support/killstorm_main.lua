@@ -8,7 +8,7 @@ if not kills or kills < 1 then
     os.exit(2)
 end
 print(("killstorm: %d kills, seed %d"):format(kills, seed))
-local ok, storm = pcall(killstorm.run, { kills = kills, seed = seed, loggers = 15 })
+local ok, storm = pcall(killstorm.run, { kills = kills, seed = seed, loggers = 15, in_stop = 6 })
 local found, counted
 if ok then found, counted = killstorm.check(storm) else found = { tostring(storm) } end
 local clean, left = pcall(live.clean)

@@ -324,13 +324,13 @@ end
 local function shell_quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
 --- A folder with the program and a keeper to which more words are given, such as { "--test-eager" }: what stands
--- later wins. Returns the path of the program in it.
-function live.installation(keeper_words)
+-- later wins. `before`: lines of shell that come first. Returns the path of the program in it.
+function live.installation(keeper_words, before)
     local folder = live.folder()
     assert(uv.fs_copyfile(live.program, folder .. "/suptree"))
     local words = {}
     for i, word in ipairs(keeper_words) do words[i] = shell_quote(word) end
-    live.write_file(folder .. "/suptree-keeper", ('#!/bin/sh\nexec %s "$@" %s\n'):format(
+    live.write_file(folder .. "/suptree-keeper", ('#!/bin/sh\n%s\nexec %s "$@" %s\n'):format(before or "",
         shell_quote(live.build .. "/suptree-keeper"), table.concat(words, " ")), "755")
     return folder .. "/suptree"
 end

@@ -179,8 +179,12 @@ void sup_dependents_mark(struct sup_tree *tree, struct sup_node *node)
 
 void sup_siblings_ask(struct sup_tree *tree, struct sup_node *supervisor)
 {
-    sup_list_each_back(link, &supervisor->children)
-    {
+    struct sup_list *head = &supervisor->children;
+    for (struct sup_list *link = head->prev, *next; link != head; link = next) {
+        next = link->prev;
         sup_stop_ask_if_free(tree, sup_container(link, struct sup_node, sibling));
+        /* What is asked may end at once and leave, and others with it: then look again. */
+        if (next != head && !sup_container(next, struct sup_node, sibling)->entered)
+            next = head->prev;
     }
 }

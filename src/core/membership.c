@@ -241,8 +241,7 @@ static void drop_edges(struct sup_node *node)
 {
     sup_edges_drop_needs(node);
     while (!sup_list_empty(&node->needed_by))
-        sup_edges_drop_needs(
-            sup_container(node->needed_by.next, struct sup_edge, in_needed_by)->dependent);
+        sup_edge_drop(sup_container(node->needed_by.next, struct sup_edge, in_needed_by));
 }
 
 void sup_node_destroy(struct sup_tree *tree, struct sup_node *node)

@@ -404,10 +404,23 @@ static bool was_launched_as_thread(const struct sup_node *node)
     return node->started_record != NULL && node->started_record->kind == SUP_THREAD;
 }
 
+/* What was held back while the threads were lost and launched again. */
+static void catch_up(struct sup_tree *tree)
+{
+    sup_stop_ask_if_free(tree, tree->root);
+    for (uint32_t i = 0; i < tree->node_top; i++) {
+        struct sup_node *node = tree->nodes[i];
+        if (node == NULL || sup_node_is_service(node)) continue;
+        sup_siblings_ask(tree, node);
+        sup_supervisor_settle(tree, node);
+    }
+}
+
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
 {
     if (!tree->ended) sup_tree_emit(tree, SUP_EVENT_HOST_RESTARTED, tree->root);
     uint64_t newest = tree->last_instance; /* what is launched below lives in the new host */
+    tree->restructuring = true;
     for (uint32_t i = 0; i < tree->node_top; i++) {
         struct sup_node *node = tree->nodes[i];
         if (node == NULL || !was_launched_as_thread(node)) continue;
@@ -416,4 +429,6 @@ void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
         if (node->instance == 0 || node->instance > newest) continue;
         lose_thread(tree, node, node->instance == crashed);
     }
+    tree->restructuring = false;
+    catch_up(tree);
 }

@@ -190,8 +190,10 @@ struct sup_tree {
     char reply[SUP_TEXT_MAX];   /* text of replies made by the core */
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;
-    bool ranked;        /* the ranks are those of the tree as it stands */
-    bool restructuring; /* a reload is half done: nobody gets ready; false between inputs */
+    bool ranked; /* the ranks are those of the tree as it stands */
+    bool
+        restructuring; /* much changes at once: nobody gets ready or is asked to stop until it is done;
+                           false between inputs */
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     int64_t now_ns;

@@ -117,25 +117,6 @@ static void reorder(struct sup_tree *tree, struct sup_node *supervisor)
     }
 }
 
-/* Those that are in no plan take over what they inherit: decoded anew, with all below. */
-static void inherit(struct sup_node *node)
-{
-    sup_form_decode(node->record, &node->parent->spec, &node->spec);
-    sup_list_each(link, &node->children) inherit(sup_container(link, struct sup_node, sibling));
-    sup_list_each(link, &node->leaving) inherit(sup_container(link, struct sup_node, sibling));
-}
-
-static void pass_on(struct sup_node *supervisor)
-{
-    sup_list_each(link, &supervisor->children)
-    {
-        struct sup_node *child = sup_container(link, struct sup_node, sibling);
-        if (child->dynamic) inherit(child);
-    }
-    sup_list_each(link, &supervisor->leaving)
-        inherit(sup_container(link, struct sup_node, sibling));
-}
-
 static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
 {
     sup_list_each(link, &supervisor->children)
@@ -148,6 +129,25 @@ static void rebuild_edges(struct sup_tree *tree, struct sup_node *supervisor)
     }
 }
 
+/* Take over what ${node} and all below inherit: decoded anew. */
+static void inherit(struct sup_node *node)
+{
+    sup_form_decode(node->record, &node->parent->spec, &node->spec);
+    sup_list_each(link, &node->children) inherit(sup_container(link, struct sup_node, sibling));
+}
+
+/* Children that came by `add` are in no plan. */
+static void pass_on(struct sup_node *supervisor)
+{
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *child = sup_container(link, struct sup_node, sibling);
+        if (child->dynamic) inherit(child);
+    }
+    sup_list_each(link, &supervisor->leaving)
+        inherit(sup_container(link, struct sup_node, sibling));
+}
+
 static void change_structure(struct sup_tree *tree, struct sup_form *form,
                              const struct sup_changes *changes, struct preparation *preparations)
 {
@@ -157,9 +157,12 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
             sup_node_detach(tree, sup_tree_node(tree, changes->list[i].node), SUP_CAUSE_RELOAD);
     for (size_t i = 0; i < changes->count; i++) {
         const struct sup_change *change = &changes->list[i];
-        if (change->kind == SUP_CHANGE_ADD) sup_node_enter(tree, preparations[i].added);
-        else if (change->kind != SUP_CHANGE_REMOVE)
+        if (change->kind == SUP_CHANGE_ADD) {
+            sup_node_enter(tree, preparations[i].added);
+            inherit(preparations[i].added); /* prepared before its supervisor changed */
+        } else if (change->kind != SUP_CHANGE_REMOVE) {
             change_node(tree, form, change, &preparations[i]);
+        }
     }
     for (size_t i = 0; i < changes->count; i++) {
         struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
@@ -247,16 +250,15 @@ void sup_reload_finish(struct sup_tree *tree)
 
 /* --- acting on the change -------------------------------------------------------------------- */
 
-static void act_on_new(struct sup_tree *tree, struct sup_node *node)
+/* First all who must end are marked, so that nothing launches beside one that is about to restart. */
+static void mark_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
+                      bool was_unwanted)
 {
-    node->automatic = false;
-    sup_tree_emit(tree, SUP_EVENT_ADDED, node)->cause = SUP_CAUSE_RELOAD;
-    if (!sup_node_runs_children(tree, node->parent)) return;
-    if (!node->parent->ready && sup_node_is_wanted(node)) {
-        node->awaited = true;
-        node->parent->pending_ready++;
-    }
-    sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
+    bool ends = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
+    if (!node->held && !sup_node_is_wanted(node))
+        sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
+    else if (ends && was_unwanted && sup_node_is_wanted(node)) node->then = SUP_THEN_LAUNCH;
+    else if (kind == SUP_CHANGE_RESTART && !ends) sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
 }
 
 static bool should_come_up(const struct sup_node *node, bool changed, bool was_unwanted)
@@ -266,23 +268,27 @@ static bool should_come_up(const struct sup_node *node, bool changed, bool was_u
     return changed && node->state == SUP_STATE_FAILED; /* mended by its new declaration */
 }
 
-static void act_on_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
-                        bool was_unwanted)
+static void bring_up_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
+                          bool was_unwanted)
 {
-    bool restart = kind == SUP_CHANGE_RESTART;
-    bool ends = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
-    if (!node->held && !sup_node_is_wanted(node)) {
-        sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
-    } else if (node->state == SUP_STATE_WAITING) {
+    if (node->state == SUP_STATE_WAITING) {
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
     } else if (should_come_up(node, kind != SUP_CHANGE_KEEP, was_unwanted)) {
         node->automatic = false;
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
-    } else if (ends && was_unwanted && sup_node_is_wanted(node)) {
-        node->then = SUP_THEN_LAUNCH;
-    } else if (restart && !ends) {
-        sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
     }
+}
+
+static void bring_up_new(struct sup_tree *tree, struct sup_node *node)
+{
+    node->automatic = false;
+    sup_tree_emit(tree, SUP_EVENT_ADDED, node)->cause = SUP_CAUSE_RELOAD;
+    if (!sup_node_runs_children(tree, node->parent)) return;
+    if (!node->parent->ready && sup_node_is_wanted(node)) {
+        node->awaited = true;
+        node->parent->pending_ready++;
+    }
+    sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
 }
 
 /* Those that came by `add` are in no plan, but what they waited for may have gone. */
@@ -296,8 +302,8 @@ static void wake_dynamic(struct sup_tree *tree, struct sup_node *supervisor)
     }
 }
 
-static void act(struct sup_tree *tree, const struct sup_changes *changes,
-                struct preparation *preparations, int64_t *probation_ns)
+static void mark_all(struct sup_tree *tree, const struct sup_changes *changes,
+                     const struct preparation *preparations, int64_t *probation_ns)
 {
     for (size_t i = 0; i < changes->count; i++) {
         const struct sup_change *change = &changes->list[i];
@@ -305,18 +311,35 @@ static void act(struct sup_tree *tree, const struct sup_changes *changes,
         if (change->kind == SUP_CHANGE_ADD) node = preparations[i].added;
         if (change->kind == SUP_CHANGE_ADD || change->kind == SUP_CHANGE_RESTART)
             put_on_probation(tree, node, probation_ns);
-        if (change->kind == SUP_CHANGE_ADD) act_on_new(tree, node);
-        else if (change->kind != SUP_CHANGE_REMOVE)
-            act_on_kept(tree, node, change->kind, preparations[i].was_unwanted);
+        if (change->kind != SUP_CHANGE_ADD && change->kind != SUP_CHANGE_REMOVE)
+            mark_kept(tree, node, change->kind, preparations[i].was_unwanted);
     }
+}
+
+static void bring_up_all(struct sup_tree *tree, const struct sup_changes *changes,
+                         const struct preparation *preparations)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct sup_change *change = &changes->list[i];
+        struct sup_node *node = sup_tree_node(tree, change->node);
+        if (change->kind == SUP_CHANGE_ADD) bring_up_new(tree, preparations[i].added);
+        else if (change->kind != SUP_CHANGE_REMOVE)
+            bring_up_kept(tree, node, change->kind, preparations[i].was_unwanted);
+    }
+}
+
+static void let_all_go(struct sup_tree *tree, const struct sup_changes *changes)
+{
     for (size_t i = 0; i < changes->count; i++) {
         struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
         if (node == NULL) continue;
-        if (node->removed) sup_node_let_go(tree, node);
-        else sup_stop_ask_if_free(tree, node);
-        if (node->removed || sup_node_is_service(node)) continue;
-        wake_dynamic(tree, node);
-        sup_supervisor_settle(tree, node);
+        if (node->removed) {
+            sup_node_let_go(tree, node);
+        } else if (!sup_node_is_service(node)) {
+            sup_siblings_ask(tree, node);
+            wake_dynamic(tree, node);
+            sup_supervisor_settle(tree, node);
+        }
     }
 }
 
@@ -365,7 +388,11 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
         *changed || way == SUP_PLAN_BACK; /* the sick one is down, even where nothing differs */
     if (acts) end_former_probation(tree, &changes);
     change_structure(tree, form, &changes, preparations);
-    if (acts) act(tree, &changes, preparations, &probation_ns);
+    if (acts) {
+        mark_all(tree, &changes, preparations, &probation_ns);
+        bring_up_all(tree, &changes, preparations);
+        let_all_go(tree, &changes);
+    }
     if (can_roll_back) begin_probation(tree, former, probation_ns);
     discard(tree, preparations, changes.count);
     sup_changes_finish(&changes);

@@ -212,6 +212,8 @@ static void write_node(struct archive *archive, struct sup_tree *tree, struct su
     pass(archive, node->name, length);
     pass_record(archive, &node->form, &node->record, NULL);
     pass_record(archive, &node->started_form, &node->started_record, NULL);
+    pass(archive, &node->spec.timeout_ns, sizeof node->spec.timeout_ns);
+    pass(archive, &node->spec.kill_timeout_ns, sizeof node->spec.kill_timeout_ns);
     pass_rings(archive, node);
     pass_deadline(archive, tree, &node->deadline);
 }
@@ -269,6 +271,9 @@ static void read_node(struct archive *archive, struct sup_tree *tree,
     }
     *hint = (const void *) ((const unsigned char *) node->record + node->record->size);
     sup_form_decode(node->record, parent == NULL ? NULL : &parent->spec, &node->spec);
+    /* Inherited once: what left the tree keeps them, whatever its supervisor has now. */
+    pass(archive, &node->spec.timeout_ns, sizeof node->spec.timeout_ns);
+    pass(archive, &node->spec.kill_timeout_ns, sizeof node->spec.kill_timeout_ns);
     attach(tree, node, parent);
     pass_rings(archive, node);
     pass_deadline(archive, tree, &node->deadline);

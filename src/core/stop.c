@@ -110,6 +110,7 @@ static void ask(struct sup_tree *tree, struct sup_node *node)
 void sup_stop_ask_if_free(struct sup_tree *tree, struct sup_node *node)
 {
     if (node->state != SUP_STATE_STOPPING || node->stop_asked || node->in_sequence) return;
+    if (tree->restructuring) return;
     if (sup_stopping_dependent(node) == NULL) ask(tree, node);
 }
 

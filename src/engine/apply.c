@@ -31,8 +31,8 @@ int64_t sup_engine_clock(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-/* The offset changes when somebody sets the clock, not by what two readings lie apart: an event that is
-   told again by the next host has the same time. */
+/* The offset changes when somebody sets the clock, not by what two readings lie apart: an
+   event that is told again by the next host has the same time. */
 void sup_engine_tick(struct sup_engine *engine)
 {
     engine->now_ns = sup_engine_clock();
@@ -251,14 +251,14 @@ static bool has_room(struct sup_engine *engine, const struct sup_input *input)
 }
 
 /*
-** An input that finds no room waits for a new journal: the keeper must have that one first. If none can
-** be made, supervision goes on without, and it is tried again every second.
+** An input that finds no room waits for a new journal: the keeper must have that one first. If
+** none can be made, supervision goes on without, and it is tried again every second.
 */
 static void record(struct sup_engine *engine, const struct sup_input *input)
 {
     if (sup_recorder_append(&engine->recorder, input, engine->now_ns) || engine->orphaned) return;
     if (engine->now_ns < engine->journal_retry_ns) return;
-    int r = sup_engine_snapshot(engine);
+    int r = sup_engine_snapshot(engine, input->blob_size + 2 * SUP_TEXT_MAX);
     if (r == 0 && sup_recorder_append(&engine->recorder, input, engine->now_ns)) return;
     if (engine->journal_retry_ns == 0)
         sup_tell_line(engine,
@@ -304,7 +304,7 @@ void sup_engine_commit(struct sup_engine *engine)
     if (engine->recorder.memory != NULL)
         sup_journal_confirm(engine->recorder.memory, engine->link.reached);
     bool due = sup_recorder_is_due(&engine->recorder);
-    if (r == 0 && due && engine->now_ns >= engine->journal_retry_ns) sup_engine_snapshot(engine);
+    if (r == 0 && due && engine->now_ns >= engine->journal_retry_ns) sup_engine_snapshot(engine, 0);
 }
 
 static int give_to_keeper(struct sup_engine *engine, int fd)
@@ -317,17 +317,17 @@ static int give_to_keeper(struct sup_engine *engine, int fd)
 }
 
 /*
-** The new journal counts once the keeper's socket has it. So everything before it must have left: what
-** is said in the old journal alone would not be done again.
+** The new journal counts once the keeper's socket has it. So everything before it must have left:
+** what is said in the old journal alone would not be done again.
 */
-int sup_engine_snapshot(struct sup_engine *engine)
+int sup_engine_snapshot(struct sup_engine *engine, size_t records)
 {
     struct sup_recorder fresh = {.fd = -1};
     size_t size;
     if (engine->orphaned || sup_link_drain(&engine->link, -1) < 0) return -EPIPE;
     unsigned char *bytes = sup_tree_save(engine->tree, &size);
     if (bytes == NULL) return -ENOMEM;
-    int r = sup_recorder_begin(&fresh, bytes, size, engine->done_seq, &engine->bases);
+    int r = sup_recorder_begin(&fresh, bytes, size, records, engine->done_seq, &engine->bases);
     free(bytes);
     if (r < 0) return r;
     r = give_to_keeper(engine, fresh.fd);

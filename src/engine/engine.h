@@ -28,8 +28,8 @@ struct sup_view {
 };
 
 /*
-** Look at the tree from any thread: ${look} runs under the engine's mutex, so it must be short: no I/O,
-** no lock, no call back into the engine but sup_engine_pid.
+** Look at the tree from any thread: ${look} runs under the engine's mutex, so it must be short:
+** no I/O, no lock, no call back into the engine but sup_engine_pid.
 */
 void sup_engine_read(struct sup_engine *engine,
                      void (*look)(void *context, const struct sup_view *view), void *context);

@@ -20,8 +20,6 @@
 #define EXIT_LOST 70
 #define LAST_WORDS_MS 5000
 
-extern char **environ;
-
 /* --- the process ------------------------------------------------------------------------------ */
 
 /* The keeper passes on what a signal means; a reader that is gone is no reason to die. */

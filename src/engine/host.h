@@ -20,10 +20,10 @@ struct sup_host_options {
 };
 
 /*
-** Run the host until the tree has ended, on this thread. Signals INT, TERM, HUP and PIPE of the process
-** are ignored: the keeper passes on what they mean. Returns the exit code of the process: that of
-** the tree; 78 when the configuration cannot be used; 70 when the keeper is lost, or something
-** else that is needed (then one line on standard error says what).
+** Run the host until the tree has ended, on this thread. Signals INT, TERM, HUP and PIPE of the
+** process are ignored: the keeper passes on what they mean. Returns the exit code of the process:
+** that of the tree; 78 when the configuration cannot be used; 70 when the keeper is lost, or
+** something else that is needed (then one line on standard error says what).
 */
 int sup_host_run(const struct sup_host_options *options);
 

@@ -1,7 +1,7 @@
 /*
-** engine/inbox.h: inputs that other threads hand in, sorted by class as the law of one instant wants
-** it: facts, then stop and remove, then other commands; within a class in the order they came.
-** And the answers that are owed for them.
+** engine/inbox.h: inputs that other threads hand in, sorted by class as the law of one instant
+** wants it: facts, then stop and remove, then other commands; within a class in the order they
+** came. And the answers that are owed for them.
 **
 ** Any thread may put; the engine thread takes and answers. Must not know what an input means.
 */

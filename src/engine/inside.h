@@ -137,7 +137,8 @@ int64_t sup_engine_clock(void);
 /* Look at the clock: the time of what is applied from here on. */
 void sup_engine_tick(struct sup_engine *engine);
 
-/* Journal and apply one input, perform its effects. Must not be called while effects are performed. */
+/* Journal and apply one input, perform its effects. Must not be called while effects are
+   performed. */
 void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input);
 
 /* Perform ${count} effects in order. */
@@ -149,7 +150,8 @@ struct sup_slot *sup_engine_slot(struct sup_engine *engine, sup_token node, enum
 /* Room for the nodes that ${blob} declares, beyond those that are there. 0 or -ENOMEM. */
 int sup_engine_reserve(struct sup_engine *engine, const void *blob, size_t size);
 
-/* The launch of ${slot}'s instance is refused; becomes a fact when the effects are done. ${text}: constant. */
+/* The launch of ${slot}'s instance is refused; becomes a fact when the effects are done.
+   ${text}: constant. */
 void sup_engine_refuse(struct sup_engine *engine, struct sup_slot *slot, int code, bool resources,
                        const char *text);
 
@@ -159,8 +161,9 @@ void sup_engine_apply_refusals(struct sup_engine *engine);
 /* Write out, confirm what has been performed, begin a new journal when one is due. */
 void sup_engine_commit(struct sup_engine *engine);
 
-/* Begin a new journal with a snapshot and give it to the keeper. 0 or -errno: the old one goes on. */
-int sup_engine_snapshot(struct sup_engine *engine);
+/* Begin a new journal with a snapshot and room for at least ${records} bytes of inputs, and
+   give it to the keeper. 0 or -errno: the old one goes on. */
+int sup_engine_snapshot(struct sup_engine *engine, size_t records);
 
 /* --- process.c -------------------------------------------------------------------------------- */
 
@@ -191,7 +194,8 @@ void sup_orphan_finish(struct sup_engine *engine);
 
 /* --- ready.c ---------------------------------------------------------------------------------- */
 
-/* The slot's instance was launched at ${launched_ns}: watch its condition if it has one to watch. */
+/* The slot's instance was launched at ${launched_ns}: watch its condition if it has one to
+   watch. */
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec);
 /* Remember what stands at the path of a file condition, before the launch. */
 void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec);
@@ -219,8 +223,8 @@ void sup_tell_unstopped(struct sup_engine *engine);
 /* --- recovery.c ------------------------------------------------------------------------------- */
 
 /*
-** Read HELLO to HELLO_END (blocks, the keeper says it at once) and bring the tree to where it was, or
-** begin it. Returns 0, or an exit code with ${err}.
+** Read HELLO to HELLO_END (blocks, the keeper says it at once) and bring the tree to where it
+** was, or begin it. Returns 0, or an exit code with ${err}.
 */
 int sup_recovery_run(struct sup_engine *engine, struct sup_err *err);
 /* A message about an instance of a tree that is lost. */

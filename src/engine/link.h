@@ -1,6 +1,6 @@
 /*
-** engine/link.h: the engine's end of the socket to the keeper: an ordered queue of what did not fit,
-** and the knowledge of how far everything has really been said.
+** engine/link.h: the engine's end of the socket to the keeper: an ordered queue of what did not
+** fit, and the knowledge of how far everything has really been said.
 **
 ** Engine thread only. Nothing here blocks but sup_link_drain. Must not know what messages mean.
 */
@@ -35,10 +35,10 @@ void sup_link_finish(
     struct sup_link *link); /* drops what is queued; zeroed or finished: harmless */
 
 /*
-** Send ${message}, or queue it when corked or when the socket is full. ${fd} (-1: none) is taken over
-** and closed after it was sent, also on failure. When there is no memory to queue, waits for
-** room in the socket instead: nothing that must be said gets lost while the keeper lives.
-** Returns 0, or -EPIPE once the keeper is gone.
+** Send ${message}, or queue it when corked or when the socket is full. ${fd} (-1: none) is taken
+** over and closed after it was sent, also on failure. When there is no memory to queue, waits for
+** room in the socket instead: nothing that must be said gets lost while the keeper lives. Returns
+** 0, or -EPIPE once the keeper is gone.
 */
 int sup_link_send(struct sup_link *link, const struct sup_wire *message, int fd);
 

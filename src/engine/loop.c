@@ -1,6 +1,6 @@
 /*
-** engine/loop.c: the loop. It wakes for the keeper, for another thread, for the earliest deadline and
-** for the heartbeat, and for nothing else. Must not know what an input does.
+** engine/loop.c: the loop. It wakes for the keeper, for another thread, for the earliest deadline
+** and for the heartbeat, and for nothing else. Must not know what an input does.
 **
 ** Whatever woke it, one instant is settled in the order of the law: facts, stop and remove, other
 ** commands, then the deadlines.
@@ -153,7 +153,8 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     if (fd >= 0) close(fd);
 }
 
-/* Read up to ${limit} messages; what they cause is sent after them. False: the keeper has no more. */
+/* Read up to ${limit} messages; what they cause is sent after them. False: the keeper has no
+   more. */
 static bool read_keeper(struct sup_engine *engine, int limit)
 {
     bool more = true;

@@ -27,10 +27,12 @@ struct sup_story {
     int64_t ran_ns; /* from launch to end, or to being ready; negative: unknown */
 };
 
-/* Write the line to ${buf}, without newline, cut to ${size}. Returns its length; 0: nothing to say. */
+/* Write the line to ${buf}, without newline, cut to ${size}. Returns its length; 0: nothing
+   to say. */
 size_t sup_narrate(const struct sup_story *story, char *buf, size_t size);
 
-/* "340ms", "1.2s", "2m5s", "1h10m": ${ns} as a person would say it. Returns ${buf}; 32 bytes suffice. */
+/* "340ms", "1.2s", "2m5s", "1h10m": ${ns} as a person would say it. Returns ${buf}; 32 bytes
+   suffice. */
 char *sup_narrate_duration(int64_t ns, char *buf, size_t size);
 
 #endif

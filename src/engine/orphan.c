@@ -1,6 +1,6 @@
 /*
-** engine/orphan.c: the keeper is gone, and with it all that this host could ask for. What is left is
-** to stop the tree in order, over the pidfds that came with the processes. Must not know how
+** engine/orphan.c: the keeper is gone, and with it all that this host could ask for. What is left
+** is to stop the tree in order, over the pidfds that came with the processes. Must not know how
 ** long anything may take: the core's budgets hold here too.
 **
 ** Statuses are somebody else's now: they are asked of the pidfd where the kernel can say (6.15),
@@ -51,6 +51,14 @@ void sup_orphan_signal(struct sup_engine *engine, struct sup_slot *slot, int sig
     if (r == 0 && group && slot->pid > 0) kill(-slot->pid, signal);
 }
 
+/* What the process leaves behind in its group has nobody any more. Until its new parent has
+   reaped it, its pid can mean no other group; the flag is exact at any time. */
+static void kill_rest(const struct sup_slot *slot)
+{
+    if (send_signal(slot->pidfd, SIGKILL, SIGNAL_GROUP) == 0) return;
+    if (errno == EINVAL && slot->pid > 0) kill(-slot->pid, SIGKILL);
+}
+
 /* --- ends ------------------------------------------------------------------------------------- */
 
 static struct sup_outcome ask_outcome(struct sup_engine *engine, int pidfd)
@@ -96,6 +104,7 @@ static void on_ends(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < count; i++) {
         struct sup_slot *slot = sup_slots_at(&engine->slots, ready[i].data.u32);
         if (slot == NULL || slot->pidfd < 0) continue;
+        kill_rest(slot);
         end_instance(engine, slot, ask_outcome(engine, slot->pidfd));
     }
     sup_loop_settle(engine);

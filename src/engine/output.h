@@ -1,7 +1,7 @@
 /*
-** engine/output.h: whole lines into a pipe without ever blocking. What does not fit waits in a buffer that
-** grows up to a bound; when that is full too, lines are dropped, counted, and the gap is said as
-** soon as there is room again.
+** engine/output.h: whole lines into a pipe without ever blocking. What does not fit waits in a
+** buffer that grows up to a bound; when that is full too, lines are dropped, counted, and the gap
+** is said as soon as there is room again.
 **
 ** Engine thread only; SIGPIPE must be ignored. Must not know what the lines say.
 */

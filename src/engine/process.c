@@ -175,8 +175,8 @@ static void kill_instance(struct sup_engine *engine, struct sup_slot *slot,
     signal_instance(engine, slot, effect, SIGKILL, SUP_TARGET_GROUP);
 }
 
-/* A process that outlives its kill hangs in the kernel: all there is to do is to have asked. Its pidfd
-   goes with it, the slot is free for the next. */
+/* A process that outlives its kill hangs in the kernel: all there is to do is to have asked.
+   Its pidfd goes with it, the slot is free for the next. */
 static void abandon(struct sup_engine *engine, struct sup_slot *slot,
                     const struct sup_effect *effect)
 {
@@ -306,6 +306,7 @@ static void note_failed(struct sup_engine *engine, const struct sup_wire *messag
     input->flag = lacks_resources(message);
     input->text = text;
     sup_engine_apply(engine, input);
+    input->text = NULL;
     sup_process_acknowledge(engine, message->instance);
 }
 

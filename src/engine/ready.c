@@ -2,8 +2,9 @@
 ** engine/ready.c: conditions of readiness that take time: a delay, a file. One deadline each while
 ** the condition is open, nothing once it holds.
 **
-** A file counts when it appears or is changed after the launch: one that a former run left behind does
-** not. After a death of the host that comparison is lost, and the file counts when it is there.
+** A file counts when it appears or is changed after the launch: one that a former run left behind
+** does not. After a death of the host that comparison is lost, and the file counts when it is
+** there.
 */
 #include "engine/inside.h"
 

@@ -13,12 +13,13 @@
 #define PAGE ((size_t) 4096)
 
 /*
-** The records between two snapshots weigh at least twice a snapshot: so an input costs no more than a
-** constant, however large the tree is.
+** The records between two snapshots weigh at least twice a snapshot: so an input costs no more
+** than a constant, however large the tree is.
 */
-static size_t journal_room(size_t snapshot)
+static size_t journal_room(size_t snapshot, size_t records)
 {
-    size_t records = 2 * snapshot > LEAST_RECORDS ? 2 * snapshot : LEAST_RECORDS;
+    if (records < 2 * snapshot) records = 2 * snapshot;
+    if (records < LEAST_RECORDS) records = LEAST_RECORDS;
     size_t room = sizeof(struct sup_journal_header) + snapshot + records + 64;
     size_t least = sup_journal_size(snapshot);
     room = room > least ? room : least;
@@ -42,11 +43,11 @@ static size_t first_record(const struct sup_recorder *recorder)
 }
 
 int sup_recorder_begin(struct sup_recorder *recorder, const void *snapshot, size_t size,
-                       uint64_t confirmed, const struct sup_recorder_bases *bases)
+                       size_t records, uint64_t confirmed, const struct sup_recorder_bases *bases)
 {
     struct sup_recorder fresh = {.fd = memfd_create("suptree-journal", MFD_CLOEXEC)};
     if (fresh.fd < 0) return -errno;
-    fresh.size = (journal_room(size) + sizeof *fresh.tail + PAGE - 1) / PAGE * PAGE;
+    fresh.size = (journal_room(size, records) + sizeof *fresh.tail + PAGE - 1) / PAGE * PAGE;
     int r = ftruncate(fresh.fd, (off_t) fresh.size) < 0 ? -errno : 0;
     if (r == 0) r = map_file(&fresh);
     if (r < 0) {

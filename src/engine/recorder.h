@@ -1,6 +1,6 @@
 /*
-** engine/recorder.h: the journal (core/journal.h) in a memory file that the keeper holds, with what the
-** engine itself must find again after its death behind it.
+** engine/recorder.h: the journal (core/journal.h) in a memory file that the keeper holds, with
+** what the engine itself must find again after its death behind it.
 **
 ** Engine thread only. Must not know how the file gets to the keeper.
 */
@@ -44,11 +44,12 @@ struct sup_recorder {
 };
 
 /*
-** Begin a journal with ${snapshot}; the recorder must be empty. The bases are taken from ${bases}.
-** Returns 0 or -errno.
+** Begin a journal with ${snapshot} and room for at least ${records} bytes of records; the
+** recorder must be empty. Effects up to ${confirmed} count as performed and told. Returns 0 or
+** -errno.
 */
 int sup_recorder_begin(struct sup_recorder *recorder, const void *snapshot, size_t size,
-                       uint64_t confirmed, const struct sup_recorder_bases *bases);
+                       size_t records, uint64_t confirmed, const struct sup_recorder_bases *bases);
 
 /*
 ** Take over the file of a former host; ${fd} is owned from here on. Checks all but the records.

@@ -1,10 +1,10 @@
 /*
-** engine/recovery.c: how a host begins. It hears what the keeper holds, takes the tree from the journal of
-** a former host, or from the configuration blob when there is none, and squares the two. Must not
-** know what happens later.
+** engine/recovery.c: how a host begins. It hears what the keeper holds, takes the tree from the
+** journal of a former host, or from the configuration blob when there is none, and squares the
+** two. Must not know what happens later.
 **
-** A journal that cannot be used costs the services: what the keeper still holds of the lost tree (the
-** leftovers) is killed before the new tree starts, so that nothing runs twice.
+** A journal that cannot be used costs the services: what the keeper still holds of the lost tree
+** (the leftovers) is killed before the new tree starts, so that nothing runs twice.
 */
 #include "engine/crash.h"
 #include "engine/inside.h"
@@ -202,7 +202,8 @@ static void forget_attempt(struct sup_engine *engine)
     sup_recorder_finish(&engine->recorder);
 }
 
-/* The tree from the journal in ${fd}. What it does again stays in the corked link until it is whole. */
+/* The tree from the journal in ${fd}. What it does again stays in the corked link until it is
+   whole. */
 static int restore_tree(struct sup_engine *engine, int fd, struct sup_err *err)
 {
     int socket = engine->link.socket;
@@ -328,7 +329,7 @@ static int cold_start(struct sup_engine *engine, struct hello *hello, struct sup
     int r = create_tree(engine, hello->fds[SUP_FD_BLOB], err);
     if (r < 0) return r == -ENOMEM ? EXIT_LOST : EXIT_CONFIG;
     engine->link.corked = false;
-    r = sup_engine_snapshot(engine);
+    r = sup_engine_snapshot(engine, 0);
     if (r == -EPIPE) {
         sup_err_set(err, r, "", "", "the keeper is gone");
         return EXIT_LOST;
@@ -397,6 +398,9 @@ int sup_recovery_run(struct sup_engine *engine, struct sup_err *err)
     struct hello hello = {.count = 0};
     for (int i = 0; i < FD_KINDS; i++) hello.fds[i] = -1;
     int r = listen_to_keeper(engine, &hello);
+    /* Having spoken tells the keeper that we understand each other, whatever happens next. */
+    struct sup_wire word = {.type = SUP_WIRE_HEARTBEAT};
+    if (r == 0) sup_link_send(&engine->link, &word, -1);
     if (r < 0)
         sup_err_set(err, r, "", "install suptree and suptree-keeper together, run it again",
                     r == -EPROTO ? "the keeper speaks another version of the protocol"

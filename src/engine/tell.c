@@ -1,6 +1,6 @@
 /*
-** engine/tell.c: events to people as lines and to programs as JSON lines. Must not know what is done
-** about an event.
+** engine/tell.c: events to people as lines and to programs as JSON lines. Must not know what is
+** done about an event.
 */
 #include "engine/inside.h"
 
@@ -40,8 +40,8 @@ static const char *path_of(const struct sup_engine *engine, sup_token node, char
     return sup_tree_path(engine->tree, node, buf, size);
 }
 
-/* Does ${batch}[${at}] stand next to an event of ${type} about the same node? ${step}: 1 after, -1 before.
-   A pause is announced between an end and what it means. */
+/* Does ${batch}[${at}] stand next to an event of ${type} about the same node? ${step}: 1
+   after, -1 before. A pause is announced between an end and what it means. */
 static bool is_beside(const struct sup_effect *batch, size_t count, size_t at, int step,
                       enum sup_event_type type)
 {

@@ -76,6 +76,7 @@ void sup_keeper_listen(struct sup_keeper *keeper, int limit)
         int fd;
         sup_spawner_give_way(&keeper->spawner);
         int r = sup_wire_receive(host->socket, &message, &fd);
+        sup_spawner_take_reserve(&keeper->spawner); /* before something else takes the last one */
         if (r == -EAGAIN) break;
         if (r == -EPROTO)
             sup_keeper_say("the host speaks another version of the protocol and is not listened "
@@ -89,5 +90,6 @@ void sup_keeper_listen(struct sup_keeper *keeper, int limit)
         obey(keeper, &message, &fd);
         if (fd >= 0) close(fd);
     }
+    sup_spawner_take_reserve(&keeper->spawner);
     sup_keeper_talk(keeper);
 }

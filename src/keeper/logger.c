@@ -295,7 +295,8 @@ void sup_keeper_logger_ended(struct sup_keeper *keeper, int status)
     char what[64], when[32];
     bool was_told = logger->quit_said;
     close_logger(keeper);
-    if (was_told && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    /* One that ended by itself has said what it could not write: another could neither. */
+    if (was_told && WIFEXITED(status)) {
         keeper->phase = SUP_PHASE_DONE;
         return;
     }

@@ -46,7 +46,7 @@ static int take_places(const struct sup_sys *sys)
     return 0;
 }
 
-static void take_reserve(struct sup_spawner *spawner)
+void sup_spawner_take_reserve(struct sup_spawner *spawner)
 {
     if (spawner->reserve >= 0) return;
     int fd = spawner->sys->duplicate_above(SUP_SPAWN_NULL, SUP_SPAWN_FIRST_FREE);
@@ -67,7 +67,7 @@ int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys)
     int r = make_stack(spawner);
     if (r == 0) r = take_places(sys);
     if (r < 0) return r;
-    take_reserve(spawner);
+    sup_spawner_take_reserve(spawner);
     return 0;
 }
 
@@ -245,7 +245,7 @@ pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order
     const struct sup_sys *sys = spawner->sys;
     *pidfd = -1;
     *step = SUP_STEP_DESCRIPTORS;
-    take_reserve(spawner);
+    sup_spawner_take_reserve(spawner);
     if (spawner->reserve < 0) return -EMFILE;
     int r = fill_places(sys, order);
     if (r < 0) {

@@ -63,8 +63,9 @@ int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys);
 /* Close what init opened. For tests; a keeper ends with its process. */
 void sup_spawner_finish(struct sup_spawner *spawner);
 
-/* Let go of the reserve, so that a descriptor can be received; the next start takes it again. */
+/* Let go of the reserve, so that a descriptor can be received, and take it again if it can be had. */
 void sup_spawner_give_way(struct sup_spawner *spawner);
+void sup_spawner_take_reserve(struct sup_spawner *spawner);
 
 /*
 ** Raise the soft limit of descriptors to the hard one, for the caller. Services get the old one.

@@ -1,0 +1,276 @@
+/*
+** simulate/check_launch.c: launched, ready, ended: what one node's life looks like from outside.
+** Invariants 1, 2, 3, 5, 10, 14, 17, 20.
+*/
+#include "sim.h"
+
+static void add_licence(struct shadow *supervisor)
+{
+    if (supervisor != NULL) supervisor->licences++;
+}
+
+/* --- may it be launched? --------------------------------------------------------------------- */
+
+static bool is_satisfied(struct sim *sim, const struct shadow *dependency)
+{
+    struct sup_status status;
+    if (dependency->ready && !(dependency->life & LIFE_STOPPING)) return true;
+    if (!sup_tree_status(sim->tree, dependency->token, sim->now_ns, &status)) return true;
+    return status.state == SUP_STATE_DONE;
+}
+
+static void check_dependencies(struct sim *sim, const struct shadow *node)
+{
+    /* a reload that waited came after this: what it changed is known too early here */
+    if (sim->reloads > 0 && sim->input->type != SUP_IN_RELOAD) return;
+    for (uint64_t rest = node->traits.after; rest != 0; rest &= rest - 1) {
+        uint8_t slot = sim->by_name[__builtin_ctzll(rest)];
+        if (slot == 0) continue;
+        const struct shadow *dependency = &sim->shadows[slot - 1];
+        if (dependency->parent != node->parent || dependency == node) continue;
+        if (is_satisfied(sim, dependency)) continue;
+        sim_violate(sim, 2, "%s was launched before %s, which it is after, was ready",
+                    sim_name(sim, node), sim_name(sim, dependency));
+    }
+}
+
+/* One launch for each counted failure, command, or other thing that happened to its supervisor. */
+static void use_licence(struct sim *sim, struct shadow *node)
+{
+    const struct shadow *parent = node->parent;
+    if (parent == NULL) return;
+    uint64_t licence = parent->licences + sim->licences;
+    bool is_spare = parent->spare_step == sim->steps; /* a delay that is over begins a round */
+    if (node->licence == licence && !is_spare) {
+        sim_violate(sim, 20, "%s was launched twice although nothing failed or was asked between",
+                    sim_name(sim, node));
+    }
+    node->licence = licence;
+}
+
+static void check_supervisor(struct sim *sim, const struct shadow *node)
+{
+    const struct shadow *parent = node->parent;
+    if (sim->ended) sim_violate(sim, 3, "%s was launched after the end", sim_name(sim, node));
+    if (sim->stopping) {
+        sim_violate(sim, 3, "%s was launched although the tree stops", sim_name(sim, node));
+    }
+    for (; parent != NULL; parent = parent->parent) {
+        if (parent->runs) continue;
+        sim_violate(sim, 3, "%s was launched although %s does not run", sim_name(sim, node),
+                    sim_name(sim, parent));
+    }
+    if (node->parent != NULL && node->parent->paused && node->automatic) {
+        sim_violate(sim, 2, "%s restarted by itself although %s is paused", sim_name(sim, node),
+                    sim_name(sim, node->parent));
+    }
+}
+
+static void check_new_instance(struct sim *sim, struct shadow *node,
+                               const struct sup_effect *effect)
+{
+    if (node->instance != 0) {
+        sim_violate(sim, 1, "%s was launched while instance %llu lives", sim_name(sim, node),
+                    (unsigned long long) node->instance);
+    }
+    if (effect->generation != node->generation + 1) {
+        sim_violate(sim, 1, "%s: generation %u follows %u", sim_name(sim, node), effect->generation,
+                    node->generation);
+    }
+    if (effect->instance <= sim->last_instance) {
+        sim_violate(sim, 1, "%s: instance %llu was used before", sim_name(sim, node),
+                    (unsigned long long) effect->instance);
+    }
+    if (node->held || node->removed) {
+        sim_violate(sim, 2, "%s was launched although %s", sim_name(sim, node),
+                    node->held ? "a person stopped it" : "it was removed");
+    }
+    if (node->delay_ns > sim->now_ns) {
+        sim_violate(sim, 2, "%s was launched within its delay", sim_name(sim, node));
+    }
+}
+
+static void begin_life(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
+{
+    check_new_instance(sim, node, effect);
+    check_supervisor(sim, node);
+    check_dependencies(sim, node);
+    use_licence(sim, node);
+    sim->last_instance = effect->instance;
+    node->instance = effect->instance;
+    node->generation = effect->generation;
+    node->instance_kind = (uint8_t) effect->kind;
+    node->life = LIFE_TOLD;
+    node->ready = node->automatic = node->finished = node->not_ready = false;
+    node->kill_ns = node->stuck_ns = NEVER_NS;
+    node->delay_ns = 0;
+    node->terminated_step = node->ended_step = 0;
+}
+
+void check_launch(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
+{
+    if (node->traits.kind == SUP_SUPERVISOR) {
+        sim_violate(sim, 8, "%s is a supervisor and was launched", sim_name(sim, node));
+    }
+    begin_life(sim, node, effect);
+}
+
+/* --- launched, ready, ended ------------------------------------------------------------------ */
+
+static void check_order(struct sim *sim, struct shadow *node, const struct sup_effect *effect,
+                        unsigned needs, unsigned forbids, unsigned now)
+{
+    if (effect->instance != node->instance || effect->generation != node->generation) {
+        sim_violate(sim, 17, "%s: an event of instance %llu, which does not live",
+                    sim_name(sim, node), (unsigned long long) effect->instance);
+    }
+    if ((node->life & needs) != needs || (node->life & forbids)) {
+        sim_violate(sim, 17, "%s: event %s comes out of order", sim_name(sim, node),
+                    sup_event_name(effect->event.type));
+    }
+    node->life |= now;
+}
+
+/* A new incarnation knows nothing of what its children waited for. */
+static void begin_children(struct sim *sim, const struct shadow *supervisor)
+{
+    each_shadow(sim, child)
+    {
+        if (child->parent != supervisor) continue;
+        child->automatic = false;
+        child->delay_ns = 0;
+    }
+}
+
+void check_launched(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
+{
+    if (node->traits.kind == SUP_SUPERVISOR) {
+        begin_life(sim, node, effect);
+        node->life = LIFE_TOLD | LIFE_LAUNCHED;
+        node->runs = true;
+        node->paused = false;
+        node->bound_ns = NEVER_NS;
+        meter_reset(&node->meter);
+        add_licence(node);
+        begin_children(sim, node);
+        return;
+    }
+    check_order(sim, node, effect, LIFE_TOLD, LIFE_LAUNCHED | LIFE_READY, LIFE_LAUNCHED);
+}
+
+void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
+{
+    check_order(sim, node, effect, LIFE_LAUNCHED, LIFE_READY | LIFE_STOPPING, LIFE_READY);
+    node->ready = true;
+}
+
+void check_delayed(struct sim *sim, struct shadow *node, const struct sup_event *event)
+{
+    node->delay_ns = event->until_ns;
+    if (node->instance != 0) sim_violate(sim, 7, "%s is delayed and lives", sim_name(sim, node));
+}
+
+enum verdict { VERDICT_FAILURE, VERDICT_FINISHED, VERDICT_TERMINATE };
+
+static bool is_success(const struct shadow *node, struct sup_outcome outcome)
+{
+    if (outcome.kind == SUP_END_EXIT) return sup_codes_has(&node->traits.success, outcome.code);
+    return outcome.kind == SUP_END_RETURNED || outcome.kind == SUP_END_SHUTDOWN ||
+           outcome.kind == SUP_END_STOPPED;
+}
+
+static enum verdict judge(const struct shadow *node, struct sup_outcome outcome)
+{
+    bool exited = outcome.kind == SUP_END_EXIT;
+    bool ends_tree = exited && sup_codes_has(&node->traits.terminate, outcome.code);
+    if (outcome.kind == SUP_END_TERMINATE || ends_tree) return VERDICT_TERMINATE;
+    if (outcome.kind == SUP_END_DONE) return VERDICT_FINISHED;
+    if (exited && sup_codes_has(&node->traits.done, outcome.code)) return VERDICT_FINISHED;
+    if (node->traits.restart == SUP_TEMPORARY) return VERDICT_FINISHED;
+    if (node->traits.restart == SUP_TRANSIENT && is_success(node, outcome)) return VERDICT_FINISHED;
+    return VERDICT_FAILURE;
+}
+
+static bool is_lost_with_host(const struct sim *sim, const struct shadow *node)
+{
+    return sim->input->type == SUP_IN_HOST_DIED && node->instance_kind == SUP_THREAD &&
+           node->instance != sim->input->instance;
+}
+
+static void judge_natural_end(struct sim *sim, struct shadow *node, struct sup_outcome outcome)
+{
+    struct shadow *parent = node->parent;
+    if (is_lost_with_host(sim, node)) {
+        node->automatic = true;
+        add_licence(parent);
+        return;
+    }
+    bool unpropagated = outcome.kind == SUP_END_SHUTDOWN && node->terminated_step != 0;
+    enum verdict verdict = unpropagated ? VERDICT_FINISHED : judge(node, outcome);
+    if (verdict == VERDICT_FAILURE) {
+        check_counted(sim, node);
+        return;
+    }
+    node->finished = true;
+    if (parent == NULL || shadow_is_going_down(parent)) return;
+    if (verdict == VERDICT_TERMINATE) parent->terminated_step = sim->steps;
+    parent->ended_step = sim->steps;
+}
+
+/* Not ready in time and stopped for it: counted now, unless something else was asked meanwhile. */
+void check_late_start(struct sim *sim, struct shadow *node, const struct sup_effect *ended)
+{
+    const struct shadow *parent = node->parent;
+    const struct sup_effect *end = sim->effects + sim->effect_count;
+    bool is_counted = false;
+    for (const struct sup_effect *effect = ended; effect < end; effect++) {
+        if (effect->type == SUP_DO_EVENT && effect->event.type == SUP_EVENT_FAILED &&
+            effect->node == node->token) {
+            is_counted = true;
+        }
+    }
+    struct sup_status status;
+    bool is_wanted = sup_tree_status(sim->tree, node->token, sim->now_ns, &status) && status.wanted;
+    bool must_count = is_wanted && !shadow_is_going_down(parent) &&
+                      node->not_ready_licence == parent->licences + sim->licences &&
+                      node->traits.restart != SUP_TEMPORARY && !(node->life & LIFE_STUCK);
+    if (must_count && !is_counted) {
+        sim_violate(sim, 4, "%s was not ready in time and that was not counted",
+                    sim_name(sim, node));
+    }
+    if (is_counted) check_counted(sim, node);
+}
+
+void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
+{
+    const struct sup_event *event = &effect->event;
+    check_order(sim, node, effect, LIFE_LAUNCHED, 0, 0);
+    bool is_plain = node->traits.kind != SUP_SUPERVISOR && sim->input->type == SUP_IN_ENDED;
+    bool planned = is_plain ? node->was_stopping : event->planned;
+    if (sim->input->type == SUP_IN_HOST_DIED && node->instance_kind == SUP_PROCESS) {
+        sim_violate(sim, 4, "%s is a process and ended with the host", sim_name(sim, node));
+    }
+    if (event->planned != planned) {
+        sim_violate(sim, 4, "%s: its end is called %s", sim_name(sim, node),
+                    event->planned ? "planned" : "unplanned");
+    }
+    if (!planned) judge_natural_end(sim, node, event->outcome);
+    if (check_is_for_restart(event->cause)) node->licence = UINT64_MAX;
+    if (planned && node->not_ready) check_late_start(sim, node, effect);
+    node->former = node->instance;
+    node->instance = 0;
+    node->ready = node->runs = node->paused = false;
+    node->kill_ns = node->stuck_ns = node->bound_ns = NEVER_NS;
+}
+
+void check_launch_failed(struct sim *sim, struct shadow *node, const struct sup_event *event)
+{
+    if (event->outcome.kind == SUP_END_NOT_READY) {
+        node->not_ready = true;
+        node->not_ready_licence = node->parent->licences + sim->licences;
+        return;
+    }
+    if ((node->life & (LIFE_LAUNCHED | LIFE_READY)) || node->life == 0) {
+        sim_violate(sim, 17, "%s: launch_failed comes out of order", sim_name(sim, node));
+    }
+}
