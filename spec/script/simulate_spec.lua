@@ -175,15 +175,17 @@ return s.supervisor "shop" { failure_threshold = 0, backoff_jitter = true, s.pro
             the "backoff".path, the "backoff".kind, the "backoff".time, the "backoff"["until"],
             the "backoff".cause, the "backoff".by,
         })
-        assert.are.same({ "exit code 1", 1, true }, { the "failed".reason, the "failed".count, the "failed".restarting })
+        local failed = the "failed"
+        assert.are.same({ "exit code 1", 1, true }, { failed.reason, failed.count, failed.restarting })
         assert.are.same({
             { path = ".", kind = "supervisor", pauses = 1, paused = 15, gave_up = false },
             { path = "db", kind = "process", starts = 4, failures = 3, up = 45, down = 15, gave_up = false },
             { path = "workers", kind = "supervisor", pauses = 0, paused = 0, gave_up = false },
             { path = "workers/web", kind = "process", starts = 1, failures = 0, up = 60, down = 0, gave_up = false },
         }, told.summary)
-        assert.are.same({ { type = "note", time = 5, path = "db", words = "does not run (queued), so it cannot fail" } },
-            told.notes)
+        assert.are.same({
+            { type = "note", time = 5, path = "db", words = "does not run (queued), so it cannot fail" },
+        }, told.notes)
     end)
 
     it("tells the exit code of a tree that has ended in JSON, too", function()
