@@ -402,6 +402,14 @@ local function create(declared, options)
     return setmetatable({ world = World.new(tree, options.round_trip) }, Sim)
 end
 
-return setmetatable({ create = create }, {
+-- Around a tree that exists, at `now_ns` of its clock: to be looked at. Its instances are not known, so time must not
+-- go on.
+local function look(tree, now_ns)
+    local world = World.new(tree)
+    world.now_ns = now_ns
+    return setmetatable({ world = world }, Sim)
+end
+
+return setmetatable({ create = create, look = look }, {
     __call = function(_, declared, options) return create(declared, options) end,
 })

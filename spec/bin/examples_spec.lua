@@ -112,3 +112,49 @@ describe("examples/threads", function()
         assert.are.equal(1, #tree:all { type = "ended", path = "stubborn" })
     end)
 end)
+
+describe("examples/tested", function()
+    after_each(live.clean)
+
+    local function path_of_busted()
+        for folder in os.getenv "PATH":gmatch "[^:]+" do
+            if uv.fs_access(folder .. "/busted", "R") then return folder .. "/busted" end
+        end
+        error "busted is not in PATH"
+    end
+
+    -- From its own folder, with nothing of this repository but suptree.so.
+    local function run_specs(folder)
+        local lua = os.getenv "SUPTREE_LUA" or "lua5.4"
+        return live.run({ lua, path_of_busted(), "--ignore-lua", "-o", "TAP", "tree_spec.lua" },
+            { cwd = folder, env = { LUA_CPATH = live.build .. "/?.so;;", LUA_PATH = false } })
+    end
+
+    local function copy(change)
+        local folder = live.folder()
+        for _, name in ipairs { "supervise.lua", "tree_spec.lua" } do
+            live.write_file(folder .. "/" .. name, change(live.read_file(live.root .. "/examples/tested/" .. name)))
+        end
+        return folder
+    end
+
+    it("proves its tree with busted and suptree.so alone", function()
+        local code, out, err = run_specs(copy(function(text) return text end))
+        assert.are.equal(0, code, out .. err)
+        local _, good = out:gsub("%f[^\n%z]ok ", "")
+        assert.are.equal(5, good, out)
+    end)
+
+    it("fails when the tree does not do what it proves", function()
+        local code, out = run_specs(copy(function(text)
+            return (text:gsub("failure_threshold = 3", "failure_threshold = 9"))
+        end))
+        assert.are_not.equal(0, code)
+        assert.matches("not ok %d+ %- the shop pauses the jobs", out)
+        assert.are_not.matches("not ok %d+ %- the shop lets", out)
+    end)
+
+    it("has a tree that is good", function()
+        assert.are.equal(0, (live.run { live.program, "check", live.root .. "/examples/tested" }))
+    end)
+end)

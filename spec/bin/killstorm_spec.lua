@@ -37,7 +37,7 @@ describe("killing the host at any moment", function()
             local changed = change(text)
             assert.are_not.equal(text, changed)
             live.write_file(path, changed)
-            storm.tree.seen, storm.tree.taken = {}, 0
+            storm.tree:read_again()
             local found = killstorm.check(storm)
             live.write_file(path, text)
             return table.concat(found, "\n")

@@ -1,3 +1,4 @@
+local cjson = require "cjson"
 local live = require "spec.support.live"
 
 describe("suptree simulate", function()
@@ -106,6 +107,9 @@ return s.supervisor "shop" { failure_threshold = 0, backoff_jitter = true, s.pro
         local code, out, err = simulate(SHOP, "--fail", "bd@1")
         assert.are.same({ 4, "" }, { code, out })
         holds('suptree: there is no service "bd", did you mean "db"?', err)
+        code, out, err = simulate(SHOP, "--hang", "bd", "kill")
+        assert.are.same({ 4, "" }, { code, out })
+        holds('suptree: there is no service "bd", did you mean "db"?', err)
     end)
 
     it("ends with 2 for times and services that make no sense", function()
@@ -120,7 +124,73 @@ return s.supervisor "shop" { failure_threshold = 0, backoff_jitter = true, s.pro
         refused('"-1" is not a time', "--for=-1")
         refused('"infinity" is not a time', "--for", "infinity")
         refused('"x" is not a whole number', "--seed", "x")
+        refused('"soon" is not a time', "--fail", "db", "every", "soon")
+        refused("every 0 is too often; the shortest is 1ms", "--fail", "db every 0")
+        refused('"db" does not say when; write NAME@TIME,TIME', "--fail", "db", "every")
+        refused('"db twice" is not NAME or NAME kill', "--hang", "db twice")
+        refused('"later" is not a time', "--stop", "later")
+        refused("workers is a supervisor, which stops when its services do", "--hang", "workers")
         refused("workers is a supervisor, which fails when its services do", "--fail", "workers@1")
+    end)
+
+    it("lets a service fail again and again, whenever it runs", function()
+        local code, out, err = simulate(SHOP, "--fail", "db", "every", "5s", "--for", "31s")
+        assert.are.same({ 0, "" }, { code, err })
+        for _, line in ipairs {
+            " 5s  db           ended: exit code 1; failure 1 of 2; started again at once\n",
+            "10s  db           ended: exit code 1; failure 1.9 of 2; started again at once\n",
+            "15s  shop         pauses for 15s: failure 2.7, more than 2\n",
+            "30s  db           started, generation 4\n",
+        } do holds(line, out) end
+        assert.is_nil(out:find("cannot fail", 1, true)) -- nothing is said of 20s and 25s
+        local _, joined = simulate(SHOP, "--fail", "db every 5s", "--for", "31s")
+        assert.are.equal(out, joined)
+    end)
+
+    it("lets a service ignore its stop, and its kill as well", function()
+        local _, out = simulate(SHOP, "--hang", "db", "--stop", "10s")
+        holds("10s  workers/web  stopped: killed by signal 15 (TERM)\n", out)
+        holds("20s  db           did not stop in time, and is killed\n", out)
+        holds("20s  db           stopped: killed by signal 9 (KILL)\n", out)
+        holds("the tree ended with exit code 0", out)
+        local code, stuck, err = simulate(SHOP, "--hang", "db", "kill", "--stop", "10s")
+        assert.are.same({ 0, "" }, { code, err })
+        holds("30s  db           did not die of its kill; no second instance is started\n", stuck)
+        assert.is_nil(stuck:find("db           stopped", 1, true))
+        assert.are.equal(stuck, (select(2, simulate(SHOP, "--hang", "db kill", "--stop", "10s"))))
+    end)
+
+    it("gives one JSON object, with the events of the schema and what they add up to", function()
+        local code, out, err = simulate(SHOP, "--json", "--fail", "db@0,2,4,5", "--for", "1m")
+        assert.are.same({ 0, "" }, { code, err })
+        assert.are.equal(1, select(2, out:gsub("\n", "")))
+        local told = cjson.decode(out)
+        assert.are.same({ "shop", 1, 60 }, { told.name, told.seed, told.seconds })
+        assert.is_nil(told.exit_code)
+        for place, event in ipairs(told.timeline) do assert.are.equal(place, event.seq) end
+        local function the(kind)
+            for _, event in ipairs(told.timeline) do if event.type == kind then return event end end
+        end
+        assert.are.same({ ".", "supervisor", 4, 19, "limit", "db" }, {
+            the "backoff".path, the "backoff".kind, the "backoff".time, the "backoff"["until"],
+            the "backoff".cause, the "backoff".by,
+        })
+        local failed = the "failed"
+        assert.are.same({ "exit code 1", 1, true }, { failed.reason, failed.count, failed.restarting })
+        assert.are.same({
+            { path = ".", kind = "supervisor", pauses = 1, paused = 15, gave_up = false },
+            { path = "db", kind = "process", starts = 4, failures = 3, up = 45, down = 15, gave_up = false },
+            { path = "workers", kind = "supervisor", pauses = 0, paused = 0, gave_up = false },
+            { path = "workers/web", kind = "process", starts = 1, failures = 0, up = 60, down = 0, gave_up = false },
+        }, told.summary)
+        assert.are.same({
+            { type = "note", time = 5, path = "db", words = "does not run (queued), so it cannot fail" },
+        }, told.notes)
+    end)
+
+    it("tells the exit code of a tree that has ended in JSON, too", function()
+        local _, out = simulate(SHOP, "--json", "--stop", "5")
+        assert.are.equal(0, cjson.decode(out).exit_code)
     end)
 
     it("ends with 78 for a bad configuration", function()

@@ -121,7 +121,7 @@ end
 --- Events, each once, in order of their numbers.
 local function unique_events(tree, wrong)
     local events, highest, repeated = {}, 0, 0
-    for _, event in ipairs(tree:events()) do
+    for _, event in ipairs(tree:every_event()) do
         if events[event.seq] then
             repeated = repeated + 1
             for key, value in pairs(event) do

@@ -186,8 +186,7 @@ function live.tree(config, options)
     for _, word in ipairs(options.args or {}) do words[#words + 1] = word end
     local self = setmetatable(live.spawn(words, { env = options.env, cwd = folder }), tree)
     self.folder = folder
-    self.seen, self.taken = {}, 0
-    return self
+    return self:read_again()
 end
 
 --- Wait for a line as it is shown: "name | line", the name filled up with blanks.
@@ -206,18 +205,39 @@ function tree:count_lines(name, line)
     return count
 end
 
---- All events so far, as they stand in the file.
-function tree:events()
+local function read_events(self)
     local file = io.open(self.folder .. "/events.jsonl", "rb")
-    if not file then return self.seen end
+    if not file then return end
     file:seek("set", self.taken)
     local text = file:read "a"
     file:close()
     for line in text:gmatch "([^\n]*)\n" do
         self.taken = self.taken + #line + 1
-        self.seen[#self.seen + 1] = cjson.decode(line)
+        local event = cjson.decode(line)
+        self.every[#self.every + 1] = event
+        if not self.numbers[event.seq] then
+            self.numbers[event.seq] = true
+            self.seen[#self.seen + 1] = event
+        end
     end
+end
+
+--- Forget what was read, and read the file again.
+function tree:read_again()
+    self.seen, self.every, self.numbers, self.taken = {}, {}, {}, 0
+    return self
+end
+
+--- All events so far, each once: when a host dies, the next one may say its last words again.
+function tree:events()
+    read_events(self)
     return self.seen
+end
+
+--- All events so far as they stand in the file.
+function tree:every_event()
+    read_events(self)
+    return self.every
 end
 
 local function fits(event, wanted)

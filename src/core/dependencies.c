@@ -184,7 +184,7 @@ void sup_siblings_ask(struct sup_tree *tree, struct sup_node *supervisor)
         next = link->prev;
         sup_stop_ask_if_free(tree, sup_container(link, struct sup_node, sibling));
         /* What is asked may end at once and leave, and others with it: then look again. */
-        if (next != head && !sup_container(next, struct sup_node, sibling)->entered)
+        if (next != head && sup_container(next, struct sup_node, sibling)->in_leaving)
             next = head->prev;
     }
 }

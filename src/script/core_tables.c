@@ -283,8 +283,7 @@ static void push_field(lua_State *L, const struct field *field)
     }
 }
 
-/* Virtual time starts at 0, so times need no offset. */
-static void push_event(lua_State *L, const struct sup_tree *tree, const struct sup_effect *effect)
+void sup_core_push_event(lua_State *L, const struct sup_tree *tree, const struct sup_effect *effect)
 {
     struct fields fields;
     fields.count = 0;
@@ -308,7 +307,7 @@ void sup_core_push_effect(lua_State *L, const struct sup_tree *tree,
     set_text(L, "type", effect_names[effect->type]);
     set_integer(L, "seq", (lua_Integer) effect->seq);
     if (effect->type == SUP_DO_EVENT) {
-        push_event(L, tree, effect);
+        sup_core_push_event(L, tree, effect);
         lua_setfield(L, -2, "event");
         return;
     }

@@ -24,6 +24,13 @@ void sup_core_read_input(lua_State *L, int index, struct sup_input *input);
 void sup_core_push_effect(lua_State *L, const struct sup_tree *tree,
                           const struct sup_effect *effect);
 
+/*
+** The fields of the schema (core/event.h) of an event effect. Times are those of the tree's own
+** clock in seconds: virtual time starts at 0, so that it needs no offset.
+*/
+void sup_core_push_event(lua_State *L, const struct sup_tree *tree,
+                         const struct sup_effect *effect);
+
 /* Every member of struct sup_status; { outcome, code, text } are of its last end. */
 void sup_core_push_status(lua_State *L, const struct sup_tree *tree,
                           const struct sup_status *status);

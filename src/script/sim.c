@@ -4,6 +4,7 @@
 */
 #include "script/sim.h"
 
+#include "core/journal.h"
 #include "core/options.h"
 #include "core/plan.h"
 #include "core/tree.h"
@@ -129,6 +130,73 @@ static int apply_input(lua_State *L)
         lua_rawseti(L, -2, ++count);
     }
     return 1;
+}
+
+/* --- replaying -------------------------------------------------------------------------------- */
+
+/* A copy that is aligned as the journal's form needs it, owned by Lua and left on the stack. */
+static const void *push_copy(lua_State *L, const char *bytes, size_t size)
+{
+    void *copy = lua_newuserdatauv(L, size, 0);
+    memcpy(copy, bytes, size);
+    return copy;
+}
+
+/* Appends the events of the last input to the table on top. */
+static void take_events(lua_State *L, struct sup_tree *tree)
+{
+    struct sup_effect effect;
+    while (sup_tree_next_effect(tree, &effect)) {
+        if (effect.type != SUP_DO_EVENT) continue;
+        sup_core_push_event(L, tree, &effect);
+        lua_rawseti(L, -2, (lua_Integer) lua_rawlen(L, -2) + 1);
+    }
+}
+
+/* The reason alone: what to do about it, the caller knows better than the core. */
+static int refuse_journal(lua_State *L, const char *reason)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, reason);
+    return 2;
+}
+
+/* replay(journal) -> tree, { events, inputs, first_ns, last_ns }; or nil and what is wrong with it.
+   What was left of effects in the snapshot belongs to no input and is dropped. */
+static int replay_journal(lua_State *L)
+{
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 1, &size);
+    struct sup_err err = {0};
+    const void *memory = push_copy(L, bytes, size);
+    if (!sup_journal_check(memory, size, &err)) return refuse_journal(L, err.reason);
+    const struct sup_journal_header *header = memory;
+    struct box *box = push_box(L);
+    box->tree = sup_tree_restore(header + 1, header->snapshot_size, &err);
+    if (box->tree == NULL) return refuse_journal(L, err.reason);
+
+    uint64_t cursor = 0;
+    struct sup_input input;
+    int64_t now_ns = 0;
+    int64_t first_ns = 0;
+    lua_Integer inputs = 0;
+    bool broken;
+    lua_createtable(L, 0, 4);
+    lua_newtable(L);
+    while (sup_journal_read(memory, size, &cursor, &input, &now_ns, &broken)) {
+        if (inputs++ == 0) first_ns = now_ns;
+        sup_tree_apply(box->tree, &input, now_ns);
+        take_events(L, box->tree);
+    }
+    if (broken) return refuse_journal(L, "is damaged: a record of it is broken");
+    lua_setfield(L, -2, "events");
+    lua_pushinteger(L, inputs);
+    lua_setfield(L, -2, "inputs");
+    lua_pushinteger(L, first_ns);
+    lua_setfield(L, -2, "first_ns");
+    lua_pushinteger(L, now_ns);
+    lua_setfield(L, -2, "last_ns");
+    return 2;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -323,13 +391,10 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"create", create_tree},
-    {"duration", parse_duration},
-    {"duration_text", duration_text},
-    {"errno", find_errno},
-    {"restore", restore_tree},
-    {"signal", parse_signal},
-    {NULL, NULL},
+    {"create", create_tree},          {"duration", parse_duration},
+    {"duration_text", duration_text}, {"errno", find_errno},
+    {"replay", replay_journal},       {"restore", restore_tree},
+    {"signal", parse_signal},         {NULL, NULL},
 };
 
 int sup_sim_open(lua_State *L)

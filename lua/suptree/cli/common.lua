@@ -59,6 +59,19 @@ function common.complain(format, ...)
     io.stderr:write("suptree: ", common.printable(format:format(...)), "\n")
 end
 
+--- The lines of a timeline, { time, path, words, colour }, in columns on standard output.
+function common.print_lines(lines, paint)
+    local path_width, time_width = 0, 0
+    for _, line in ipairs(lines) do
+        path_width, time_width = math.max(path_width, #line.path), math.max(time_width, #line.time)
+    end
+    for _, line in ipairs(lines) do
+        local words = common.printable(line.words)
+        print(("%s%s  %s%s  %s"):format((" "):rep(time_width - #line.time), line.time, line.path,
+            (" "):rep(path_width - #line.path), line.colour and paint(line.colour, words) or words))
+    end
+end
+
 -- Where the code at fault was called from, when that is more than its own line.
 local function trace_lines(fault)
     local lines = {}

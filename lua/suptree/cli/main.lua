@@ -45,7 +45,7 @@ local function parse(verb, words)
         io.stdout:write(parser:get_help(), "\n")
         return nil, common.DONE
     end
-    local good, result = parser:pparse(words)
+    local good, result = parser:pparse(verb.prepare and verb.prepare(words) or words)
     if good then return result end
     common.complain("%s: %s\n%s\n\"suptree help %s\" says more", verb.name, result, parser:get_usage(), verb.name)
     return nil, common.USAGE

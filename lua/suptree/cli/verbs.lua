@@ -1,5 +1,5 @@
 --- The verbs of the command line in alphabetical order. Each is a file of this folder, which returns
---   name, description, describe(parser), run(arguments) -> exit code
+--   name, description, describe(parser), run(arguments) -> exit code, prepare(words) -> words (optional)
 -- or, when it reads its words itself, main(...) -> exit code.
 return {
     { name = "check", usage = "check [FILE]", summary = "say whether FILE is good, and all that is wrong with it" },
