@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -170,6 +172,14 @@ static void obeys_the_last_words_of_a_killed_host(void)
     must_end_well(stage);
 }
 
+/* What was said and not read by the keeper. */
+static int count_unread(const struct stage *stage)
+{
+    int bytes = 0;
+    MUST(ioctl(stage->socket, SIOCOUTQ, &bytes) == 0);
+    return bytes;
+}
+
 /* More than fits into the socket, so that the host speaks while it is still being told. */
 static void announces_how_much_it_tells(void)
 {
@@ -187,6 +197,7 @@ static void announces_how_much_it_tells(void)
     stage_accept(stage);
     stage_ack(stage, last); /* not told yet, and still counted */
     stage_signal(stage, 1, SIGKILL, SUP_TARGET_PROCESS);
+    AWAIT(count_unread(stage) == 0);
     struct sup_wire hello = stage_expect(stage, SUP_WIRE_HELLO, 0, NULL);
     MUST_EQUAL(hello.instance, LIVE + FAILED_STARTS);
     stage_expect(stage, SUP_WIRE_HELLO_END, 0, NULL);
@@ -240,10 +251,10 @@ static void holds_blob_and_journal(void)
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = SUP_FD_JOURNAL}, -1);
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = 99}, journal);
     stage_settle(stage);
-    size_t descriptors = stage_count_descriptors(stage->keeper);
+    size_t descriptors = stage_keeper_descriptors(stage);
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = SUP_FD_JOURNAL}, journal);
     stage_settle(stage);
-    MUST_EQUAL(stage_count_descriptors(stage->keeper), descriptors);
+    MUST_EQUAL(stage_keeper_descriptors(stage), descriptors);
     stage_kill_host(stage);
     MUST_EQUAL(next_host(stage).instance, 2);
     must_get(stage, SUP_FD_BLOB, "second blob");

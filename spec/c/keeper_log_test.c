@@ -315,9 +315,9 @@ static void keeps_what_a_gone_node_has_said(void)
     struct news source = expect_news(&writer, SUP_LOG_SOURCE, NODE(0));
     expect_news(&writer, SUP_LOG_ENDED, NODE(0));
     expect_news(&writer, SUP_LOG_GONE, NODE(0));
-    size_t descriptors = stage_count_descriptors(stage->keeper);
+    size_t descriptors = stage_keeper_descriptors(stage);
     expect_bytes(source.fd, "last words\n");
-    AWAIT(stage_count_descriptors(stage->keeper) < descriptors); /* now it lets go */
+    AWAIT(stage_keeper_descriptors(stage) < descriptors); /* now it lets go */
     close_stage(stage, &writer);
 }
 
@@ -343,7 +343,7 @@ static void run_out_of_descriptors(rlim_t left)
     struct stage *stage = open_stage(&writer, NULL);
     const char *const argv[] = {"/bin/true", NULL};
     stage_settle(stage);
-    struct rlimit limit = {.rlim_cur = stage_count_descriptors(stage->keeper) + left};
+    struct rlimit limit = {.rlim_cur = stage_keeper_descriptors(stage) + left};
     limit.rlim_max = limit.rlim_cur;
     MUST(prlimit(stage->keeper, RLIMIT_NOFILE, &limit, NULL) == 0);
     for (int i = 0; i < 8; i++) stage_plan(stage, NODE(i), &(struct stage_plan){.argv = argv});

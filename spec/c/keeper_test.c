@@ -530,14 +530,14 @@ static void holds_a_thousand(void)
     plan_many(stage, "exec sleep 1000");
     for (int i = 0; i < MANY; i++) stage_spawn(stage, NODE(i), (uint64_t) i + 1);
     for (int i = 0; i < MANY; i++) stage_expect(stage, SUP_WIRE_SPAWNED, (uint64_t) i + 1, NULL);
-    MUST(stage_count_descriptors(stage->keeper) >= MANY);
+    MUST(stage_keeper_descriptors(stage) >= MANY);
     for (int i = 0; i < MANY; i++) stage_signal(stage, (uint64_t) i + 1, SIGKILL, SUP_TARGET_GROUP);
     for (int i = 0; i < MANY; i++) {
         MUST_EQUAL(WTERMSIG(end_of(stage, (uint64_t) i + 1).a), SIGKILL);
         stage_ack(stage, (uint64_t) i + 1);
     }
     stage_settle(stage);
-    MUST(stage_count_descriptors(stage->keeper) < 32);
+    MUST(stage_keeper_descriptors(stage) < 32);
     must_end_well(stage);
 }
 
@@ -560,7 +560,7 @@ static void does_not_grow(void)
     uint64_t instance = 0;
     run_rounds(stage, &instance, 300);
     long before = private_kilobytes(stage->keeper);
-    size_t descriptors = stage_count_descriptors(stage->keeper);
+    size_t descriptors = stage_keeper_descriptors(stage);
     run_rounds(stage, &instance, 900);
 #ifdef SUP_SANITIZE_BUILD
     (void) before; /* a sanitizer's own books grow */
@@ -568,7 +568,7 @@ static void does_not_grow(void)
     /* A hash that is walked through touches pages of its table, 8 bytes an instance. */
     MUST(private_kilobytes(stage->keeper) <= before + 64);
 #endif
-    MUST_EQUAL(stage_count_descriptors(stage->keeper), descriptors);
+    MUST_EQUAL(stage_keeper_descriptors(stage), descriptors);
     must_end_well(stage);
 }
 

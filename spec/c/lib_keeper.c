@@ -558,6 +558,17 @@ size_t stage_count_descriptors(pid_t pid)
     return count;
 }
 
+size_t stage_keeper_descriptors(const struct stage *stage)
+{
+    size_t most = 0;
+    for (int i = 0; i < 10; i++) {
+        size_t count = stage_count_descriptors(stage->keeper);
+        if (count > most) most = count;
+        stage_pause();
+    }
+    return most;
+}
+
 /* --- running -------------------------------------------------------------------------------- */
 
 static bool is_wanted(int argc, char **argv, const char *name)

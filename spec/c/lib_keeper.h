@@ -118,6 +118,8 @@ void stage_await_gone(pid_t pid);
 void stage_remove_folder(const char *folder);
 bool stage_is_alive(pid_t pid);
 size_t stage_count_descriptors(pid_t pid);
+/* Those of the keeper, the one in reserve included, which it gives away for moments. */
+size_t stage_keeper_descriptors(const struct stage *stage);
 int64_t stage_now(void);
 
 /* Wait until ${condition} holds; it may read ${argument}. */

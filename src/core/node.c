@@ -407,12 +407,11 @@ static bool was_launched_as_thread(const struct sup_node *node)
 /* What was held back while the threads were lost and launched again. */
 static void catch_up(struct sup_tree *tree)
 {
-    sup_stop_ask_if_free(tree, tree->root);
     for (uint32_t i = 0; i < tree->node_top; i++) {
         struct sup_node *node = tree->nodes[i];
-        if (node == NULL || sup_node_is_service(node)) continue;
-        sup_siblings_ask(tree, node);
-        sup_supervisor_settle(tree, node);
+        if (node == NULL) continue;
+        sup_stop_ask_if_free(tree, node);
+        if (!sup_node_is_service(node)) sup_supervisor_settle(tree, node);
     }
 }
 

@@ -130,9 +130,13 @@ static int list_removals(const struct planning *planning, struct sup_node *super
         node->reload_mark = true;
     }
     int result = 0;
+    size_t place = 0;
     sup_list_each(link, &supervisor->children)
     {
         struct sup_node *node = sup_container(link, struct sup_node, sibling);
+        if (node->reload_mark && kept[place++] != sup_node_token(node))
+            planning->changes->empty =
+                false; /* the order is behaviour, though it restarts nothing */
         if (node->reload_mark || node->dynamic || result < 0) continue;
         struct sup_change *change = push(planning->changes, SUP_CHANGE_REMOVE);
         if (change == NULL) {

@@ -38,7 +38,7 @@ struct sup_changes {
     struct sup_change *list; /* free()d by sup_changes_finish */
     size_t count;
     size_t room;
-    bool empty; /* nothing but KEEP */
+    bool empty; /* nothing but KEEP, in the same order */
 };
 
 /* FORTH: a person's reload. BACK: a rollback, which also undoes renames by `formerly`. */

@@ -231,7 +231,8 @@ void check_late_start(struct sim *sim, struct shadow *node, const struct sup_eff
     }
     struct sup_status status;
     bool is_wanted = sup_tree_status(sim->tree, node->token, sim->now_ns, &status) && status.wanted;
-    bool must_count = is_wanted && !shadow_is_going_down(parent) &&
+    bool must_count = is_wanted && sim->input->type != SUP_IN_HOST_DIED &&
+                      !shadow_is_going_down(parent) &&
                       node->not_ready_licence == parent->licences + sim->licences &&
                       node->traits.restart != SUP_TEMPORARY && !(node->life & LIFE_STUCK);
     if (must_count && !is_counted) {

@@ -145,6 +145,8 @@ void check_counted(struct sim *sim, struct shadow *node)
         sim_violate(sim, 4, "%s: the count goes from %g to %g", sim_name(sim, parent), before,
                     after);
     }
+    /* Another loss of the same moment may have taken the supervisor down before. */
+    if (sim->input->type == SUP_IN_HOST_DIED) meter->unsure = true;
     node->failure_due = true;
     node->automatic = true;
     parent->licences++;
@@ -176,6 +178,7 @@ void check_failed(struct sim *sim, struct shadow *node, const struct sup_event *
         return;
     }
     node->failure_due = false;
+    sim->touched |= UINT64_C(1) << parent->slot;
     check_count_shown(sim, parent, event->count, event->threshold);
     if (is_borderline(&parent->meter, &parent->traits, sim->now_ns)) return;
     enum answer answer = parent->answer;

@@ -318,11 +318,11 @@ static void check_node(struct sim *sim, struct shadow *node)
     if (status.held && status.wanted) {
         sim_violate(sim, 2, "%s is wanted although a person stopped it", sim_name(sim, node));
     }
-    if (!status.wanted) node->automatic = false; /* whatever brings it back is no restart */
-    if (node->failure_due && sim->input->type == SUP_IN_HOST_DIED) {
-        node->failure_due = false; /* another loss may have taken its supervisor down before */
-        if (node->parent != NULL) node->parent->meter.unsure = true;
+    if (!status.wanted) { /* whatever brings it back is no restart */
+        node->automatic = false;
+        node->delay_ns = 0;
     }
+    if (sim->input->type == SUP_IN_HOST_DIED) node->failure_due = false; /* see check_counted */
     if (node->failure_due) {
         sim_violate(sim, 4, "%s failed and that was not counted", sim_name(sim, node));
     }

@@ -140,6 +140,7 @@ static void check_group(struct sim *sim, const struct shadow *node, const struct
         return;
     }
     if (cause == NULL || cause->removed || parent->traits.strategy == SUP_ONE_FOR_ALL) return;
+    if (cause->order > node->order) shadow_sync(sim); /* a reload that waited may have reordered */
     if (cause->parent != parent) {
         sim_violate(sim, 10, "%s was stopped for a group that it is not in", sim_name(sim, node));
     } else if (cause->order > node->order && sim->config_changes == 0) {
@@ -281,7 +282,9 @@ static bool is_separate(struct sim *sim, const struct shadow *node, const struct
     if (sim->reloads > 0 && sim->input->type != SUP_IN_RELOAD) return true;
     if (node->follows == 0) return false;
     sup_tree_status(sim->tree, other->token, sim->now_ns, &status);
-    return status.cause == SUP_CAUSE_FOLLOW && status.cause_node != node->follows;
+    bool follows_too = status.cause == SUP_CAUSE_FOLLOW;
+    if (follows_too) return status.cause_node != node->follows;
+    return sim->input->type == SUP_IN_TICK; /* several deadlines at once */
 }
 
 static void check_asked(struct sim *sim, const struct shadow *node)
@@ -295,6 +298,8 @@ static void check_asked(struct sim *sim, const struct shadow *node)
         bool is_later = in_sequence && other->order > node->order;
         if (!is_dependent && !is_later) continue;
         if (!is_still_stopping(sim, other) || is_separate(sim, node, other)) continue;
+        shadow_sync(sim); /* a reload that waited may have reordered */
+        if (!is_dependent && other->order < node->order) continue;
         if (is_dependent) {
             sim_violate(sim, 9, "%s was asked while %s, which is after it, still stops",
                         sim_name(sim, node), sim_name(sim, other));

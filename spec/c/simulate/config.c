@@ -124,6 +124,13 @@ static void draw_decl(struct decl *decl, struct rng *rng, uint8_t depth, uint8_t
                  : kind < 5                                       ? SUP_PROCESS
                                                                   : SUP_THREAD;
     draw_options(decl, rng, depth == 0);
+    bool is_brittle = decl->kind == SUP_SUPERVISOR && depth > 0 && rng_one_in(rng, 4);
+    if (is_brittle) { /* so that supervisors fail as well */
+        decl->opt[OPT_INTENSITY] = decl->opt[OPT_PERIOD] = 0;
+        decl->opt[OPT_FAILURE_THRESHOLD] = 1;
+        decl->opt[OPT_ON_THRESHOLD] = 1 + SUP_ON_ESCALATE;
+        if (rng_one_in(rng, 3)) decl->opt[OPT_RESTART_DELAY] = 1;
+    }
 }
 
 /* What the reader of blobs would refuse is taken out here. */

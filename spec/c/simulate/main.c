@@ -68,7 +68,7 @@ static bool run_one(struct job *job, const struct options *options, uint64_t see
     static struct sim sim;
     job->seed = seed;
     job->is_twin = options->twins != 0 && seed % options->twins == 0;
-    alarm(RUN_SECONDS);
+    shrink_limit(RUN_SECONDS);
     world_run(&sim, &job->run, seed, job->is_twin, options->coverage ? &job->coverage : NULL);
     job->steps += sim.steps;
     job->runs++;

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ATTEMPT_SECONDS 10
+#define ATTEMPT_SECONDS 2
+#define MEMORY ((rlim_t) 1 << 30)
 
 struct result {
     int verdict;
@@ -41,6 +43,15 @@ static void execute(const struct run_case *run, bool with_twin, struct result *r
     result->verdict = sim.violated;
 }
 
+void shrink_limit(unsigned seconds)
+{
+    alarm(seconds);
+#ifndef SUP_SANITIZE_BUILD /* sanitizers map terabytes */
+    struct rlimit limit = {MEMORY, MEMORY};
+    setrlimit(RLIMIT_AS, &limit);
+#endif
+}
+
 int shrink_try(const struct run_case *run, bool with_twin, char *message, size_t size)
 {
     struct result *result = shared_result();
@@ -50,7 +61,7 @@ int shrink_try(const struct run_case *run, bool with_twin, char *message, size_t
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(ATTEMPT_SECONDS);
+        shrink_limit(ATTEMPT_SECONDS);
         if (freopen("/dev/null", "w", stderr) == NULL) _exit(1);
         execute(run, with_twin, result);
         _exit(0);

@@ -408,6 +408,9 @@ static struct op draw_command(struct world *world)
     if (rng_one_in(rng, 24)) op.flags |= OP_FORMER;
     draw_wait(world, &op);
     uint32_t choice = rng_below(rng, 64);
+    bool is_rare = node->traits.kind == SUP_SUPERVISOR &&
+                   (node->state == SUP_STATE_DELAYED || node->state == SUP_STATE_QUEUED);
+    if (is_rare && rng_one_in(rng, 3)) choice = 62 + rng_below(rng, 2);
     if (choice < 14) op.type = SUP_IN_START_NODE;
     else if (choice < 28) op.type = SUP_IN_STOP_NODE;
     else if (choice < 38) op.type = SUP_IN_RESTART_NODE;
@@ -416,8 +419,9 @@ static struct op draw_command(struct world *world)
     else if (choice < 58) return draw_reload(world, op);
     else if (choice < 60) op.type = SUP_IN_START;
     else if (choice < 62) op.type = SUP_IN_HOST_DIED;
-    else if (choice == 62) op.type = rng_one_in(rng, 3) ? SUP_IN_STOP : SUP_IN_START_NODE;
-    else op.type = rng_one_in(rng, 6) ? SUP_IN_KILL : SUP_IN_STOP_NODE;
+    else if (choice == 62)
+        op.type = is_rare || rng_one_in(rng, 3) ? SUP_IN_STOP : SUP_IN_START_NODE;
+    else op.type = is_rare || rng_one_in(rng, 6) ? SUP_IN_KILL : SUP_IN_STOP_NODE;
     if (op.type == SUP_IN_HOST_DIED && rng_one_in(rng, 2)) op.flags = OP_ZERO;
     return op;
 }
