@@ -1,4 +1,4 @@
--- Two Lua functions on threads, beside a process. The counter is a module and runs for ever; the gambler loses sooner or
+-- Lua functions on threads, beside a process. The counter is a module and runs for ever; the gambler loses sooner or
 -- later and is started again with a fresh state. Ctrl-C ends all, also the stubborn one, which never listens.
 local s = require "suptree"
 
