@@ -3,10 +3,10 @@
 **
 **   floor COUNT PROGRAM [ARGUMENT]
 **
-** Starts PROGRAM INDEX [ARGUMENT] COUNT times, and each again as soon as it has ended. It gives them
-** what suptree gives: a session of their own, a clean signal mask, /dev/null as input, and a pipe of
-** their own, made once, as output. It decides nothing, keeps no record, reads no pipe, holds no
-** pidfd. TERM is passed on to all; when all have ended it ends.
+** Starts PROGRAM INDEX [ARGUMENT] COUNT times, and each again as soon as it has ended. It gives
+** them what suptree gives: a session of their own, a clean signal mask, /dev/null as input, and a
+** pipe of their own, made once, as output. It decides nothing, keeps no record, reads no pipe,
+** holds no pidfd. TERM is passed on to all; when all have ended it ends.
 */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,15 +2,17 @@
 ** bench/measure.c: runs a supervisor, whichever, and measures it from outside.
 **
 **   measure restart KILLS FLOOR... -- COMMAND...
-**                                       W1: of one service: kill -9 to the new one's first instruction,
-**                                       by turns under the one and the other
-**   measure many COUNT IDLE COMMAND...  W2: COUNT services from nothing; memory; switches in IDLE seconds
-**                                       W3: all killed at once until all are back; W5: TERM to the end
+**                                       W1: of one service: kill -9 to the new one's first
+**                                       instruction, by turns under the one and the other
+**   measure many COUNT IDLE COMMAND...  W2: COUNT services from nothing; memory; switches in IDLE
+**   seconds
+**                                       W3: all killed at once until all are back; W5: TERM to the
+**                                       end
 **   measure rate SECONDS COMMAND...     W4: starts of a service that ends at once
 **
-** COMMAND must start bench/service, which tells its starts through the FIFO that BENCH_STAMPS names;
-** the FIFO is made here. Prints "key value" lines; times are in nanoseconds. Memory and switches are
-** those of the command's process and of its children whose name begins with "suptree".
+** COMMAND must start bench/service, which tells its starts through the FIFO that BENCH_STAMPS
+** names; the FIFO is made here. Prints "key value" lines; times are in nanoseconds. Memory and
+** switches are those of the command's process and of its children whose name begins with "suptree".
 */
 #include "stamp.h"
 
@@ -153,7 +155,7 @@ static int64_t stop(struct measure *m)
     return took;
 }
 
-/* --- looking at processes ---------------------------------------------------------------------- */
+/* --- looking at processes --------------------------------------------------------------------- */
 
 /* The number after ${key} in a file of "Key: number" lines; -1: not there. */
 static int64_t read_key(const char *path, const char *key)
@@ -243,7 +245,7 @@ static void measure_idle(struct measure *m, int seconds)
                switches(helpers[i].pid) - helpers[i].switches);
 }
 
-/* --- the measurements --------------------------------------------------------------------------- */
+/* --- the measurements ------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {

@@ -1,7 +1,8 @@
 /*
 ** bench/service.c: the service that is measured: service INDEX [exit].
-** The first thing it does is to read the clock; the stamp goes into the FIFO that BENCH_STAMPS names.
-** Then it waits for a signal, or ends at once. Linked statically, so that its own start is short.
+** The first thing it does is to read the clock; the stamp goes into the FIFO that BENCH_STAMPS
+** names. Then it waits for a signal, or ends at once. Linked statically, so that its own start is
+** short.
 */
 #include "stamp.h"
 

@@ -1,6 +1,6 @@
 /*
-** main.c: the program suptree. The verb `host` is the engine, which runs no Lua but that of thread services; all others are
-** said in Lua: lua/suptree/cli.
+** main.c: the program suptree. The verb `host` is the engine, which runs no Lua but that of thread
+** services; all others are said in Lua: lua/suptree/cli.
 */
 #include "engine/host.h"
 #include "script/state.h"

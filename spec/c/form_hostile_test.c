@@ -1,4 +1,5 @@
-/* The configuration blob: hostile bytes are refused without harm, and size costs no more than itself. */
+/* The configuration blob: hostile bytes are refused without harm, and size costs no more than
+   itself. */
 #include "core/form.h"
 
 #include "lib_form.h"

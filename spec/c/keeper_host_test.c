@@ -20,7 +20,8 @@
 #define NODE(index) ((uint64_t) 1 << 32 | (uint64_t) (index))
 #define SECOND INT64_C(1000000000)
 
-/* Fast enough for a test, slow enough for a busy machine: a host may be silent for half a second. */
+/* Fast enough for a test, slow enough for a busy machine: a host may be silent for half a
+   second. */
 static const char *const fast[] = {"--test-speed", "20", NULL};
 
 static void must_end_with(struct stage *stage, int code)

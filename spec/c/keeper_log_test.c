@@ -1,6 +1,7 @@
 /*
-** spec/c/keeper_log_test.c: what the real keeper tells suptree-log, which the test plays; that a new
-** one is told everything again and finds every byte; and what the host is given for its own lines.
+** spec/c/keeper_log_test.c: what the real keeper tells suptree-log, which the test plays; that a
+** new one is told everything again and finds every byte; and what the host is given for its own
+** lines.
 */
 #include "lib_keeper.h"
 #include "wire/log.h"

@@ -1,6 +1,6 @@
 /*
-** spec/c/keeper_spawn_test.c: making children when system calls fail, one after the other. What fails
-** is named, no process and no descriptor stays behind, and the next start works.
+** spec/c/keeper_spawn_test.c: making children when system calls fail, one after the other. What
+** fails is named, no process and no descriptor stays behind, and the next start works.
 */
 #include "keeper/spawn.h"
 #include "lib_keeper.h"

@@ -1,7 +1,8 @@
 /*
-** spec/c/keeper_storm_test.c: hosts killed at random moments. A small host, which keeps what it knows
-** in a shared file, runs long services and restarts short ones as fast as it can. Afterwards: no long
-** service was touched, every short instance ran once, and each of their statuses was recorded.
+** spec/c/keeper_storm_test.c: hosts killed at random moments. A small host, which keeps what it
+** knows in a shared file, runs long services and restarts short ones as fast as it can. Afterwards:
+** no long service was touched, every short instance ran once, and each of their statuses was
+** recorded.
 **
 ** keeper_storm_test [KILLS [SEED]]
 */

@@ -1,8 +1,8 @@
 /*
-** spec/c/lib_keeper.h: a stage for the real suptree-keeper. The test plays the host: in library mode
-** as its peer, in host mode through a puppet, a process that the keeper starts as its host and that
-** hands its socket to the test. Every wait is for a condition, with a generous bound; what fails
-** ends the case with the place and the reason.
+** spec/c/lib_keeper.h: a stage for the real suptree-keeper. The test plays the host: in library
+** mode as its peer, in host mode through a puppet, a process that the keeper starts as its host and
+** that hands its socket to the test. Every wait is for a condition, with a generous bound; what
+** fails ends the case with the place and the reason.
 **
 ** A test program's main calls stage_main, which runs each case in a process of its own and also
 ** plays the puppet.

@@ -1,6 +1,7 @@
 /*
-** spec/c/lib_log.h: plays suptree-keeper for the real suptree-log, in a folder of its own. Every wait
-** is for a condition, with a generous bound; what fails ends the test with the place and the reason.
+** spec/c/lib_log.h: plays suptree-keeper for the real suptree-log, in a folder of its own. Every
+** wait is for a condition, with a generous bound; what fails ends the test with the place and the
+** reason.
 */
 #ifndef SUP_SPEC_LIB_LOG_H
 #define SUP_SPEC_LIB_LOG_H
@@ -83,7 +84,8 @@ bool rig_has_seen(const struct rig *rig, const char *text);
 /* Forget what has been read so far. */
 void rig_forget(struct rig *rig);
 
-/* Read what the output holds now; waits up to ${timeout_ms} for the first byte. False: none, or end. */
+/* Read what the output holds now; waits up to ${timeout_ms} for the first byte. False: none, or
+   end. */
 bool rig_read(struct rig *rig, int timeout_ms);
 
 /* Wait until ${file} has ${size} bytes. */

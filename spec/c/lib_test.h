@@ -1,6 +1,6 @@
 /*
-** spec/c/lib_test.h: tests in C. A program is a list of tests and sup_test_main(); a test checks, and
-** what is not true is printed with its place, counted, and makes the program end with 1.
+** spec/c/lib_test.h: tests in C. A program is a list of tests and sup_test_main(); a test checks,
+** and what is not true is printed with its place, counted, and makes the program end with 1.
 **
 **     ./options_test            all of them
 **     ./options_test nearest    those whose name contains "nearest"

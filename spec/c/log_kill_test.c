@@ -1,6 +1,6 @@
 /*
-** kill -9 of suptree-log at random moments: each file has every byte once. The test is the keeper: it
-** holds the pipes and starts the next one. log_kill_test [KILLS [SEED]]
+** kill -9 of suptree-log at random moments: each file has every byte once. The test is the keeper:
+** it holds the pipes and starts the next one. log_kill_test [KILLS [SEED]]
 */
 #define _GNU_SOURCE
 #include "lib_log.h"
@@ -25,10 +25,11 @@ struct board {
 static int make_record(char *record, size_t room, int who, long number)
 {
     int fill = (int) (number * 37 % 190);
-    return snprintf(
-        record, room, "%d %ld %.*s\n", who, number, fill,
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    return snprintf(record, room, "%d %ld %.*s\n", who, number, fill,
+                    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 }
 
 static pid_t start_writer(struct board *board, int fd, int who)

@@ -1,5 +1,6 @@
 /*
-** spec/c/wire_test.c: messages between host and keeper, descriptors, and peers that are foreign or gone.
+** spec/c/wire_test.c: messages between host and keeper, descriptors, and peers that are foreign or
+** gone.
 */
 #include "lib_keeper.h"
 

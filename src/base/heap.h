@@ -1,7 +1,7 @@
 /*
-** base/heap.h: a binary heap of deadlines. The earliest is first; equal deadlines leave in the order
-** in which they were set (the law's "by (time, sequence)"). Elements embed a struct sup_timer and
-** know their place, so that setting, moving and cancelling are O(log n).
+** base/heap.h: a binary heap of deadlines. The earliest is first; equal deadlines leave in the
+** order in which they were set (the law's "by (time, sequence)"). Elements embed a struct sup_timer
+** and know their place, so that setting, moving and cancelling are O(log n).
 **
 ** Memory: the array grows by sup_heap_reserve only, so that setting a timer never fails.
 */

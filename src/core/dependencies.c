@@ -1,6 +1,6 @@
 /*
-** core/dependencies.c: `after` and `restart_with`: edges between siblings. A dependent launches when
-** all it is after is ready, and ends before what it depends on is asked to stop.
+** core/dependencies.c: `after` and `restart_with`: edges between siblings. A dependent launches
+** when all it is after is ready, and ends before what it depends on is asked to stop.
 **
 ** Rules written here because the law is silent: what is done (it ended well) satisfies those after
 ** it; what has left the tree does too.

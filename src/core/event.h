@@ -1,6 +1,6 @@
 /*
-** core/event.h: the one schema of events, as fields in order. JSON lines, Lua tables and the control
-** protocol are written from it, so that they cannot differ.
+** core/event.h: the one schema of events, as fields in order. JSON lines, Lua tables and the
+** control protocol are written from it, so that they cannot differ.
 */
 #ifndef SUP_CORE_EVENT_H
 #define SUP_CORE_EVENT_H

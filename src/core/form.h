@@ -11,7 +11,8 @@
 **     options: { u16 id, u16 0, u32 size, bytes } padded to 8, ids ascending, only what was written
 **   padded to 8
 **
-** Two nodes are equal for a reload when their option bytes are equal: values are encoded canonically.
+** Two nodes are equal for a reload when their option bytes are equal: values are encoded
+** canonically.
 */
 #ifndef SUP_CORE_FORM_H
 #define SUP_CORE_FORM_H
@@ -60,9 +61,9 @@ struct sup_form {
 };
 
 /*
-** Copy ${data}, check it whole (header, checksum, sizes, names, every option value, duplicate names,
-** unknown and cyclic `after`, kinds and options that fit), and return a form with one reference.
-** NULL: ${err} says what is wrong; nothing was kept. -ENOMEM is told apart by err->code.
+** Copy ${data}, check it whole (header, checksum, sizes, names, every option value, duplicate
+** names, unknown and cyclic `after`, kinds and options that fit), and return a form with one
+** reference. NULL: ${err} says what is wrong; nothing was kept. -ENOMEM is told apart by err->code.
 */
 struct sup_form *sup_form_create(const void *data, size_t size, struct sup_err *err);
 struct sup_form *sup_form_ref(struct sup_form *form);

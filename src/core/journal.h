@@ -1,7 +1,7 @@
 /*
-** core/journal.h: the journal (FROZEN FORM, version 1): a snapshot of the tree and every input since,
-** in one piece of memory that outlives the host. Pure: it works on memory that the caller maps; the
-** engine maps a memfd that the keeper holds, tests map an array.
+** core/journal.h: the journal (FROZEN FORM, version 1): a snapshot of the tree and every input
+** since, in one piece of memory that outlives the host. Pure: it works on memory that the caller
+** maps; the engine maps a memfd that the keeper holds, tests map an array.
 **
 **   struct sup_journal_header | snapshot | records …
 **
@@ -37,20 +37,23 @@ struct sup_journal_header {
 /* Bytes that a journal needs for a snapshot of ${snapshot_size} and room for records. */
 size_t sup_journal_size(size_t snapshot_size);
 
-/* Begin a journal in ${memory} (8-aligned) with ${snapshot}; nothing confirmed beyond ${confirmed}. */
+/* Begin a journal in ${memory} (8-aligned) with ${snapshot}; nothing confirmed beyond
+   ${confirmed}. */
 void sup_journal_begin(void *memory, size_t size, const void *snapshot, size_t snapshot_size,
                        uint64_t confirmed);
 
 /* Append an input. False: no room, begin a new journal first. */
 bool sup_journal_append(void *memory, const struct sup_input *input, int64_t now_ns);
 
-/* Is another one due (used up or 1,024 inputs)? ${appended} is counted by the caller since begin. */
+/* Is another one due (used up or 1,024 inputs)? ${appended} is counted by the caller since
+   begin. */
 bool sup_journal_is_full(const void *memory, size_t appended);
 
 /* Note that effects up to ${seq} have been performed. */
 void sup_journal_confirm(void *memory, uint64_t seq);
 
-/* Is this a whole journal of our version? On false ${err} says: torn, foreign version, truncated. */
+/* Is this a whole journal of our version? On false ${err} says: torn, foreign version,
+   truncated. */
 bool sup_journal_check(const void *memory, size_t size, struct sup_err *err);
 
 /* Walk the records: start with *cursor = 0. False: the end (or a broken record: *broken is set). */

@@ -15,7 +15,8 @@ struct sup_meter {
     bool counting; /* false until the first failure */
 };
 
-/* count := count * 0.5^((now - last) / decay) + 1; the first failure gives 1. Returns the new count. */
+/* count := count * 0.5^((now - last) / decay) + 1; the first failure gives 1. Returns the new
+   count. */
 double sup_meter_add(struct sup_meter *meter, int64_t decay_ns, int64_t now_ns);
 
 /* The count decayed to ${now_ns}; changes nothing. */

@@ -191,9 +191,9 @@ struct sup_tree {
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;
     bool ranked; /* the ranks are those of the tree as it stands */
-    bool
-        restructuring; /* much changes at once: nobody gets ready or is asked to stop until it is done;
-                           false between inputs */
+    /* much changes at once: nobody gets ready or is asked to stop until it is done; false between
+       inputs */
+    bool restructuring;
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     int64_t now_ns;
@@ -322,7 +322,8 @@ void sup_siblings_ask(struct sup_tree *tree, struct sup_node *supervisor);
 
 struct sup_node *sup_child_find(const struct sup_tree *tree, const struct sup_node *supervisor,
                                 const char *name);
-/* ${record} and all below as a child of ${parent} (NULL: the root), not started. NULL: no memory. */
+/* ${record} and all below as a child of ${parent} (NULL: the root), not started. NULL: no
+   memory. */
 struct sup_node *sup_node_create(struct sup_tree *tree, struct sup_node *parent,
                                  struct sup_form *form, const struct sup_form_node *record);
 /* As above, but its place among the siblings is not yet taken and its own edges are not made. */
@@ -337,7 +338,8 @@ struct sup_rings {
 int sup_rings_alloc(const struct sup_spec *spec, struct sup_rings *rings); /* 0 or -ENOMEM */
 void sup_rings_free(struct sup_rings *rings);
 bool sup_rings_fit(const struct sup_spec *from, const struct sup_spec *to);
-/* ${node} is from now on declared by ${record}; ${rings} (NULL: the old ones fit) become its own. */
+/* ${node} is from now on declared by ${record}; ${rings} (NULL: the old ones fit) become its
+   own. */
 void sup_node_adopt(struct sup_node *node, struct sup_form *form,
                     const struct sup_form_node *record, struct sup_rings *rings);
 void sup_node_enter(struct sup_tree *tree,

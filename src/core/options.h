@@ -1,7 +1,7 @@
 /*
 ** core/options.h: the one table of all options (FROZEN FORM: a row's number never changes or comes
-** back). From a row come the validator with its messages, the field in struct sup_spec, equality for
-** reload, `suptree help OPTION`, the reference page and completion.
+** back). From a row come the validator with its messages, the field in struct sup_spec, equality
+** for reload, `suptree help OPTION`, the reference page and completion.
 */
 #ifndef SUP_CORE_OPTIONS_H
 #define SUP_CORE_OPTIONS_H
@@ -84,7 +84,8 @@ bool sup_option_applies(const struct sup_option *option, enum sup_kind kind, boo
 /* The nearest option name of that kind for "did you mean", or NULL when none is near. */
 const char *sup_option_nearest(const char *name, enum sup_kind kind, bool is_root);
 
-/* The nearest of ${count} names to ${name} (edit distance at most 1 + length/4, at most 3), or NULL. */
+/* The nearest of ${count} names to ${name} (edit distance at most 1 + length/4, at most 3), or
+   NULL. */
 const char *sup_nearest(const char *name, const char *const *names, size_t count);
 
 /* Fill every field of ${spec} with its default, for a node of ${kind}. */
@@ -99,10 +100,12 @@ bool sup_parse_duration(const char *text, int64_t *ns);
 bool sup_parse_size(const char *text, uint64_t *bytes);
 bool sup_parse_signal(const char *text, int32_t *signal);
 
-/* Seconds as a number -> ns, rounded to the nearest; false when negative, not finite or too large. */
+/* Seconds as a number -> ns, rounded to the nearest; false when negative, not finite or too
+   large. */
 bool sup_seconds_to_ns(double seconds, int64_t *ns);
 
-/* "1.5s", "2m30s", "infinity": the shortest exact text of ${ns}. Returns ${buf}; 32 bytes suffice. */
+/* "1.5s", "2m30s", "infinity": the shortest exact text of ${ns}. Returns ${buf}; 32 bytes
+   suffice. */
 char *sup_duration_text(int64_t ns, char *buf, size_t size);
 
 /* "TERM", "KILL"; "RTMIN+3"; number as text else. Returns ${buf} or a constant. */

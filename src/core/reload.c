@@ -1,7 +1,7 @@
 /*
 ** core/reload.c: a reload is a transaction: everything that can fail is done first (plan, memory);
-** then the tree is changed in one go; then the changed and the new are on probation, and one that is
-** sick rolls the whole reload back, once.
+** then the tree is changed in one go; then the changed and the new are on probation, and one that
+** is sick rolls the whole reload back, once.
 */
 #include "core/node.h"
 #include "core/plan.h"
@@ -250,7 +250,8 @@ void sup_reload_finish(struct sup_tree *tree)
 
 /* --- acting on the change -------------------------------------------------------------------- */
 
-/* First all who must end are marked, so that nothing launches beside one that is about to restart. */
+/* First all who must end are marked, so that nothing launches beside one that is about to
+   restart. */
 static void mark_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
                       bool was_unwanted)
 {

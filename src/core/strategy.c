@@ -4,8 +4,8 @@
 **
 ** Rules written here because the law is silent: a group restart that waits for a member's own delay
 ** begins when the delay is over, the siblings running on meanwhile (as with a pause); a member that
-** is in its delay when a round takes place keeps its deadline and launches alone; a round starts the
-** members that had ended well again, as OTP does; one that gave up is left out.
+** is in its delay when a round takes place keeps its deadline and launches alone; a round starts
+** the members that had ended well again, as OTP does; one that gave up is left out.
 */
 #include "core/node.h"
 

@@ -1,10 +1,10 @@
 /*
-** core/tree.h: the face of the core: the policy as a pure state machine (FROZEN FORM: the numbers of
-** inputs, effects, outcomes and events stand in journals and never change their meaning).
+** core/tree.h: the face of the core: the policy as a pure state machine (FROZEN FORM: the numbers
+** of inputs, effects, outcomes and events stand in journals and never change their meaning).
 **
 ** One struct sup_input at a time goes in with the time; struct sup_effect come out, in order, and a
-** driver performs them, whose result is the next input. No clock, no I/O, no randomness but a seeded
-** generator that is part of the tree. The same seed and inputs give the same effects.
+** driver performs them, whose result is the next input. No clock, no I/O, no randomness but a
+** seeded generator that is part of the tree. The same seed and inputs give the same effects.
 **
 ** Nothing here blocks. Nothing here is thread-safe: the engine holds one mutex around it.
 ** Memory is taken when nodes come (start, add, reload): a fact never needs any.
@@ -234,7 +234,8 @@ struct sup_effect {
 
 /* --- the tree -------------------------------------------------------------------------------- */
 
-/* A tree as declared by ${blob}, not started. NULL: ${err} says why. Pure: ${seed} is all its chance. */
+/* A tree as declared by ${blob}, not started. NULL: ${err} says why. Pure: ${seed} is all its
+   chance. */
 struct sup_tree *sup_tree_create(const void *blob, size_t size, uint64_t seed, struct sup_err *err);
 void sup_tree_destroy(struct sup_tree *tree); /* NULL is harmless */
 
@@ -252,7 +253,7 @@ bool sup_tree_next_effect(struct sup_tree *tree, struct sup_effect *effect);
 /* The next deadline, or SUP_INFINITY_NS. */
 int64_t sup_tree_deadline(const struct sup_tree *tree);
 
-/* --- reading: a snapshot, changes nothing ------------------------------------------------------ */
+/* --- reading: a snapshot, changes nothing ----------------------------------------------------- */
 
 struct sup_status {
     sup_token node, parent;
@@ -316,11 +317,11 @@ struct sup_because {
 size_t sup_tree_because(const struct sup_tree *tree, sup_token node, struct sup_because *out,
                         size_t room);
 
-/* --- saving (core/journal.h wraps both) -------------------------------------------------------- */
+/* --- saving (core/journal.h wraps both) ------------------------------------------------------- */
 
 /*
-** Write the whole tree, blobs included, as bytes (free()d by the caller). All effects must have been
-** drained. NULL for lack of memory.
+** Write the whole tree, blobs included, as bytes (free()d by the caller). All effects must have
+** been drained. NULL for lack of memory.
 */
 unsigned char *sup_tree_save(const struct sup_tree *tree, size_t *size);
 /* The tree again, indistinguishable. NULL: torn, foreign or no memory; ${err} says which. */

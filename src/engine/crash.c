@@ -1,6 +1,6 @@
 /*
-** engine/crash.c: the handler of faults. What it reads is a global because a handler has no argument; it
-** only stores one number, then lets the fault take its course.
+** engine/crash.c: the handler of faults. What it reads is a global because a handler has no
+** argument; it only stores one number, then lets the fault take its course.
 */
 #include "engine/crash.h"
 

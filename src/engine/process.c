@@ -1,6 +1,6 @@
 /*
-** engine/process.c: the process driver: plans (those of threads too: for their output), SPAWN and SIGNAL to the keeper, facts back. Must not
-** know how the keeper does it.
+** engine/process.c: the process driver: plans (those of threads too: for their output), SPAWN and
+** SIGNAL to the keeper, facts back. Must not know how the keeper does it.
 */
 #include "engine/inside.h"
 

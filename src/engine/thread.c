@@ -1,10 +1,10 @@
 /*
-** engine/thread.c: the thread driver: orders to the workers, their news as facts. Must not know what
-** runs on a thread, nor in which language.
+** engine/thread.c: the thread driver: orders to the workers, their news as facts. Must not know
+** what runs on a thread, nor in which language.
 **
-** A launch may have to wait for the descriptor of the service's output, which the keeper sends when it
-** is asked: until then the thread holds its order. Nothing is launched while a former host's journal is
-** replayed: whatever ran there is gone, and HOST_DIED launches it again.
+** A launch may have to wait for the descriptor of the service's output, which the keeper sends when
+** it is asked: until then the thread holds its order. Nothing is launched while a former host's
+** journal is replayed: whatever ran there is gone, and HOST_DIED launches it again.
 */
 #include "engine/inside.h"
 

@@ -1,11 +1,12 @@
 /*
-** engine/thread.h: services that run as functions on OS threads, seen by whoever gives the functions:
-** src/script for Lua, a C program for its own. The driver (engine/thread.c) owns the threads, decides
-** nothing, and knows no language; the functions know nothing of the tree.
+** engine/thread.h: services that run as functions on OS threads, seen by whoever gives the
+** functions: src/script for Lua, a C program for its own. The driver (engine/thread.c) owns the
+** threads, decides nothing, and knows no language; the functions know nothing of the tree.
 **
-** One OS thread per live instance, with a stack of 1 MiB and a guard page; threads are parked and used
-** again. Stopping: asked (a flag, sup_thread_sleep returns, `ask` is called), and when that does not
-** help in time, killed: the signal SUP_THREAD_SIGNAL on that thread, again and again until it ends.
+** One OS thread per live instance, with a stack of 1 MiB and a guard page; threads are parked and
+** used again. Stopping: asked (a flag, sup_thread_sleep returns, `ask` is called), and when that
+** does not help in time, killed: the signal SUP_THREAD_SIGNAL on that thread, again and again until
+** it ends.
 */
 #ifndef SUP_ENGINE_THREAD_H
 #define SUP_ENGINE_THREAD_H
@@ -52,7 +53,7 @@ struct sup_thread_ops {
     void (*close)(struct sup_thread *thread);
 };
 
-/* --- for the functions, on the instance's own thread -------------------------------------------- */
+/* --- for the functions, on the instance's own thread ------------------------------------------ */
 
 /* Anything that belongs to the functions; NULL for a new thread. */
 void sup_thread_set_data(struct sup_thread *thread, void *data);

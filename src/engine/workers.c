@@ -1,5 +1,6 @@
 /*
-** engine/workers.c: OS threads: made, parked, used again, asked, interrupted. Must not know the tree.
+** engine/workers.c: OS threads: made, parked, used again, asked, interrupted. Must not know the
+** tree.
 */
 #include "engine/workers.h"
 

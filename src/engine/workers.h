@@ -2,8 +2,8 @@
 ** engine/workers.h: the OS threads that instances run on. Must not know the tree, nor what an order
 ** means.
 **
-** Engine thread only, unless a function says otherwise. The workers outlive the engine when a thread is
-** stuck: then they are left behind with it, and touch nothing else any more.
+** Engine thread only, unless a function says otherwise. The workers outlive the engine when a
+** thread is stuck: then they are left behind with it, and touch nothing else any more.
 */
 #ifndef SUP_ENGINE_WORKERS_H
 #define SUP_ENGINE_WORKERS_H

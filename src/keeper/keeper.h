@@ -302,8 +302,8 @@ enum sup_keeper_watch {
 };
 
 /*
-** Watch the pidfd ${pidfd} of a child for its end. Returns it; 0: there is none (< 0 was given), or it
-** could not be watched and was closed: then SIGCHLD has to tell.
+** Watch the pidfd ${pidfd} of a child for its end. Returns it; 0: there is none (< 0 was given), or
+** it could not be watched and was closed: then SIGCHLD has to tell.
 */
 int sup_keeper_watch_child(struct sup_keeper *keeper, int pidfd, enum sup_keeper_watch watch,
                            uint32_t slot, uint32_t check);
@@ -333,7 +333,8 @@ void sup_keeper_pid_remove(struct sup_keeper *keeper, struct sup_keeper_instance
 
 /* --- plans.c -------------------------------------------------------------------------------- */
 
-/* PLANS: map the set in ${fd} (the caller closes it; < 0: it was lost). A bad one is kept as bad. */
+/* PLANS: map the set in ${fd} (the caller closes it; < 0: it was lost). A bad one is kept as
+   bad. */
 void sup_keeper_plans(struct sup_keeper *keeper, int32_t number, int fd);
 /* PLAN and UNPLAN. */
 void sup_keeper_plan(struct sup_keeper *keeper, uint64_t token, int32_t number, uint64_t offset);

@@ -1,7 +1,8 @@
 /*
 ** keeper/logger.c: the life of suptree-log and what it is told. The keeper keeps the read end of
 ** every pipe, so a new suptree-log goes on where the former one stopped.
-** Nothing is stored for sending: bits in the nodes say what is owed. Knows nothing of what is written.
+** Nothing is stored for sending: bits in the nodes say what is owed. Knows nothing of what is
+** written.
 */
 #include "keeper/keeper.h"
 

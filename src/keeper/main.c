@@ -6,8 +6,8 @@
 **   suptree-keeper --library --socket N [--no-log]
 **
 ** Also: --no-log (no suptree-log: output of services goes to /dev/null). For tests alone:
-** --log-program PROGRAM instead of suptree-log, --test-speed N divides the keeper's own delays by N,
-** --test-eager starts hosts and suptree-log again without delay.
+** --log-program PROGRAM instead of suptree-log, --test-speed N divides the keeper's own delays by
+** N, --test-eager starts hosts and suptree-log again without delay.
 */
 #include "keeper/keeper.h"
 

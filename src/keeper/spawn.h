@@ -15,7 +15,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* Numbers that the keeper keeps for passing descriptors; its others must lie at FIRST_FREE or above. */
+/* Numbers that the keeper keeps for passing descriptors; its others must lie at FIRST_FREE or
+   above. */
 enum sup_spawn_place {
     SUP_SPAWN_NULL = 3, /* /dev/null, always */
     SUP_SPAWN_OUT,
@@ -37,7 +38,8 @@ struct sup_spawn_order {
     bool keep_limits;            /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
 };
 
-/* Where a child tells why it could not become what was asked. Shared memory, one child at a time. */
+/* Where a child tells why it could not become what was asked. Shared memory, one child at a
+   time. */
 struct sup_spawn_report {
     int step; /* enum sup_spawn_step; 0: it went well */
     int error;
@@ -63,7 +65,8 @@ int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys);
 /* Close what init opened. For tests; a keeper ends with its process. */
 void sup_spawner_finish(struct sup_spawner *spawner);
 
-/* Let go of the reserve, so that a descriptor can be received, and take it again if it can be had. */
+/* Let go of the reserve, so that a descriptor can be received, and take it again if it can be
+   had. */
 void sup_spawner_give_way(struct sup_spawner *spawner);
 void sup_spawner_take_reserve(struct sup_spawner *spawner);
 

@@ -1,9 +1,9 @@
 /*
-** log/file.h: raw log files, and the staging pipe that lets the ring and the view see what goes into
-** a file. Owns the file's descriptor and the staging pipe; knows nothing of lines and retries.
+** log/file.h: raw log files, and the staging pipe that lets the ring and the view see what goes
+** into a file. Owns the file's descriptor and the staging pipe; knows nothing of lines and retries.
 **
-** Bytes go from the service's pipe into the file inside one system call: the pipe loses exactly what
-** the file got. A process that dies here at any moment loses and doubles nothing.
+** Bytes go from the service's pipe into the file inside one system call: the pipe loses exactly
+** what the file got. A process that dies here at any moment loses and doubles nothing.
 */
 #ifndef SUP_LOG_FILE_H
 #define SUP_LOG_FILE_H
@@ -48,8 +48,9 @@ int sup_staging_init(struct sup_staging *staging);
 void sup_staging_finish(struct sup_staging *staging);
 
 /*
-** Put a copy of up to ${size} bytes of the front of ${pipe}, which keeps them, into the staging pipe,
-** which must be empty. Returns how many, 0 (the pipe has ended), -EAGAIN (it is empty) or -errno.
+** Put a copy of up to ${size} bytes of the front of ${pipe}, which keeps them, into the staging
+** pipe, which must be empty. Returns how many, 0 (the pipe has ended), -EAGAIN (it is empty) or
+** -errno.
 */
 ssize_t sup_staging_copy(struct sup_staging *staging, int pipe, size_t size);
 

@@ -3,8 +3,8 @@
 ** whose end has not come yet, and the count of what could not be shown; knows nothing of pipes,
 ** rings and files.
 **
-** A line longer than SUP_PIECE_BYTES is shown in pieces, the later ones with SUP_MARK_MORE; so is what
-** follows a begin that was shown early.
+** A line longer than SUP_PIECE_BYTES is shown in pieces, the later ones with SUP_MARK_MORE; so is
+** what follows a begin that was shown early.
 */
 #ifndef SUP_LOG_LINES_H
 #define SUP_LOG_LINES_H

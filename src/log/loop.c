@@ -22,7 +22,7 @@ static int64_t read_clock(void)
     return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* ---- epoll and timers follow the state of a source --------------------------------------------- */
+/* --- epoll and timers follow the state of a source -------------------------------------------- */
 
 static uint32_t choose_interest(const struct sup_source *source)
 {
@@ -31,7 +31,8 @@ static uint32_t choose_interest(const struct sup_source *source)
     return EPOLLIN;
 }
 
-/* What epoll refuses (memory, its limit of watches) is tried again like a file that does not open. */
+/* What epoll refuses (memory, its limit of watches) is tried again like a file that does not
+   open. */
 static void settle_interest(struct sup_log *log, struct sup_source *source)
 {
     uint32_t interest = choose_interest(source);
@@ -119,7 +120,7 @@ void sup_log_settle(struct sup_log *log, struct sup_source *source)
     else if (sup_list_empty(&source->waiting)) sup_list_insert(&log->waiting, &source->waiting);
 }
 
-/* ---- the view ---------------------------------------------------------------------------------- */
+/* --- the view --------------------------------------------------------------------------------- */
 
 static void watch_view(struct sup_log *log)
 {
@@ -167,7 +168,7 @@ static void flush_view(struct sup_log *log)
     watch_view(log);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------ */
+/* --- timers ----------------------------------------------------------------------------------- */
 
 static void show_begins(struct sup_log *log)
 {
@@ -226,7 +227,7 @@ static int choose_timeout(const struct sup_log *log)
     return wait <= 0 ? 0 : (int) ((wait + 999999) / 1000000);
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* The keeper comes first: a name that it tells now counts for the lines that are shown now. */
 static void hear_keeper(struct sup_log *log, const struct epoll_event *events, int count)

@@ -41,9 +41,9 @@ static bool parse_options(struct sup_log_options *options, char **args)
 }
 
 /*
-** A terminal's Ctrl-C reaches the whole foreground group, this process too, which has to outlive the
-** services: it ends by QUIT or by the end of the keeper. Writing goes on from the background, to
-** readers that left, and beyond the limit of file sizes, where the error is handled.
+** A terminal's Ctrl-C reaches the whole foreground group, this process too, which has to outlive
+** the services: it ends by QUIT or by the end of the keeper. Writing goes on from the background,
+** to readers that left, and beyond the limit of file sizes, where the error is handled.
 */
 static void ignore_signals(void)
 {

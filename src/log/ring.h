@@ -1,11 +1,12 @@
 /*
 ** log/ring.h: the last output of every node, in the memfd that keeper, host and log process share
-** (layout in wire/log.h). Owns the mapping and the size of the file; knows nothing of pipes and lines.
+** (layout in wire/log.h). Owns the mapping and the size of the file; knows nothing of pipes and
+** lines.
 **
 ** The file is sparse: it grows when a node with a high index talks, and a page is touched only when
-** a byte falls into it. Bytes are published in slices of SUP_RING_SLICE, so a reader that leaves out
-** the oldest SUP_RING_SLICE bytes, and looks at head again after copying, never takes a byte that is
-** being overwritten.
+** a byte falls into it. Bytes are published in slices of SUP_RING_SLICE, so a reader that leaves
+** out the oldest SUP_RING_SLICE bytes, and looks at head again after copying, never takes a byte
+** that is being overwritten.
 */
 #ifndef SUP_LOG_RING_H
 #define SUP_LOG_RING_H

@@ -298,7 +298,7 @@ static void turn_view(struct sup_source *source, struct sup_sinks *sinks)
     write_view(source, sinks, sinks->scratch, (size_t) result);
 }
 
-/* ---- what the loop calls ----------------------------------------------------------------------- */
+/* --- what the loop calls ---------------------------------------------------------------------- */
 
 void sup_source_turn(struct sup_source *source, struct sup_sinks *sinks)
 {

@@ -1,7 +1,7 @@
 /*
-** log/source.h: one pipe that is drained, and what is done with its bytes. Owns the pipe's read end,
-** the file and the line assembly of one node; knows nothing of epoll and timers: after each call the
-** caller looks at the state (wants_*, trouble, is_done) and arranges what it asks for.
+** log/source.h: one pipe that is drained, and what is done with its bytes. Owns the pipe's read
+** end, the file and the line assembly of one node; knows nothing of epoll and timers: after each
+** call the caller looks at the state (wants_*, trouble, is_done) and arranges what it asks for.
 **
 ** Order of a turn with a file: the bytes are copied aside (tee), moved into the file (splice), then
 ** the copy goes to ring and view. When the file does not take them, ring and view have seen the
@@ -57,8 +57,8 @@ struct sup_source {
 };
 
 /*
-** Take over ${pipe}, non-blocking; ${name} and ${path} are copied. NULL: no memory, the pipe is still
-** the caller's; try again later.
+** Take over ${pipe}, non-blocking; ${name} and ${path} are copied. NULL: no memory, the pipe is
+** still the caller's; try again later.
 */
 struct sup_source *sup_source_create(uint64_t node, uint32_t mode, const char *name,
                                      const char *path, int pipe);
@@ -70,8 +70,8 @@ void sup_source_destroy(struct sup_source *source);
 int sup_source_change(struct sup_source *source, uint32_t mode, const char *name, const char *path);
 
 /*
-** Open the file, if there is one, and tell the person when that fails. The next turn with bytes tries
-** again, so a source that stays silent needs no timer.
+** Open the file, if there is one, and tell the person when that fails. The next turn with bytes
+** tries again, so a source that stays silent needs no timer.
 */
 void sup_source_try_file(struct sup_source *source, struct sup_sinks *sinks);
 

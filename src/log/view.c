@@ -24,7 +24,8 @@ _Static_assert(PIECE_ROOM + NOTICE_ROOM <= SUP_VIEW_BYTES / 2, "an empty view ta
 
 /*
 ** A description of our own for the same pipe or terminal, so that writing never waits. Elsewhere
-** (no permission, no /proc) poll(2) must do, which for a pipe promises room for SUP_VIEW_WRITE bytes.
+** (no permission, no /proc) poll(2) must do, which for a pipe promises room for SUP_VIEW_WRITE
+** bytes.
 */
 static int reopen(int fd)
 {

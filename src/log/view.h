@@ -4,8 +4,8 @@
 **
 ** Never blocks: a write happens only when the other end has room, at most SUP_VIEW_WRITE bytes of
 ** whole lines at a time (so that a pipe never mixes them with the lines of others). O_NONBLOCK is
-** never set on the inherited descriptor, which the user's shell shares. Text of services is escaped:
-** no control character but tab reaches the terminal.
+** never set on the inherited descriptor, which the user's shell shares. Text of services is
+** escaped: no control character but tab reaches the terminal.
 */
 #ifndef SUP_LOG_VIEW_H
 #define SUP_LOG_VIEW_H

@@ -149,7 +149,8 @@ static int wait_for_end(struct watch *watch, int64_t deadline_ns)
     }
 }
 
-/* The group is killed while its leader is not reaped: until then nobody else can have its number. */
+/* The group is killed while its leader is not reaped: until then nobody else can have its
+   number. */
 static int end_child(struct watch *watch, bool timed_out)
 {
     siginfo_t info = {0};

@@ -26,9 +26,9 @@ struct sup_child {
 /*
 ** Run ${argv} (argv[0] is the path; NULL at the end) in a process group of its own, with stdin from
 ** /dev/null, what it prints forwarded to our standard error, ${result_fd} as descriptor
-** SUP_CHILD_RESULT_FD, and nothing else open. After ${limit_ns} it is killed with its whole group; so is what is left of the
-** group when it ends. Blocks until then. Fills ${child}; returns 0, or -errno when it could not be
-** started or watched.
+** SUP_CHILD_RESULT_FD, and nothing else open. After ${limit_ns} it is killed with its whole group;
+** so is what is left of the group when it ends. Blocks until then. Fills ${child}; returns 0, or
+** -errno when it could not be started or watched.
 */
 int sup_child_run(char *const argv[], int result_fd, int64_t limit_ns, struct sup_child *child);
 

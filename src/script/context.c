@@ -1,6 +1,6 @@
 /*
-** script/context.c: what a service says and hears: ctx, print, its streams. The calls of ctx are the
-** places where a service that was asked to stop notices it.
+** script/context.c: what a service says and hears: ctx, print, its streams. The calls of ctx are
+** the places where a service that was asked to stop notices it.
 */
 #include "script/service.h"
 

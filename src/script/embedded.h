@@ -1,7 +1,6 @@
 /*
- * The Lua files of lua/ as data in the program. The table is made by cmake/embed.cmake; all of it is constant
- * and may be read by any thread.
- */
+ * The Lua files of lua/ as data in the program. The table is made by cmake/embed.cmake; all of
+ it is constant * and may be read by any thread. */
 #ifndef SUP_SCRIPT_EMBEDDED_H
 #define SUP_SCRIPT_EMBEDDED_H
 

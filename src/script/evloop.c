@@ -1,7 +1,7 @@
 /*
-** script/evloop.c: luv in a service: on a loop of its own, which wakes when the service is asked to stop;
-** its callbacks are protected by us (its own way ends the process); what would change the whole
-** process is refused. luv is loaded when it is first required, and may be missing until then.
+** script/evloop.c: luv in a service: on a loop of its own, which wakes when the service is asked to
+** stop; its callbacks are protected by us (its own way ends the process); what would change the
+** whole process is refused. luv is loaded when it is first required, and may be missing until then.
 */
 #include "script/service.h"
 
@@ -57,7 +57,8 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
-/* Keep the error on the top for uv.run, and end that. The slot is there already: no memory is needed. */
+/* Keep the error on the top for uv.run, and end that. The slot is there already: no memory is
+   needed. */
 static void keep_error(lua_State *L, struct sup_service *service)
 {
     bool first = lua_rawgetp(L, LUA_REGISTRYINDEX, &raised) == LUA_TBOOLEAN;
@@ -193,8 +194,8 @@ static int do_nothing(lua_State *L)
     return 0;
 }
 
-/* uv.walk shows every handle of the loop, and aborts on one that is not luv's. So ours has a record like
-   luv's, and a stand-in for Lua which says that it is being closed already. */
+/* uv.walk shows every handle of the loop, and aborts on one that is not luv's. So ours has a
+   record like luv's, and a stand-in for Lua which says that it is being closed already. */
 static luv_handle_t *make_stand_in(lua_State *L, luv_ctx_t *context)
 {
     static const luaL_Reg methods[] = {{"close", do_nothing},

@@ -1,5 +1,6 @@
 /*
-** script/form.c: the binding of core/form.h: tables become a checked blob, a blob becomes a summary.
+** script/form.c: the binding of core/form.h: tables become a checked blob, a blob becomes a
+** summary.
 */
 #include "script/form.h"
 

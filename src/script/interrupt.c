@@ -1,8 +1,8 @@
 /*
-** script/interrupt.c: stopping Lua that does not listen. A signal on the service's thread sets a hook on
-** the coroutine that runs, which raises at its next instruction, and goes on raising in whatever
-** catches that, out to the outermost frame. For that the running coroutine must be known: resume,
-** wrap and close are Lua's own (lcorolib.c), but they note where they go.
+** script/interrupt.c: stopping Lua that does not listen. A signal on the service's thread sets a
+** hook on the coroutine that runs, which raises at its next instruction, and goes on raising in
+** whatever catches that, out to the outermost frame. For that the running coroutine must be known:
+** resume, wrap and close are Lua's own (lcorolib.c), but they note where they go.
 */
 #include "script/service.h"
 

@@ -16,12 +16,13 @@
 */
 void sup_modules_preload(lua_State *L);
 
-/* Push the loader of suptree's own module ${name} and where it comes from; false: it is none. May raise. */
+/* Push the loader of suptree's own module ${name} and where it comes from; false: it is none.
+   May raise. */
 bool sup_modules_push_loader(lua_State *L, const char *name);
 
 /*
-** Keep the entries of the path ${field} that begin with a slash. The table `package` is on the top. May
-** raise.
+** Keep the entries of the path ${field} that begin with a slash. The table `package` is on the top.
+** May raise.
 */
 void sup_modules_drop_relative(lua_State *L, const char *field);
 

@@ -1,6 +1,6 @@
 /*
-** script/service.c: what the state of a service holds: Lua's libraries without what would reach beyond
-** the service or could not be stopped, and modules from safe places only. It runs nothing.
+** script/service.c: what the state of a service holds: Lua's libraries without what would reach
+** beyond the service or could not be stopped, and modules from safe places only. It runs nothing.
 */
 #include "script/service.h"
 

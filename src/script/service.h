@@ -1,6 +1,6 @@
 /*
-** script/service.h: a thread service in Lua: one run of it, in a fresh state on a thread of its own.
-** Only the files that make up such a service include it:
+** script/service.h: a thread service in Lua: one run of it, in a fresh state on a thread of its
+** own. Only the files that make up such a service include it:
 **
 **   thread.c     the run: state, function, result, end
 **   service.c    what its state holds, and what it refuses
@@ -9,7 +9,8 @@
 **   evloop.c     luv, on a loop of its own
 **   unpack.c     captured chunks
 **
-** Everything here runs on the service's own thread, but for what `ask` touches under the thread's lock.
+** Everything here runs on the service's own thread, but for what `ask` touches under the thread's
+** lock.
 */
 #ifndef SUP_SCRIPT_SERVICE_H
 #define SUP_SCRIPT_SERVICE_H
@@ -48,15 +49,18 @@ void sup_service_furnish(lua_State *L, const char *folder, const char *path);
 
 /* --- context.c -------------------------------------------------------------------------------- */
 
-/* Push the context, with the value on the top of the stack, which is popped, as its `args`. May raise. */
+/* Push the context, with the value on the top of the stack, which is popped, as its `args`. May
+   raise. */
 void sup_service_push_context(lua_State *L, const struct sup_service *service);
 /* Give print, io.write and the standard streams the service's output. May raise. */
 void sup_service_open_output(lua_State *L, struct sup_service *service);
-/* Call the function on the top of the stack, which is popped, when the service is asked to stop. May raise. */
+/* Call the function on the top of the stack, which is popped, when the service is asked to stop.
+   May raise. */
 void sup_service_on_stop(lua_State *L);
 /* If it has been asked to stop, call what waits for that, once. May raise. */
 void sup_service_check_stop(lua_State *L);
-/* Sleep for the seconds or the duration at ${index}; pushes false when it is asked to stop. May raise. */
+/* Sleep for the seconds or the duration at ${index}; pushes false when it is asked to stop. May
+   raise. */
 int sup_service_sleep(lua_State *L, int index);
 
 /* --- interrupt.c ------------------------------------------------------------------------------ */

@@ -255,8 +255,8 @@ static int run_child(lua_State *L)
 }
 
 /*
-** Signals wait until the new program takes them: between its first instruction and its handlers they
-** would end it.
+** Signals wait until the new program takes them: between its first instruction and its handlers
+** they would end it.
 */
 static int become(lua_State *L)
 {

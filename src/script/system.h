@@ -18,8 +18,10 @@
 **   write(fd, bytes)     all of it, blocking; true
 **   die_with_parent()    be killed when the parent goes away
 **   run(argv, memfd, limit_ns)  run a program under watch, see script/child.h, with the memory file
-**                        for its result -> "exit", "signal" or "timeout", code, bytes of output dropped
-**   exec(argv, memfd)    become the program argv[1], which inherits the memory file and finds all signals
+**                        for its result -> "exit", "signal" or "timeout", code, bytes of output
+**                        dropped
+**   exec(argv, memfd)    become the program argv[1], which inherits the memory file and finds all
+**   signals
 **                        blocked; returns only to say why not
 **   version              text
 */

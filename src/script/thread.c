@@ -1,6 +1,6 @@
 /*
-** script/thread.c: one run of a service in Lua: a fresh state, its function, what it returns or raises, and
-** the end of both. Must not know what made it start or stop.
+** script/thread.c: one run of a service in Lua: a fresh state, its function, what it returns or
+** raises, and the end of both. Must not know what made it start or stop.
 */
 #include "script/thread.h"
 

@@ -1,6 +1,6 @@
 /*
-** script/unpack.c: bringing captured chunks back. It reads the form that lua/suptree/chunk.lua writes and
-** describes; bytecode is taken as it is, because a blob is suptree's own.
+** script/unpack.c: bringing captured chunks back. It reads the form that lua/suptree/chunk.lua
+** writes and describes; bytecode is taken as it is, because a blob is suptree's own.
 */
 #include "script/service.h"
 

@@ -1,6 +1,6 @@
 /*
-** wire/logwire.c: the messages from the keeper to suptree-log (wire/log.h), on a SOCK_SEQPACKET pair.
-** Knows their form, not what they are for.
+** wire/logwire.c: the messages from the keeper to suptree-log (wire/log.h), on a SOCK_SEQPACKET
+** pair. Knows their form, not what they are for.
 */
 #include "wire/log.h"
 

@@ -44,7 +44,8 @@ int sup_wire_send(int socket, const struct sup_wire *message, int fd)
     }
 }
 
-/* Keep the first descriptor that came with ${header} in ${fd}, close the rest. Returns how many came. */
+/* Keep the first descriptor that came with ${header} in ${fd}, close the rest. Returns how many
+   came. */
 static size_t take_descriptors(struct msghdr *header, int *fd)
 {
     size_t count = 0;

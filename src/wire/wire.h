@@ -125,8 +125,9 @@ int sup_wire_send(int socket, const struct sup_wire *message, int fd);
 /*
 ** Receive one message. A descriptor that came with it is put into ${fd} (close-on-exec), else -1.
 ** Never blocks. Returns 1 (got one), 0 (end: everything the peer said has been read), -EAGAIN
-** (nothing now), -EPROTO (foreign version or size: drop the peer), -EMFILE (the descriptor was lost for lack of
-** room; the message is valid), or -errno. ECONNRESET is swallowed: reading goes on to the end.
+** (nothing now), -EPROTO (foreign version or size: drop the peer), -EMFILE (the descriptor was lost
+** for lack of room; the message is valid), or -errno. ECONNRESET is swallowed: reading goes on to
+** the end.
 */
 int sup_wire_receive(int socket, struct sup_wire *message, int *fd);
 
