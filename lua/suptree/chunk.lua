@@ -192,7 +192,11 @@ function chunk.capture(func, note, index)
     if type(func) == "table" then
         w.note = function(value, where) if value ~= func and note then note(value, where) end end
         write(w, func, "it")
-    elseif is_c_function(func) then fault(w, "it", " is a function in C, and cannot travel") else write(w, func, "it") end
+    elseif is_c_function(func) then
+        fault(w, "it", " is a function in C, and cannot travel")
+    else
+        write(w, func, "it")
+    end
     return finish(w)
 end
 
