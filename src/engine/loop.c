@@ -181,7 +181,7 @@ static void on_keeper(uv_poll_t *poll, int status, int events)
     for (int read = 0; more && read < READ_AT_MOST; read += READ_AT_ONCE) {
         sup_engine_tick(engine);
         more = (status < 0 || (events & UV_READABLE) != 0) && read_keeper(engine, READ_AT_ONCE);
-        if (more) sup_link_flush(&engine->link);
+        sup_link_flush(&engine->link); /* services first, then what people read */
     }
     sup_loop_settle(engine);
 }
