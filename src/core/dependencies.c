@@ -103,14 +103,25 @@ struct sup_node *sup_unready_dependency(const struct sup_node *node)
     return NULL;
 }
 
-void sup_dependents_wake(struct sup_tree *tree, struct sup_node *node)
+/* One that waited for ${node} and need not wait any longer; NULL: none. */
+static struct sup_node *next_to_wake(const struct sup_node *node)
 {
-    if (!is_satisfied(node)) return;
     sup_list_each(link, &node->needed_by)
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
-        if (edge->after && edge->dependent->state == SUP_STATE_WAITING)
-            sup_node_bring_up(tree, edge->dependent, SUP_CAUSE_DEPENDENCY);
+        struct sup_node *dependent = edge->dependent;
+        bool waits = edge->after && dependent->state == SUP_STATE_WAITING;
+        if (waits && sup_unready_dependency(dependent) == NULL) return dependent;
+    }
+    return NULL;
+}
+
+void sup_dependents_wake(struct sup_tree *tree, struct sup_node *node)
+{
+    struct sup_node *dependent;
+    while (is_satisfied(node) && (dependent = next_to_wake(node)) != NULL) {
+        sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);
+        if (!sup_expect(dependent->state != SUP_STATE_WAITING)) return;
     }
 }
 

@@ -105,6 +105,7 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     node->automatic = node->absorbed = false;
     node->then = SUP_THEN_STOP;
     if (automatic) node->restarts++;
+    if (node->in_round && node->parent->round_stopping) sup_strategy_leave_round(tree, node);
     remember_started_with(node);
     sup_reload_launched(tree, node);
     if (node->parent != NULL) node->parent->alive++;
@@ -332,7 +333,9 @@ void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
     node->then = SUP_THEN_STOP;
     sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, node->cause_node);
     sup_waiters_release_down(tree, node);
-    if (then == SUP_THEN_LAUNCH) {
+    if (then == SUP_THEN_ROUND && node->spec.restart == SUP_TEMPORARY && !node->removed) {
+        leave_tree(tree, node); /* never restarted, not with the others either */
+    } else if (then == SUP_THEN_LAUNCH) {
         sup_node_bring_up(tree, node, cause);
     } else if (then == SUP_THEN_ROUND && !(node->in_round && parent->round_stopping)) {
         node->automatic = true; /* late: its round went on without it */

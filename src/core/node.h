@@ -264,7 +264,8 @@ void sup_supervisor_end_itself(struct sup_tree *tree, struct sup_node *superviso
 /* Mark ${node} as being stopped; nothing is said to it until sup_stop_ask_if_free. */
 void sup_stop_mark(struct sup_tree *tree, struct sup_node *node, enum sup_then then,
                    enum sup_cause cause, sup_token other);
-void sup_stop_ask_if_free(struct sup_tree *tree, struct sup_node *node);
+/* Ask it politely unless something must end before it. Did it? */
+bool sup_stop_ask_if_free(struct sup_tree *tree, struct sup_node *node);
 void sup_stop_now(struct sup_tree *tree, struct sup_node *node, enum sup_then then,
                   enum sup_cause cause, sup_token other); /* both */
 void sup_stop_progress(struct sup_tree *tree,

@@ -107,11 +107,12 @@ static void ask(struct sup_tree *tree, struct sup_node *node)
     else ask_supervisor(tree, node);
 }
 
-void sup_stop_ask_if_free(struct sup_tree *tree, struct sup_node *node)
+bool sup_stop_ask_if_free(struct sup_tree *tree, struct sup_node *node)
 {
-    if (node->state != SUP_STATE_STOPPING || node->stop_asked || node->in_sequence) return;
-    if (tree->restructuring) return;
-    if (sup_stopping_dependent(node) == NULL) ask(tree, node);
+    if (node->state != SUP_STATE_STOPPING || node->stop_asked || node->in_sequence) return false;
+    if (tree->restructuring || sup_stopping_dependent(node) != NULL) return false;
+    ask(tree, node);
+    return true;
 }
 
 void sup_stop_now(struct sup_tree *tree, struct sup_node *node, enum sup_then then,
@@ -199,15 +200,23 @@ void sup_stop_sequence_step(struct sup_tree *tree, struct sup_node *supervisor)
 
 /* --- how it goes on -------------------------------------------------------------------------- */
 
+/* Ask one of those that ${node} is after. Who is asked may end at once and take edges with it, so
+** the walk begins anew after each. */
+static bool ask_one_needed(struct sup_tree *tree, struct sup_node *node)
+{
+    sup_list_each(link, &node->needs)
+    {
+        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
+        if (edge->after && sup_stop_ask_if_free(tree, edge->dependency)) return true;
+    }
+    return false;
+}
+
 void sup_stop_progress(struct sup_tree *tree, struct sup_node *node)
 {
     struct sup_node *parent = node->parent;
     node->in_sequence = false;
-    sup_list_each(link, &node->needs)
-    {
-        struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
-        if (edge->after) sup_stop_ask_if_free(tree, edge->dependency);
-    }
+    while (ask_one_needed(tree, node)) continue;
     if (parent == NULL || parent->stepping) return;
     if (parent->sequence) sup_stop_sequence_step(tree, parent);
     end_if_empty(tree, parent);
