@@ -6,7 +6,8 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-/* Write where nothing may be written; a null pointer would be caught by a sanitizer before the system. */
+/* Write where nothing may be written; a null pointer would be caught by a sanitizer before the
+   system. */
 static int crash(lua_State *L)
 {
     int *nowhere = mmap(NULL, sizeof *nowhere, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
