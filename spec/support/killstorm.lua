@@ -296,7 +296,7 @@ local function await_new_launches(tree)
         for _, group in ipairs(groups) do
             for i = 1, group.count do
                 local path = group.name .. "/" .. group.name .. i
-                late = late or (now[path] or 0) <= (before[path] or 0)
+                late = late or (now[path] or 0) <= math.max(before[path] or 0, 1)
             end
         end
         return not late
