@@ -81,7 +81,7 @@ static void write_ns(int64_t ns, FILE *out)
     if (ns % SUP_SECOND_NS == 0) return;
     char digits[16];
     int size = snprintf(digits, sizeof digits, ".%09" PRId64, ns % SUP_SECOND_NS);
-    while (digits[size - 1] == '0') digits[--size] = '\0';
+    while (size > 1 && digits[size - 1] == '0') digits[--size] = '\0';
     fputs(digits, out);
 }
 

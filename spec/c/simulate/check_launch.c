@@ -16,6 +16,8 @@ static bool is_satisfied(struct sim *sim, const struct shadow *dependency)
     struct sup_status status;
     if (dependency->ready && !(dependency->life & LIFE_STOPPING)) return true;
     if (!sup_tree_status(sim->tree, dependency->token, sim->now_ns, &status)) return true;
+    /* of all that happens in a host's death, a round may come after this launch */
+    if (sim->input->type == SUP_IN_HOST_DIED && dependency->state == SUP_STATE_DONE) return true;
     return status.state == SUP_STATE_DONE;
 }
 
@@ -101,6 +103,7 @@ static void begin_life(struct sim *sim, struct shadow *node, const struct sup_ef
     node->generation = effect->generation;
     node->instance_kind = (uint8_t) effect->kind;
     node->life = LIFE_TOLD;
+    node->held_by_pause = false;
     node->ready = node->automatic = node->finished = node->not_ready = false;
     node->kill_ns = node->stuck_ns = NEVER_NS;
     node->delay_ns = 0;

@@ -149,6 +149,7 @@ void check_counted(struct sim *sim, struct shadow *node)
     if (sim->input->type == SUP_IN_HOST_DIED) meter->unsure = true;
     node->failure_due = true;
     node->automatic = true;
+    node->held_by_pause = parent->paused;
     parent->licences++;
     parent->answer = find_answer(sim, parent);
     if (is_tripped(meter, &parent->traits, sim->now_ns)) parent->tripped_step = sim->steps;
@@ -235,6 +236,10 @@ void check_resume(struct sim *sim, struct shadow *node)
         sim_violate(sim, 5, "%s resumes before its time", sim_name(sim, node));
     }
     node->paused = false;
+    each_shadow(sim, child)
+    {
+        if (child->parent == node) child->held_by_pause = false;
+    }
     meter_clear(&node->meter);
     node->licences++;
 }

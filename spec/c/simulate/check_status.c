@@ -389,7 +389,7 @@ void check_after(struct sim *sim)
 {
     bool asked;
     enum sup_input_type type = sim->input->type;
-    bool full = sim->steps % 8 == 0 || type == SUP_IN_RELOAD || type == SUP_IN_HOST_DIED;
+    bool full = sim->steps % 16 == 0 || type == SUP_IN_RELOAD || type == SUP_IN_HOST_DIED;
     check_queues(sim);
     if (type == SUP_IN_TICK) license_delays(sim); /* a round that goes on afterwards */
     uint64_t changed = find_changed(sim, &asked);
@@ -405,27 +405,45 @@ void check_after(struct sim *sim)
 
 /* --- once it has ended ----------------------------------------------------------------------- */
 
-void check_report(struct sim *sim)
+static bool is_expected(struct sim *sim, const struct sup_unstopped *row)
 {
-    uint64_t seen = 0;
-    struct sup_status status;
-    for (sup_token at = sup_tree_next(sim->tree, 0); at != 0; at = sup_tree_next(sim->tree, at)) {
-        struct shadow *node = shadow_of(sim, at);
-        sup_tree_status(sim->tree, at, sim->now_ns, &status);
-        if (node == NULL || (seen >> node->slot & 1)) {
-            sim_violate(sim, 13, "the report shows %s %s", status.name,
-                        node == NULL ? "which is not there" : "twice");
-            return;
-        }
-        seen |= UINT64_C(1) << node->slot;
-    }
+    const struct shadow *node = shadow_of(sim, row->node);
+    return node != NULL && row->instance != 0 &&
+           (node->instance == row->instance || is_abandoned(node, row->instance));
+}
+
+static size_t count_living(struct sim *sim)
+{
+    size_t count = 0;
     each_shadow(sim, node)
     {
-        if (!(seen >> node->slot & 1)) {
-            sim_violate(sim, 13, "the report leaves out %s", sim_name(sim, node));
+        if (node->instance != 0 && node->traits.kind != SUP_SUPERVISOR) count++;
+        for (int i = 0; i < ABANDONED; i++) {
+            if (node->abandoned[i] != 0) count++;
         }
         if (node->instance != 0 && !(node->life & LIFE_STUCK)) {
             sim_violate(sim, 18, "%s lives after the end and is not stuck", sim_name(sim, node));
+        }
+    }
+    return count;
+}
+
+void check_report(struct sim *sim)
+{
+    struct sup_unstopped rows[SLOTS * (1 + ABANDONED)];
+    size_t count = sup_tree_unstopped(sim->tree, rows, sizeof rows / sizeof rows[0]);
+    size_t living = count_living(sim);
+    if (count != living) {
+        sim_violate(sim, 13, "the report has %zu instances, %zu live", count, living);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_double = false;
+        for (size_t k = 0; k < i; k++) is_double |= rows[k].instance == rows[i].instance;
+        if (is_double || !is_expected(sim, &rows[i])) {
+            sim_violate(sim, 13, "the report has instance %llu, which %s",
+                        (unsigned long long) rows[i].instance,
+                        is_double ? "is in it twice" : "does not live");
         }
     }
 }

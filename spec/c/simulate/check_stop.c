@@ -39,8 +39,8 @@ void check_kill(struct sim *sim, struct shadow *node, const struct sup_effect *e
     bool at_once = node->traits.timeout_ns == 0 && node->interrupted != node->instance;
     bool is_due = node->interrupted == node->instance && sim->now_ns >= node->kill_ns;
     if (node->life & LIFE_KILLED) sim_violate(sim, 8, "%s was killed twice", sim_name(sim, node));
-    bool is_sure = sim->input->type != SUP_IN_KILL && sim->reloads == 0;
-    if (!at_once && !is_due && is_sure) {
+    if (sim->reloads > 0) node->untimed = true;
+    if (!at_once && !is_due && !node->untimed && sim->input->type != SUP_IN_KILL) {
         sim_violate(sim, 8, "%s was killed before its time", sim_name(sim, node));
     }
     if (!(node->life & LIFE_STOPPING)) {
@@ -52,7 +52,8 @@ void check_kill(struct sim *sim, struct shadow *node, const struct sup_effect *e
 
 void check_stuck(struct sim *sim, struct shadow *node)
 {
-    if (!(node->life & LIFE_KILLED) || sim->now_ns < node->stuck_ns) {
+    bool is_due = node->untimed || sim->now_ns >= node->stuck_ns;
+    if (!(node->life & LIFE_KILLED) || !is_due) {
         sim_violate(sim, 8, "%s is called stuck before its time", sim_name(sim, node));
     }
     node->life |= LIFE_STUCK;
@@ -131,6 +132,10 @@ static void check_group(struct sim *sim, const struct shadow *node, const struct
 {
     const struct shadow *cause = shadow_of(sim, event->other);
     const struct shadow *parent = node->parent;
+    if (parent != NULL && parent->paused && cause != NULL && cause->held_by_pause) {
+        sim_violate(sim, 5, "%s failed while %s is paused, and %s was stopped for it",
+                    sim_name(sim, cause), sim_name(sim, parent), sim_name(sim, node));
+    }
     if (parent == NULL || parent->traits.strategy == SUP_ONE_FOR_ONE) {
         /* a reload may have changed the strategy in mid-round */
         if (sim->config_changes == 0) {
@@ -240,7 +245,8 @@ void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event
     }
     int64_t timeout_ns = node->traits.timeout_ns;
     int64_t until_ns = timeout_ns == NEVER_NS ? 0 : sim->now_ns + timeout_ns;
-    bool is_sure = sim->input->type != SUP_IN_KILL && sim->reloads == 0;
+    node->untimed = sim->reloads > 0; /* its timeouts may have changed in this very input */
+    bool is_sure = !node->untimed && sim->input->type != SUP_IN_KILL;
     if (is_sure && event->until_ns != until_ns) {
         sim_violate(sim, 8, "%s: its kill is announced for another time", sim_name(sim, node));
     }
@@ -290,7 +296,7 @@ static bool is_separate(struct sim *sim, const struct shadow *node, const struct
 static void check_asked(struct sim *sim, const struct shadow *node)
 {
     const struct shadow *parent = node->parent;
-    bool in_sequence = !parent->runs && parent->instance != 0 && parent->traits.in_order;
+    bool in_sequence = !parent->runs && parent->instance != 0 && parent->ends_in_order;
     each_shadow(sim, other)
     {
         if (other->parent != parent || other == node || other->removed || node->removed) continue;

@@ -133,6 +133,18 @@ static void draw_decl(struct decl *decl, struct rng *rng, uint8_t depth, uint8_t
     }
 }
 
+/* Significant children for those who care: more than chance would give them. */
+static void draw_significance(struct config *config, struct rng *rng)
+{
+    for (uint32_t i = 1; i < config->count; i++) {
+        struct decl *decl = &config->decls[i];
+        const struct decl *parent = &config->decls[config_parent(config, i)];
+        if (value_of(parent, OPT_AUTO_SHUTDOWN, 0) == 0 || rng_one_in(rng, 2)) continue;
+        decl->opt[OPT_RESTART] = (uint8_t) (1 + SUP_TRANSIENT + rng_below(rng, 2));
+        decl->opt[OPT_SIGNIFICANT] = 2;
+    }
+}
+
 /* What the reader of blobs would refuse is taken out here. */
 static void make_acceptable(struct config *config)
 {
@@ -163,6 +175,7 @@ void config_random(struct config *config, struct rng *rng, uint32_t count, uint8
     for (uint32_t i = 0; i < count; i++) {
         if (config->decls[i].kind == SUP_SUPERVISOR) draw_dependencies(config, rng, i);
     }
+    draw_significance(config, rng);
     make_acceptable(config);
 }
 

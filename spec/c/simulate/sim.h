@@ -78,9 +78,11 @@ struct shadow {
     bool automatic;      /* down by its own failure: its restart has to keep to the pause */
     bool failure_due;    /* an end that counts: a `failed` event must follow in the same step */
     bool was_stopping;   /* the state before the input was stopping or stuck */
+    bool held_by_pause;  /* it failed while its supervisor was paused */
     bool finished;       /* its last end was a natural one that is not followed by a restart */
     bool late_failure;   /* it was not ready in time, and now its launch turns out to have failed */
     bool not_ready;      /* this generation was not ready in time */
+    bool untimed;        /* the times of its stop cannot be told from outside */
     bool stops_alone;    /* its stop concerns no dependents: a limit, a late start, a shutdown */
     sup_token follows;   /* for whom it was asked, when to follow one */
     uint64_t asked;      /* the instance that was asked last, by a `stopping` event */
@@ -134,7 +136,6 @@ struct sim {
     struct sup_effect effects[EFFECTS];
     size_t effect_count;
     uint64_t last_seq, last_event, last_instance, next_request;
-    uint64_t hash; /* of all effects */
     struct request requests[REQUESTS];
     uint64_t unwatched; /* requests up to this one may be missing above */
     uint32_t pending;   /* bits: places in requests that are taken */

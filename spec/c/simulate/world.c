@@ -441,7 +441,7 @@ static struct op draw_op(struct world *world)
 
 static void draw_temper(struct world *world)
 {
-    static const uint32_t busy[] = {0, 4, 12, 40, 100};
+    static const uint32_t busy[] = {0, 2, 8, 24, 80};
     static const uint32_t fails[] = {4, 12, 40, 1000};
     world->mortal = rng_one_in(&world->rng, 4);
     world->busy = busy[rng_below(&world->rng, 5)];
@@ -470,7 +470,7 @@ void world_run(struct sim *sim, struct run_case *run, uint64_t seed, bool with_t
     draw_temper(&world);
     config_random(&run->configs[0], &world.rng, 1 + rng_below(&world.rng, 12), &world.next_name);
     if (!world.mortal) config_make_root_last(&run->configs[0]);
-    uint32_t length = 100u << rng_below(&world.rng, 5);
+    uint32_t length = 200u << rng_below(&world.rng, 4);
     if (!case_blobs(run) || !sim_begin(sim, run)) return;
     sim->coverage = coverage;
     if (with_twin) sim->twin = twin_create(sim, seed);
