@@ -110,8 +110,9 @@ static struct sup_node *next_to_wake(const struct sup_node *node)
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
         struct sup_node *dependent = edge->dependent;
-        bool waits = edge->after && dependent->state == SUP_STATE_WAITING;
-        if (waits && sup_unready_dependency(dependent) == NULL) return dependent;
+        if (!edge->after || dependent->state != SUP_STATE_WAITING) continue;
+        if (!sup_node_is_wanted(dependent)) continue; /* it leaves with its supervisor */
+        if (sup_unready_dependency(dependent) == NULL) return dependent;
     }
     return NULL;
 }
