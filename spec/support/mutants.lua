@@ -75,7 +75,8 @@ return {
         "supervisor->significant_alive <= 1);" },
     { "a wait forgets its answer when the tree ends", "command.c",
         "        sup_waiter_release(tree, waiter, is_down ? SUP_OK : SUP_STOPPED);",
-        "        if (is_down) sup_waiter_release(tree, waiter, SUP_OK);\n        else sup_waiter_discard(tree, waiter);" },
+        "        if (is_down) sup_waiter_release(tree, waiter, SUP_OK);\n"
+            .. "        else sup_waiter_discard(tree, waiter);" },
     { "equal deadlines lose their order in a snapshot", "snapshot.c",
         "uint64_t sequence = pass_word(archive, deadline->timer.sequence);",
         "uint64_t sequence = pass_word(archive, 7);" },
