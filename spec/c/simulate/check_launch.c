@@ -153,6 +153,8 @@ void check_launched(struct sim *sim, struct shadow *node, const struct sup_effec
         node->runs = true;
         node->paused = false;
         node->bound_ns = NEVER_NS;
+        node->launched_step = sim->steps;
+        node->has_drained = false;
         meter_reset(&node->meter);
         add_licence(node);
         begin_children(sim, node);

@@ -145,8 +145,9 @@ void check_counted(struct sim *sim, struct shadow *node)
         sim_violate(sim, 4, "%s: the count goes from %g to %g", sim_name(sim, parent), before,
                     after);
     }
-    /* Another loss of the same moment may have taken the supervisor down before. */
-    if (sim->input->type == SUP_IN_HOST_DIED) meter->unsure = true;
+    bool is_many = sim->input->type == SUP_IN_HOST_DIED || sim->input->type == SUP_IN_TICK;
+    if (is_many)
+        meter->unsure_step = sim->steps; /* the supervisor may have been taken down before */
     node->failure_due = true;
     node->automatic = true;
     node->held_by_pause = parent->paused;
@@ -225,6 +226,7 @@ void check_backoff(struct sim *sim, struct shadow *node, const struct sup_event 
         sim_violate(sim, 5, "%s pauses for %lld ns", sim_name(sim, node), (long long) pause_ns);
     }
     node->paused = true;
+    node->has_drained = false;
     node->resume_ns = event->until_ns;
     note_pause(node, sim->now_ns);
 }
@@ -290,7 +292,8 @@ void check_meter(struct sim *sim, struct shadow *node, const struct sup_status *
     }
     if (node->instance == 0 || sim->steps % 4 != 0) return;
     double folded = read_count(&node->meter, &node->traits, sim->now_ns);
-    if (!node->meter.unsure && !is_near(folded, status->count)) {
+    bool is_unsure = node->meter.unsure || node->meter.unsure_step == sim->steps;
+    if (!is_unsure && !is_near(folded, status->count)) {
         sim_violate(sim, 4, "%s shows a count of %.12g, the fold gives %.12g", sim_name(sim, node),
                     status->count, folded);
     }

@@ -79,3 +79,74 @@ void check_replies(struct sim *sim)
         }
     }
 }
+
+/* --- reloads ----------------------------------------------------------------------------------- */
+
+static int find_config(const struct sim *sim, const void *blob)
+{
+    for (uint32_t i = 0; i < sim->run->config_count; i++) {
+        if (sim->run->configs[i].blob == blob) return (int) i;
+    }
+    return -1;
+}
+
+/* Is everything there that it declares? What left the tree by itself comes back by a reload. */
+static bool is_whole(const struct sim *sim, const struct config *config)
+{
+    for (uint32_t i = 0; i < config->count; i++) {
+        if (sim->by_name[config->decls[i].name] == 0) return false;
+    }
+    return true;
+}
+
+void check_reload(struct sim *sim)
+{
+    sim->same_config = false;
+    if (sim->input->type != SUP_IN_RELOAD || !sim->config_known) return;
+    int index = find_config(sim, sim->input->blob);
+    bool is_same = index >= 0 && (uint32_t) index == sim->config;
+    sim->same_config = is_same && is_whole(sim, &sim->run->configs[index]);
+}
+
+static bool has_event(const struct sim *sim, enum sup_event_type type)
+{
+    for (size_t i = 0; i < sim->effect_count; i++) {
+        const struct sup_effect *effect = &sim->effects[i];
+        if (effect->type == SUP_DO_EVENT && effect->event.type == type) return true;
+    }
+    return false;
+}
+
+static bool touches_somebody(const struct sup_effect *effect)
+{
+    if (effect->type != SUP_DO_EVENT) {
+        return effect->type != SUP_DO_REPLY && effect->type != SUP_DO_UPDATE;
+    }
+    return effect->event.type != SUP_EVENT_RELOADED;
+}
+
+static void check_untouched(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->effect_count; i++) {
+        if (!touches_somebody(&sim->effects[i])) continue;
+        sim_violate(sim, 16, "a reload of what runs already has an effect on %s",
+                    sim_name(sim, shadow_of(sim, sim->effects[i].node)));
+    }
+}
+
+void check_reloaded(struct sim *sim)
+{
+    bool is_reload = sim->input->type == SUP_IN_RELOAD;
+    bool refused = is_reload && has_event(sim, SUP_EVENT_RELOAD_REFUSED);
+    if (refused && sim->effect_count != 2) {
+        sim_violate(sim, 16, "a refused reload has effects beside its event and its reply");
+    }
+    if (sim->same_config) check_untouched(sim);
+    bool is_begun = is_reload && !refused && sim->reloads == 1;
+    if (is_begun && has_event(sim, SUP_EVENT_RELOADED)) {
+        sim->config = (uint32_t) find_config(sim, sim->input->blob);
+        sim->config_known = true;
+    } else if (sim->reloads > 0) {
+        sim->config_known = false;
+    }
+}

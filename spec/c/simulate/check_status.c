@@ -290,6 +290,21 @@ static void check_instance(struct sim *sim, const struct shadow *node,
     }
 }
 
+/* Of several things in one input, another may have taken its supervisor down before. */
+static bool may_come_too_late(struct sim *sim, struct shadow *node)
+{
+    bool is_many = sim->input->type == SUP_IN_HOST_DIED || sim->input->type == SUP_IN_TICK;
+    struct sup_status status = {0};
+    bool is_down = false;
+    for (const struct shadow *above = node->parent; above != NULL; above = above->parent) {
+        sup_tree_status(sim->tree, above->token, sim->now_ns, &status);
+        is_down = is_down || status.state == SUP_STATE_STOPPING || !above->runs ||
+                  above->launched_step == sim->steps;
+    }
+    if (is_many && is_down) node->parent->meter.unsure = true;
+    return is_many && is_down;
+}
+
 static void note_look(struct sim *sim, struct shadow *node, const struct sup_status *status)
 {
     uint64_t bit = UINT64_C(1) << node->slot;
@@ -322,7 +337,7 @@ static void check_node(struct sim *sim, struct shadow *node)
         node->automatic = false;
         node->delay_ns = 0;
     }
-    if (sim->input->type == SUP_IN_HOST_DIED) node->failure_due = false; /* see check_counted */
+    if (node->failure_due && may_come_too_late(sim, node)) node->failure_due = false;
     if (node->failure_due) {
         sim_violate(sim, 4, "%s failed and that was not counted", sim_name(sim, node));
     }
@@ -348,15 +363,29 @@ static void check_queue_order(struct sim *sim, const struct shadow *launched, in
     }
 }
 
+static void check_spacing(struct sim *sim, struct shadow *supervisor)
+{
+    int64_t spacing_ns = supervisor->traits.spacing_ns;
+    bool is_new = supervisor->launched_step == sim->steps; /* its first launches wait for nothing */
+    if (is_new) return;
+    bool is_known = supervisor->has_drained && sim->reloads == 0;
+    if (is_known && spacing_ns > 0 && sim->now_ns - supervisor->drained_ns < spacing_ns) {
+        sim_violate(sim, 6, "%s launches from its queue without spacing",
+                    sim_name(sim, supervisor));
+    }
+    supervisor->has_drained = true;
+    supervisor->drained_ns = sim->now_ns;
+}
+
 static void check_queues(struct sim *sim)
 {
     if (sim->input->type != SUP_IN_TICK) return;
     each_in(sim, sim->restless, node)
     {
         bool left = node->state == SUP_STATE_QUEUED && node->instance != 0;
-        if (left && node->parent->traits.strategy == SUP_ONE_FOR_ONE) {
-            check_queue_order(sim, node, node->since_ns);
-        }
+        if (!left || node->parent->traits.strategy != SUP_ONE_FOR_ONE) continue;
+        check_queue_order(sim, node, node->since_ns);
+        check_spacing(sim, node->parent);
     }
 }
 

@@ -27,6 +27,7 @@ bool sim_begin(struct sim *sim, const struct run_case *run)
            sizeof *sim - offsetof(struct sim, effect_count));
     sim->run = run;
     sim->next_request = 1;
+    sim->config_known = true;
     sim->now_ns = SUP_SECOND_NS; /* at 0 a deadline could not be told from none */
     sim->tree = sup_tree_create(config->blob, config->size, run->seed, &err);
     if (sim->tree == NULL) {
@@ -291,6 +292,7 @@ void sim_apply(struct sim *sim, struct sup_input *input, int64_t now_ns)
     check_before(sim);
     if (sim->coverage != NULL) coverage_note(sim, input);
     check_request(sim, input);
+    check_reload(sim);
     sup_tree_apply(sim->tree, input, now_ns);
     collect(sim);
     if (sim->subject != NULL && sim->subject->late_failure) {
@@ -302,6 +304,7 @@ void sim_apply(struct sim *sim, struct sup_input *input, int64_t now_ns)
         check_effect(sim, &sim->effects[i]);
     }
     if (sim->verbose != NULL) show_states(sim);
+    if (sim->violated == 0) check_reloaded(sim);
     if (sim->dirty && sim->violated == 0) shadow_sync(sim);
     if (sim->violated == 0) check_after(sim);
     if (sim->twin != NULL && sim->violated == 0) twin_step(sim, input, now_ns);

@@ -48,8 +48,9 @@ struct meter {
     int64_t last_ns;
     int64_t stamps[STAMPS]; /* of the counted failures, oldest first */
     uint32_t stamp_count;
-    bool unsure;     /* changed by two reloads in one step, which is not seen from outside */
-    bool overflowed; /* more failures than there is room for: the whole fold is skipped */
+    bool unsure;          /* changed by two reloads in one step, which is not seen from outside */
+    uint64_t unsure_step; /* in this step it was not yet clear whether a failure counts */
+    bool overflowed;      /* more failures than there is room for: the whole fold is skipped */
     int64_t pauses[STAMPS];
     uint32_t pause_count;
 };
@@ -99,6 +100,9 @@ struct shadow {
     /* supervisors */
     bool runs; /* launched and not stopping */
     bool paused;
+    uint64_t launched_step;
+    bool has_drained; /* since the pause a child was launched from the queue, at drained_ns */
+    int64_t drained_ns;
     int64_t resume_ns;
     uint64_t licences;   /* counted failures and the like: each may launch a child once */
     uint64_t spare_step; /* the step in which a child may use more than one */
@@ -151,9 +155,11 @@ struct sim {
     const struct sup_input *input; /* being applied */
     struct shadow *subject;        /* input->node, when it is there */
     bool quiet;                    /* the input may have no effect but a reply */
-    uint32_t config;               /* the config that runs */
-    uint32_t config_changes;       /* reloads so far */
-    uint32_t uncertain;            /* reloads that may still be rolled back */
+    uint32_t config;               /* the config that runs, when it is known */
+    bool config_known;
+    bool same_config;        /* the input is a reload of what runs: nobody may be touched */
+    uint32_t config_changes; /* reloads so far */
+    uint32_t uncertain;      /* reloads that may still be rolled back */
 
     struct twin *twin;         /* NULL: none */
     struct coverage *coverage; /* NULL: none */
@@ -236,6 +242,9 @@ void check_meter(struct sim *sim, struct shadow *node, const struct sup_status *
 void check_request(struct sim *sim, const struct sup_input *input);
 void check_reply(struct sim *sim, const struct sup_effect *effect);
 void check_replies(struct sim *sim);
+
+void check_reload(struct sim *sim);   /* before it: is it the same file again? */
+void check_reloaded(struct sim *sim); /* after it: what came of it */
 
 void check_before(struct sim *sim); /* what the input may do */
 void check_after(struct sim *sim);  /* statuses of the touched, and now and then of all */
