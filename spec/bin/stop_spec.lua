@@ -81,7 +81,7 @@ describe("stopping a tree", function()
         tree:await_line("parent", "up")
         assert.are.equal(0, tree:stop())
         -- live.clean finds those that would be left
-        assert.are.equal(0, #tree:family())
+        live.wait("what was killed at the end to be gone", function() return #tree:family() == 0 end)
     end)
 
     it("kills what a service has forked when the service itself dies", function()
@@ -116,7 +116,7 @@ describe("stopping a tree", function()
             tree:await({ type = "launched", kind = "process" }, moment)
             tree:kill_group "INT"
             assert.are.equal(0, (tree:wait()))
-            assert.are.equal(0, #tree:family())
+            live.wait("what was killed at the end to be gone", function() return #tree:family() == 0 end)
             local launched = #tree:all { type = "launched", kind = "process" }
             assert.are.equal(launched, #tree:all { type = "ended", kind = "process" })
         end
@@ -129,7 +129,7 @@ describe("stopping a tree", function()
         live.wait("the keeper", function() return proc.name(tree.pid) == "suptree-keeper" end)
         tree:kill "TERM"
         assert.are.equal(0, (tree:wait()))
-        assert.are.equal(0, #tree:family())
+        live.wait("what was killed at the end to be gone", function() return #tree:family() == 0 end)
     end)
 end)
 
