@@ -269,10 +269,11 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
                            SUP_CAUSE_FINISHED, 0);
         sup_node_unawait(tree, node);
         sup_reload_settled(tree, node);
-        sup_dependents_wake(tree, node);
-        sup_waiters_check(tree, node);
     }
     sup_strategy_natural_end(tree, parent, significant, outcome);
+    if (verdict == VERDICT_LEAVE) return;
+    sup_dependents_wake(tree, node); /* unless its supervisor ends with it */
+    sup_waiters_check(tree, node);
 }
 
 static void end_root(struct sup_tree *tree, struct sup_node *root, bool planned)
