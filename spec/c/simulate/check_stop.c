@@ -29,6 +29,9 @@ void check_interrupt(struct sim *sim, struct shadow *node, const struct sup_effe
     if (node->interrupted == node->instance) {
         sim_violate(sim, 8, "%s was asked to stop twice", sim_name(sim, node));
     }
+    if (node->traits.timeout_ns == 0 && !node->untimed) {
+        sim_violate(sim, 8, "%s has no time to stop and was asked politely", sim_name(sim, node));
+    }
     node->interrupted = node->instance;
     node->kill_ns = add_ns(sim->now_ns, node->traits.timeout_ns);
 }
@@ -287,11 +290,11 @@ static bool is_separate(struct sim *sim, const struct shadow *node, const struct
     struct sup_status status;
     if (node->stops_alone || other->stops_alone) return true;
     if (sim->reloads > 0 && sim->input->type != SUP_IN_RELOAD) return true;
-    if (node->follows == 0) return false;
     sup_tree_status(sim->tree, other->token, sim->now_ns, &status);
-    bool follows_too = status.cause == SUP_CAUSE_FOLLOW;
-    if (follows_too) return status.cause_node != node->follows;
-    return sim->input->type == SUP_IN_TICK; /* several deadlines at once */
+    if (status.cause == SUP_CAUSE_FOLLOW) {
+        return status.cause_node != node->token && status.cause_node != node->follows;
+    }
+    return node->follows != 0 && sim->input->type == SUP_IN_TICK; /* several deadlines at once */
 }
 
 static void check_asked(struct sim *sim, const struct shadow *node)
