@@ -404,7 +404,9 @@ static void check_idle(struct sim *sim)
 /* Those with an effect, their parents, and those that may have moved without one. */
 static uint64_t find_changed(struct sim *sim, bool *asked)
 {
-    uint64_t changed = sim->touched | sim->restless;
+    bool is_fact = sim->input->type >= SUP_IN_LAUNCHED && sim->input->type <= SUP_IN_ENDED;
+    bool is_quiet = is_fact && sim->effect_count <= 2;
+    uint64_t changed = is_quiet ? sim->touched : sim->touched | sim->restless;
     *asked = false;
     each_in(sim, sim->touched, node)
     {

@@ -313,7 +313,7 @@ static void check_asked(struct sim *sim, const struct shadow *node)
         if (is_dependent) {
             sim_violate(sim, 9, "%s was asked while %s, which is after it, still stops",
                         sim_name(sim, node), sim_name(sim, other));
-        } else if (!is_blocked(sim, other)) {
+        } else if (!is_after(node, other) && !is_blocked(sim, other)) {
             sim_violate(sim, 9, "%s was asked while %s, which is later, still stops",
                         sim_name(sim, node), sim_name(sim, other));
         }
