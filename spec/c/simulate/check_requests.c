@@ -80,7 +80,7 @@ void check_replies(struct sim *sim)
     }
 }
 
-/* --- reloads ----------------------------------------------------------------------------------- */
+/* --- reloads ---------------------------------------------------------------------------------- */
 
 static int find_config(const struct sim *sim, const void *blob)
 {

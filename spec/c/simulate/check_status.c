@@ -138,7 +138,14 @@ static void license_delays(struct sim *sim)
 
 static void expect_tick(struct sim *sim)
 {
+    struct sup_status status;
     sim->quiet = sup_tree_deadline(sim->tree) > sim->now_ns;
+    each_in(sim, sim->restless, node) /* a fact may have moved them without a word */
+    {
+        if (!sup_tree_status(sim->tree, node->token, sim->now_ns, &status)) continue;
+        node->state = (uint8_t) status.state;
+        node->since_ns = status.since_ns;
+    }
     license_delays(sim);
 }
 
@@ -354,8 +361,8 @@ static void check_queue_order(struct sim *sim, const struct shadow *launched, in
     {
         if (other->parent != launched->parent || other == launched) continue;
         if (other->state != SUP_STATE_QUEUED || other->instance != 0) continue;
-        if (other->since_ns >= since_ns) continue;
         struct sup_status status;
+        if (other->since_ns >= since_ns) continue;
         if (!sup_tree_status(sim->tree, other->token, sim->now_ns, &status)) continue;
         if (status.state != SUP_STATE_QUEUED) continue;
         sim_violate(sim, 6, "%s overtook %s in the queue", sim_name(sim, launched),
@@ -365,7 +372,7 @@ static void check_queue_order(struct sim *sim, const struct shadow *launched, in
 
 static void check_spacing(struct sim *sim, struct shadow *supervisor)
 {
-    int64_t spacing_ns = supervisor->traits.spacing_ns;
+    int64_t spacing_ns = supervisor->drained_spacing_ns;   /* as of then: a reload moves no timer */
     bool is_new = supervisor->launched_step == sim->steps; /* its first launches wait for nothing */
     if (is_new) return;
     bool is_known = supervisor->has_drained && sim->reloads == 0;
@@ -375,6 +382,7 @@ static void check_spacing(struct sim *sim, struct shadow *supervisor)
     }
     supervisor->has_drained = true;
     supervisor->drained_ns = sim->now_ns;
+    supervisor->drained_spacing_ns = supervisor->traits.spacing_ns;
 }
 
 static void check_queues(struct sim *sim)

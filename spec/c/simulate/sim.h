@@ -102,7 +102,7 @@ struct shadow {
     bool paused;
     uint64_t launched_step;
     bool has_drained; /* since the pause a child was launched from the queue, at drained_ns */
-    int64_t drained_ns;
+    int64_t drained_ns, drained_spacing_ns;
     int64_t resume_ns;
     uint64_t licences;   /* counted failures and the like: each may launch a child once */
     uint64_t spare_step; /* the step in which a child may use more than one */
