@@ -104,7 +104,7 @@ static void begin_life(struct sim *sim, struct shadow *node, const struct sup_ef
     node->generation = effect->generation;
     node->instance_kind = (uint8_t) effect->kind;
     node->life = LIFE_TOLD;
-    node->held_by_pause = false;
+    node->held_by_pause = node->fell_before = false;
     node->ready = node->automatic = node->finished = node->not_ready = false;
     node->kill_ns = node->stuck_ns = NEVER_NS;
     node->delay_ns = 0;

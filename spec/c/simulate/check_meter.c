@@ -209,6 +209,18 @@ static void note_pause(struct shadow *supervisor, int64_t now_ns)
     meter->pauses[meter->pause_count++] = now_ns;
 }
 
+/* A round that stops its members when the pause begins goes on; only its launches wait. */
+static void note_who_falls(struct sim *sim, const struct shadow *supervisor)
+{
+    struct sup_status status = {0};
+    each_shadow(sim, child)
+    {
+        if (child->parent != supervisor) continue;
+        sup_tree_status(sim->tree, child->token, sim->now_ns, &status);
+        child->fell_before = status.state == SUP_STATE_STOPPING;
+    }
+}
+
 void check_backoff(struct sim *sim, struct shadow *node, const struct sup_event *event)
 {
     const struct traits *traits = &node->traits;
@@ -229,6 +241,7 @@ void check_backoff(struct sim *sim, struct shadow *node, const struct sup_event 
     node->has_drained = false;
     node->resume_ns = event->until_ns;
     note_pause(node, sim->now_ns);
+    note_who_falls(sim, node);
 }
 
 void check_resume(struct sim *sim, struct shadow *node)

@@ -136,7 +136,7 @@ static void check_group(struct sim *sim, const struct shadow *node, const struct
     const struct shadow *cause = shadow_of(sim, event->other);
     const struct shadow *parent = node->parent;
     bool held = parent != NULL && parent->paused && cause != NULL && cause->held_by_pause;
-    if (held && !shadow_is_going_down(parent)) {
+    if (held && !node->fell_before && !shadow_is_going_down(parent)) {
         sim_violate(sim, 5, "%s failed while %s is paused, and %s was stopped for it",
                     sim_name(sim, cause), sim_name(sim, parent), sim_name(sim, node));
     }

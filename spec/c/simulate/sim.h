@@ -80,6 +80,7 @@ struct shadow {
     bool failure_due;    /* an end that counts: a `failed` event must follow in the same step */
     bool was_stopping;   /* the state before the input was stopping or stuck */
     bool held_by_pause;  /* it failed while its supervisor was paused */
+    bool fell_before;    /* it was being stopped when that pause began */
     bool finished;       /* its last end was a natural one that is not followed by a restart */
     bool late_failure;   /* it was not ready in time, and now its launch turns out to have failed */
     bool not_ready;      /* this generation was not ready in time */
@@ -91,7 +92,6 @@ struct shadow {
     uint64_t licence;    /* the parent's licence that its last launch used up */
     uint64_t not_ready_licence;
     int64_t delay_ns; /* its own delay runs until then; 0: none */
-    int64_t failed_ns;
 
     /* as the last look at its status said */
     uint8_t state;
