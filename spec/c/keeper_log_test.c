@@ -425,7 +425,7 @@ static void gives_the_host_output_events_and_rings(void)
     int rings = take_fd(stage, SUP_FD_RINGS);
     size_t page = (size_t) sysconf(_SC_PAGESIZE);
     MUST(fstat(rings, &info) == 0);
-    MUST_EQUAL(info.st_size, (off_t) SUP_RING_SLOTS * (off_t) sizeof(struct sup_ring));
+    MUST_EQUAL(info.st_size, (off_t) SUP_RINGS_END);
     MUST(mmap(NULL, page, PROT_WRITE, MAP_SHARED, rings, 0) == MAP_FAILED);
     MUST(ftruncate(writer.rings, 0) < 0);
     char *written = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, writer.rings, 0);

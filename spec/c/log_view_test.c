@@ -4,8 +4,11 @@
 #define _GNU_SOURCE
 #include "lib_log.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "wire/rings.h"
 
 static void shows_lines_beside_padded_names(void)
 {
@@ -65,6 +68,44 @@ static void ends_the_last_line_of_an_instance(void)
     rig_expect_idle(&rig, -1);
     rig_print(web, "anew\n");
     rig_expect(&rig, "web | slow \nweb | anew\n");
+    CHECK(rig_quit(&rig) == 0);
+    rig_finish(&rig);
+}
+
+static void expect_run(const struct rig *rig, uint64_t node, uint32_t run, const char *words)
+{
+    char bytes[256];
+    struct sup_ring_state state = {0};
+    while (state.run != run) {
+        poll(NULL, 0, 2);
+        CHECK(sup_ring_look(rig->rings, node, &state) == 0);
+    }
+    struct sup_ring_wish wish = {node, state.run_from, state.run_end, 2};
+    ssize_t size = sup_ring_tail(rig->rings, &wish, bytes, sizeof(bytes), NULL);
+    CHECK(size == (ssize_t) strlen(words) && memcmp(bytes, words, (size_t) size) == 0);
+}
+
+static void marks_in_the_ring_where_a_run_ends(void)
+{
+    struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig);
+    struct rig_source *web = rig_add(&rig, 1, SUP_LOG_VIEW, "web", "");
+    struct sup_log_wire ended = {.type = SUP_LOG_ENDED, .node = 1, .mode = 1};
+    rig_print(web, "one\ntwo\nthree\ncrash");
+    CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0);
+    expect_run(&rig, 1, 1, "three\ncrash");
+    rig_print(web, "up\n");
+    rig_expect(&rig, "web | up\n");
+    ended.mode = 2;
+    CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0);
+    expect_run(&rig, 1, 2, "up\n");
+    rig_kill(&rig);
+    rig_start(&rig);
+    CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0); /* as the keeper does */
+    rig_print(web, "more\n");
+    rig_expect(&rig, "web | more\n");
+    expect_run(&rig, 1, 2, "up\n");
     CHECK(rig_quit(&rig) == 0);
     rig_finish(&rig);
 }
@@ -232,6 +273,7 @@ int main(void)
     shows_lines_beside_padded_names();
     shows_a_prompt_and_then_the_rest_of_the_line();
     ends_the_last_line_of_an_instance();
+    marks_in_the_ring_where_a_run_ends();
     drains_what_is_gone_and_closes_it();
     takes_a_new_owner_before_the_former_has_gone();
     shows_everything_before_it_quits();

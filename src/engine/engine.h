@@ -37,4 +37,10 @@ void sup_engine_read(struct sup_engine *engine,
 /* The process of ${node}; 0: none, or not one. Inside sup_engine_read only. */
 int32_t sup_engine_pid(const struct sup_view *view, sup_token node);
 
+/*
+** The rings of last output, to be read with wire/rings.h; -1: there are none. The descriptor stays
+** the engine's and lives as long as it. Any thread.
+*/
+int sup_engine_rings(const struct sup_engine *engine);
+
 #endif

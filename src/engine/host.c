@@ -51,6 +51,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_inbox_finish(&engine->inbox);
     sup_output_finish(&engine->lines);
     sup_output_finish(&engine->events);
+    if (engine->rings >= 0) close(engine->rings);
     sup_link_finish(&engine->link);
     sup_crash_set_journal(NULL);
     sup_recorder_finish(&engine->recorder);
@@ -66,6 +67,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
 {
     *engine = (struct sup_engine){.name = options->name};
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
+    engine->rings = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
     sup_thread_init(engine, options->threads);
@@ -73,6 +75,11 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     sup_link_init(&engine->link, options->socket);
     int r = sup_plan_env_init(&engine->plan_env, environ);
     return r < 0 ? r : sup_loop_init(engine);
+}
+
+int sup_engine_rings(const struct sup_engine *engine)
+{
+    return engine->rings;
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -88,6 +88,7 @@ struct sup_engine {
     struct sup_inbox inbox;
     struct sup_heap watches; /* of sup_slot::watch_timer: conditions of readiness */
     struct sup_output lines, events;
+    int rings;                                        /* of last output; -1: there are none */
     const struct sup_driver *drivers[SUP_KIND_COUNT]; /* NULL: this host cannot run the kind */
 
     /* process driver */

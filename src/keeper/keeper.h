@@ -99,6 +99,7 @@ struct sup_keeper_node {
     bool wants_output;          /* OUTPUT came and was not answered */
     uint32_t mode;              /* enum sup_plan_log or SUP_LOG_EVENTS */
     uint32_t instances;         /* that live */
+    uint32_t ended_generation;  /* of the last one that ended; 0: none has */
     int log_read;               /* 0: no pipe */
     int log_write;              /* 0: no pipe */
     int plan_error;             /* errno: why there is no plan */

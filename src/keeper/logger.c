@@ -32,7 +32,9 @@ static int make_rings(struct sup_keeper *keeper)
     int fd = memfd_create("suptree-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return -errno;
     keeper->rings = fd;
-    if (ftruncate(fd, (off_t) SUP_RING_SLOTS * (off_t) sizeof(struct sup_ring)) < 0) return -errno;
+    /* Where a limit of file sizes forbids the second part, no ring is larger than its slot. */
+    if (ftruncate(fd, (off_t) SUP_RINGS_END) < 0 && ftruncate(fd, (off_t) SUP_RINGS_AREA) < 0)
+        return -errno;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) return -errno;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int readable = open(path, O_RDONLY | O_CLOEXEC);
@@ -105,6 +107,7 @@ static int tell(struct sup_keeper *keeper, const struct sup_keeper_node *node,
                                    .mode = node->mode,
                                    .node = node->token};
     bool source = type == SUP_LOG_SOURCE;
+    if (type == SUP_LOG_ENDED) message.mode = node->ended_generation;
     int fd = with_pipe ? node->log_read : -1;
     int r = sup_log_wire_send(keeper->logger.socket, &message, source ? node->name : NULL,
                               source ? node->file : NULL, fd);

@@ -60,6 +60,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     instance->node = NULL;
     keeper->live--;
     node->instances--;
+    node->ended_generation = instance->generation;
     sup_keeper_logger_news(keeper, node, SUP_NEWS_ENDED);
     sup_keeper_stop_ended(keeper, instance);
     sup_keeper_node_leave(keeper, node);

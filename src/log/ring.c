@@ -6,12 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPAN ((size_t) SUP_RING_SLOTS * sizeof(struct sup_ring))
+#define SPAN ((size_t) SUP_RINGS_AREA)
 
 _Static_assert(sizeof(struct sup_ring) == 64 + SUP_RING_BYTES, "a header and a ring");
 _Static_assert(SUP_RING_BYTES % SUP_RING_SLICE == 0, "a ring is whole slices");
@@ -34,46 +35,171 @@ void sup_rings_finish(struct sup_rings *rings)
     rings->base = NULL;
 }
 
-/* Give the pages of a former owner back; what follows reads as zero. */
-static void clear_slot(const struct sup_rings *rings, struct sup_ring *ring)
+/* --- where the bytes are ---------------------------------------------------------------------- */
+
+static uint64_t area_of(uint32_t index)
 {
-    off_t place = (off_t) ((uint8_t *) ring - rings->base);
-    __atomic_store_n(&ring->head, 0, __ATOMIC_RELEASE);
-    (void) fallocate(rings->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place,
-                     (off_t) sizeof(*ring));
+    return SUP_RINGS_AREA + (uint64_t) index * SUP_RING_MAX_BYTES;
 }
 
-struct sup_ring *sup_rings_claim(struct sup_rings *rings, uint64_t node)
+static bool reach(struct sup_rings *rings, uint64_t end)
+{
+    if (end <= rings->size) return true;
+    if (ftruncate(rings->fd, (off_t) end) < 0) return false;
+    rings->size = end;
+    return true;
+}
+
+/* The bytes of a ring of ${size}; NULL: they cannot be had. */
+static uint8_t *open_bytes(struct sup_rings *rings, struct sup_ring *ring, uint32_t index,
+                           uint32_t size)
+{
+    if (size <= SUP_RING_BYTES) return ring->bytes;
+    if (!reach(rings, area_of(index) + size)) return NULL;
+    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, rings->fd,
+                       (off_t) area_of(index));
+    return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+static void close_bytes(struct sup_ring *ring, uint8_t *bytes, uint32_t size)
+{
+    if (bytes != NULL && bytes != ring->bytes) munmap(bytes, size);
+}
+
+static void punch(const struct sup_rings *rings, uint64_t place, uint64_t size)
+{
+    (void) fallocate(rings->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) place,
+                     (off_t) size);
+}
+
+/* --- changing a ring -------------------------------------------------------------------------- */
+
+static void begin_change(struct sup_ring *ring)
+{
+    __atomic_store_n(&ring->change, ring->change | 1, __ATOMIC_RELEASE);
+    __sync_synchronize();
+}
+
+static void end_change(struct sup_ring *ring)
+{
+    __atomic_store_n(&ring->change, (ring->change | 1) + 1, __ATOMIC_RELEASE);
+}
+
+/* A new owner: give the pages of the former one back; what follows reads as zero. */
+static void clear_slot(const struct sup_rings *rings, struct sup_ring *ring, uint32_t serial)
+{
+    uint64_t place = (uint64_t) ((uint8_t *) ring - rings->base);
+    uint32_t change = ring->change | 1;
+    begin_change(ring);
+    if (ring->size > SUP_RING_BYTES)
+        punch(rings, area_of((uint32_t) (place / sizeof(*ring))), SUP_RING_MAX_BYTES);
+    punch(rings, place, sizeof(*ring));
+    memset(ring, 0, offsetof(struct sup_ring, bytes)); /* where holes cannot be punched */
+    ring->change = change;
+    ring->serial = serial;
+    end_change(ring);
+}
+
+/* Copy the last bytes of ${from} that fit into ${to}. Returns how many. */
+static uint64_t carry_over(const struct sup_ring *ring, const uint8_t *from, uint32_t from_size,
+                           uint8_t *to, uint32_t to_size)
+{
+    uint64_t held = ring->head - ring->base < from_size ? ring->head - ring->base : from_size;
+    uint64_t kept = held < to_size ? held : to_size;
+    uint8_t *copy = malloc(kept + 1); /* both may lie in the slot */
+    if (copy == NULL) return 0;
+    for (uint64_t i = 0; i < kept; i++) copy[i] = from[(ring->head - kept + i) % from_size];
+    for (uint64_t i = 0; i < kept; i++) to[(ring->head - kept + i) % to_size] = copy[i];
+    free(copy);
+    return kept;
+}
+
+/* The ring gets ${size} bytes at ${to}; ${whole}: what it holds now can be trusted. */
+static void resize(struct sup_rings *rings, struct sup_ring *ring, uint32_t index, uint32_t size,
+                   uint8_t *to, bool whole)
+{
+    uint32_t former = ring->size == 0 ? SUP_RING_BYTES : ring->size;
+    uint8_t *from = whole ? open_bytes(rings, ring, index, former) : NULL;
+    begin_change(ring);
+    uint64_t kept = from == NULL ? 0 : carry_over(ring, from, former, to, size);
+    ring->base = ring->head - kept;
+    ring->writing = ring->head;
+    ring->size = size;
+    end_change(ring);
+    close_bytes(ring, from, former);
+    if (former > SUP_RING_BYTES && size <= SUP_RING_BYTES)
+        punch(rings, area_of(index), SUP_RING_MAX_BYTES);
+}
+
+static uint32_t choose_size(uint32_t size)
+{
+    if (size == 0) return SUP_RING_BYTES;
+    if (size > SUP_RING_MAX_BYTES) return SUP_RING_MAX_BYTES;
+    return (size + SUP_RING_SLICE - 1) / SUP_RING_SLICE * SUP_RING_SLICE;
+}
+
+static bool is_sane(const struct sup_ring *ring)
+{
+    return ring->change % 2 == 0 && ring->size <= SUP_RING_MAX_BYTES &&
+           ring->size % SUP_RING_SLICE == 0 && ring->base <= ring->head;
+}
+
+/* --- what the sources call -------------------------------------------------------------------- */
+
+bool sup_ring_claim(struct sup_rings *rings, uint64_t node, uint32_t size,
+                    struct sup_ring_hold *hold)
 {
     uint32_t index = (uint32_t) node;
-    uint32_t serial = (uint32_t) (node >> 32);
-    if (rings->base == NULL || index >= SUP_RING_SLOTS) return NULL;
-
     uint64_t place = (uint64_t) index * sizeof(struct sup_ring);
-    uint64_t end = place + sizeof(struct sup_ring);
-    if (end > rings->size) {
-        if (ftruncate(rings->fd, (off_t) end) < 0) return NULL;
-        rings->size = end;
-    }
+    if (rings->base == NULL || index >= SUP_RING_SLOTS) return false;
+    if (!reach(rings, place + sizeof(struct sup_ring))) return false;
     struct sup_ring *ring = (void *) (rings->base + place);
-    if (ring->serial != serial) {
-        clear_slot(rings, ring);
-        __atomic_store_n(&ring->serial, serial, __ATOMIC_RELEASE);
+    size = choose_size(size);
+    if (ring->serial != (uint32_t) (node >> 32)) clear_slot(rings, ring, (uint32_t) (node >> 32));
+    uint8_t *bytes = open_bytes(rings, ring, index, size);
+    if (bytes == NULL) {
+        size = SUP_RING_BYTES;
+        bytes = ring->bytes;
     }
-    return ring;
+    uint32_t former = ring->size == 0 ? SUP_RING_BYTES : ring->size;
+    bool sane = is_sane(ring);
+    if (!sane && former > SUP_RING_MAX_BYTES) ring->size = 0;
+    if (!sane || former != size) resize(rings, ring, index, size, bytes, sane);
+    *hold = (struct sup_ring_hold){.ring = ring, .bytes = bytes, .size = size};
+    return true;
 }
 
-void sup_ring_write(struct sup_ring *ring, const uint8_t *bytes, size_t size)
+void sup_ring_release(struct sup_ring_hold *hold)
 {
+    if (hold->ring != NULL) close_bytes(hold->ring, hold->bytes, hold->size);
+    *hold = (struct sup_ring_hold){0};
+}
+
+void sup_ring_write(struct sup_ring_hold *hold, const uint8_t *bytes, size_t size)
+{
+    struct sup_ring *ring = hold->ring;
+    if (ring == NULL) return;
     uint64_t head = ring->head;
     while (size > 0) {
-        size_t at = (size_t) (head % SUP_RING_BYTES);
+        size_t at = (size_t) (head % hold->size);
         size_t part = SUP_RING_SLICE - at % SUP_RING_SLICE;
         if (part > size) part = size;
-        memcpy(ring->bytes + at, bytes, part);
+        __atomic_store_n(&ring->writing, head + part, __ATOMIC_RELAXED);
+        __sync_synchronize();
+        memcpy(hold->bytes + at, bytes, part);
         head += part;
         bytes += part;
         size -= part;
         __atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
     }
+}
+
+void sup_ring_mark_run(struct sup_ring_hold *hold, uint32_t generation, uint64_t ahead)
+{
+    struct sup_ring *ring = hold->ring;
+    if (ring == NULL || generation == 0 || generation == ring->run) return;
+    uint64_t end = ring->head - ahead;
+    ring->run_from = ring->run_end;
+    ring->run_end = end;
+    __atomic_store_n(&ring->run, generation, __ATOMIC_RELEASE);
 }

@@ -1,22 +1,20 @@
 /*
 ** log/ring.h: the last output of every node, in the memfd that keeper, host and log process share
-** (layout in wire/log.h). Owns the mapping and the size of the file; knows nothing of pipes and
+** (layout in wire/log.h). Owns the mappings and the size of the file; knows nothing of pipes and
 ** lines.
 **
 ** The file is sparse: it grows when a node with a high index talks, and a page is touched only when
-** a byte falls into it. Bytes are published in slices of SUP_RING_SLICE, so a reader that leaves
-** out the oldest SUP_RING_SLICE bytes, and looks at head again after copying, never takes a byte
-** that is being overwritten.
+** a byte falls into it. A former log process may have died anywhere in here: what it left behind is
+** put right by the claim.
 */
 #ifndef SUP_LOG_RING_H
 #define SUP_LOG_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "wire/log.h"
-
-#define SUP_RING_SLICE 4096
 
 struct sup_rings {
     int fd;        /* the memfd; the caller's */
@@ -24,18 +22,34 @@ struct sup_rings {
     uint64_t size; /* of the file, as far as known: what may be touched */
 };
 
-/* Map ${fd}. Returns 0 or -errno; after a failure every claim answers NULL. */
+/* A claimed ring. */
+struct sup_ring_hold {
+    struct sup_ring *ring; /* NULL: none; writing and marking do nothing */
+    uint8_t *bytes;        /* in the slot, or a mapping of its own */
+    uint32_t size;
+};
+
+/* Map ${fd}. Returns 0 or -errno; after a failure every claim fails. */
 int sup_rings_init(struct sup_rings *rings, int fd);
 
 void sup_rings_finish(struct sup_rings *rings);
 
 /*
-** The ring of ${node}, cleared when another node had it before. NULL when there is none (the file
-** cannot grow, or the index has no slot); asking again later is fine.
+** Take the ring of ${node} with room for ${size} bytes (0: SUP_RING_BYTES). It is cleared when
+** another node had it before; when its size changes, the last bytes that fit are kept. A ring that
+** cannot be as large becomes one of SUP_RING_BYTES. False: there is none now (the file cannot grow,
+** or the index has no slot); asking again later is fine.
 */
-struct sup_ring *sup_rings_claim(struct sup_rings *rings, uint64_t node);
+bool sup_ring_claim(struct sup_rings *rings, uint64_t node, uint32_t size,
+                    struct sup_ring_hold *hold);
+
+/* Let go of it; what it holds stays. Fine on a zeroed hold. */
+void sup_ring_release(struct sup_ring_hold *hold);
 
 /* Append ${size} bytes. */
-void sup_ring_write(struct sup_ring *ring, const uint8_t *bytes, size_t size);
+void sup_ring_write(struct sup_ring_hold *hold, const uint8_t *bytes, size_t size);
+
+/* The output of the run ${generation} ends ${ahead} bytes before what has been written so far. */
+void sup_ring_mark_run(struct sup_ring_hold *hold, uint32_t generation, uint64_t ahead);
 
 #endif

@@ -17,8 +17,10 @@ void sup_sinks_notice(struct sup_sinks *sinks, const char *format, ...)
     va_end(args);
     (void) sup_view_notice(&sinks->view, "suptree", text);
 
-    struct sup_ring *ring = sinks->has_host ? sup_rings_claim(&sinks->rings, sinks->host) : NULL;
+    struct sup_ring_hold hold;
+    if (!sinks->has_host || !sup_ring_claim(&sinks->rings, sinks->host, 0, &hold)) return;
     size_t size = strlen(text);
     text[size++] = '\n';
-    if (ring != NULL) sup_ring_write(ring, (const uint8_t *) text, size);
+    sup_ring_write(&hold, (const uint8_t *) text, size);
+    sup_ring_release(&hold);
 }

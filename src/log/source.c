@@ -57,6 +57,7 @@ void sup_source_destroy(struct sup_source *source)
     sup_list_remove(&source->retry);
     sup_list_remove(&source->waiting);
     sup_file_close(&source->file);
+    sup_ring_release(&source->ring);
     sup_lines_finish(&source->lines);
     if (source->pipe >= 0) close(source->pipe);
     free(source->name);
@@ -94,12 +95,22 @@ static size_t count_pending(const struct sup_source *source)
 
 /* ---- ring and view --------------------------------------------------------------------------- */
 
+/* Tell the ring where a run ended, once all of it is there. */
+static void mark_run(struct sup_source *source)
+{
+    if (source->run == 0 || source->shown < source->run_at || source->is_evicted) return;
+    sup_ring_mark_run(&source->ring, source->run, source->shown - source->run_at);
+    source->run = 0;
+}
+
 static void write_ring(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
                        size_t size)
 {
+    source->shown += size;
     if (source->is_evicted) return;
-    if (source->ring == NULL) source->ring = sup_rings_claim(&sinks->rings, source->node);
-    if (source->ring != NULL) sup_ring_write(source->ring, bytes, size);
+    if (source->ring.ring == NULL) sup_ring_claim(&sinks->rings, source->node, 0, &source->ring);
+    sup_ring_write(&source->ring, bytes, size);
+    mark_run(source);
 }
 
 /* A source without file keeps what the view has no room for; the others count it. */
@@ -344,12 +355,15 @@ void sup_source_show(struct sup_source *source, struct sup_sinks *sinks)
     source->is_done = source->is_drained && !source->wants_view;
 }
 
-void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks)
+void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks, uint32_t generation)
 {
     size_t pending = count_pending(source);
     size_t held = sinks->holder == source ? sinks->held_end - sinks->held_start : 0;
     size_t unseen = pending > source->ahead ? pending - source->ahead : 0;
     source->lines.end_at = source->lines.fed + held + unseen;
+    source->run = generation;
+    source->run_at = source->shown + unseen;
+    mark_run(source);
     if (held + unseen == 0) sup_source_show(source, sinks);
 }
 

@@ -41,15 +41,18 @@ struct sup_source {
     const char *path;  /* "": no file */
     struct sup_file file;
     enum sup_trouble trouble;
-    int told;              /* -errno of the trouble that the person was told; 0: none */
-    bool is_registered;    /* with epoll; the loop's */
-    bool is_hung;          /* no writer has the pipe open now */
-    bool is_enlarged;      /* counts among sup_sinks::enlarged */
-    bool wants_view;       /* waits until the view has room */
-    bool is_evicted;       /* another node has the ring now */
-    bool is_drained;       /* nothing more is read */
-    bool is_done;          /* everything has gone its way: destroy it */
-    struct sup_ring *ring; /* NULL: not claimed yet, or there is none */
+    int told;           /* -errno of the trouble that the person was told; 0: none */
+    bool is_registered; /* with epoll; the loop's */
+    bool is_hung;       /* no writer has the pipe open now */
+    bool is_enlarged;   /* counts among sup_sinks::enlarged */
+    bool wants_view;    /* waits until the view has room */
+    bool is_evicted;    /* another node has the ring now */
+    bool is_drained;    /* nothing more is read */
+    bool is_done;       /* everything has gone its way: destroy it */
+    struct sup_ring_hold ring;
+    uint32_t run;    /* whose last bytes are at run_end_at; 0: that is not known */
+    uint64_t run_at; /* value of ${shown} at the end of that run */
+    uint64_t shown;  /* bytes that were given to ring and view so far */
     struct sup_lines lines;
     uint64_t taken;    /* bytes that left the pipe */
     uint64_t leave_at; /* close the pipe after that many; UINT64_MAX: stay */
@@ -84,8 +87,11 @@ bool sup_source_is_paused(const struct sup_source *source);
 /* The view has room again: show what was held back. */
 void sup_source_show(struct sup_source *source, struct sup_sinks *sinks);
 
-/* The instance has ended: what is in the pipe now is its last line, newline or not. */
-void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks);
+/*
+** The instance has ended: what is in the pipe now is its last line, newline or not. ${generation}
+** (0: unknown) is its number, for the ring.
+*/
+void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks, uint32_t generation);
 
 /* Drain what is in the pipe now, then close it. */
 void sup_source_leave(struct sup_source *source, struct sup_sinks *sinks);
