@@ -1,5 +1,16 @@
 /*
-** engine/handle_inside.h: the inside of handles: handle.c, handle_records.c, handle_tell.c.
+** engine/handle_inside.h: the inside of handles; only the files of handle*.c include it.
+**
+**   handle.c           the one lock, making and dropping
+**   handle_records.c   what was added to a handle, and the blob that it makes
+**   handle_ask.c       a command to the engine, and waiting for its answer
+**   handle_children.c  add, remove
+**   handle_serve.c     serve, stop, and what the engine says meanwhile
+**   handle_look.c      services, the report
+**   handle_tell.c      suture's lines
+**
+** One lock for all handles of the process: handles are joined into trees, and an add touches two of
+** them. Nobody waits for the engine thread with the lock held; the engine thread may take it.
 */
 #ifndef SUP_ENGINE_HANDLE_INSIDE_H
 #define SUP_ENGINE_HANDLE_INSIDE_H
@@ -9,6 +20,9 @@
 #include "engine/library.h"
 
 #include <pthread.h>
+#include <sys/types.h>
+
+#define SUP_HANDLE_PATH 4096 /* bytes of a path, cut at the front */
 
 enum sup_handle_state {
     SUP_HANDLE_NEW,
@@ -32,6 +46,7 @@ struct sup_record {
 /* All under the one lock, but `mailbox`, which has its own. */
 struct sup_handle {
     unsigned references;
+    pid_t owner; /* the process that made it; a forked child must not touch it */
     uint32_t serial;
     uint32_t last_record; /* serial */
     enum sup_handle_state state;
@@ -40,9 +55,10 @@ struct sup_handle {
     size_t size;
     struct sup_handle *parent; /* NULL: a root */
     sup_token node;            /* in the tree that runs */
-    bool joining;              /* an add of it to another is on its way */
+    bool joining;              /* an add of it to another is on its way: nothing may change */
     struct sup_record *records;
     size_t count, room;
+    size_t reserved; /* places for records that are on their way */
 
     /* of a root */
     const struct sup_thread_ops *threads;
@@ -63,6 +79,17 @@ struct sup_handle {
 
 void sup_handles_lock(void);
 void sup_handles_unlock(void);
+/* Let the lock go until any state or any answer has changed. */
+void sup_handles_wait(void);
+void sup_handles_changed(void);
+
+/* Fill ${answer}; ${text} NULL: none. Returns ${verdict}. */
+enum sup_verdict sup_answer_set(struct sup_answer *answer, enum sup_verdict verdict,
+                                const char *text);
+/* Was it made by the process that this one was forked from? Fills ${answer} (NULL: none). */
+bool sup_handle_is_foreign(const struct sup_handle *handle, struct sup_answer *answer);
+/* Without the lock. */
+void sup_handle_drop(struct sup_handle *handle);
 
 /* --- handle_records.c: with the lock held ----------------------------------------------------- */
 
@@ -70,11 +97,23 @@ struct sup_handle *sup_handle_root(struct sup_handle *handle);
 bool sup_handle_is_above(const struct sup_handle *above, const struct sup_handle *below);
 struct sup_record *sup_record_find(struct sup_handle *handle, uint32_t serial);
 struct sup_record *sup_record_by_name(struct sup_handle *handle, const char *name);
-/* Takes over ${blob}; references ${child}. NULL: no memory, nothing was taken. */
-struct sup_record *sup_record_add(struct sup_handle *handle, unsigned char *blob, size_t size,
-                                  struct sup_handle *child);
+sup_service_token sup_record_token(const struct sup_handle *handle,
+                                   const struct sup_record *record);
+/* The blob of what it stands for, without children of a child. */
+const unsigned char *sup_record_blob(const struct sup_record *record);
+
+/*
+** A record of ${blob}, which is copied, or of ${child}, with a place in ${handle} kept for it: then
+** either place or discard it. False: no memory.
+*/
+bool sup_record_prepare(struct sup_handle *handle, const void *blob, size_t size,
+                        struct sup_handle *child, struct sup_record *record);
+/* Into its place; references the child. Needs no memory. */
+struct sup_record *sup_record_place(struct sup_handle *handle, const struct sup_record *record);
+void sup_record_discard(struct sup_handle *handle, struct sup_record *record);
 /* The child handle, if there is one, is free again: its reference is returned, to be dropped. */
 struct sup_handle *sup_record_drop(struct sup_handle *handle, struct sup_record *record);
+
 /* The blob of ${handle} with all that was added below it; free()d by the caller. NULL: no memory.
    */
 unsigned char *sup_handle_merge(const struct sup_handle *handle, size_t *size);
@@ -82,6 +121,33 @@ unsigned char *sup_handle_merge(const struct sup_handle *handle, size_t *size);
 void sup_handle_resolve(struct sup_handle *handle, const struct sup_tree *tree, sup_token node);
 /* The node left the tree. Returns a reference to be dropped, or NULL. */
 struct sup_handle *sup_handle_forget(struct sup_handle *handle, sup_token node);
+
+/* --- handle_ask.c: with the lock held --------------------------------------------------------- */
+
+struct sup_call {
+    struct sup_answer *answer;
+    /* On the engine thread with the lock held, when it was done; NULL: nothing to note. */
+    void (*accepted)(struct sup_call *call, const struct sup_reply *reply);
+    bool done;
+};
+
+/* Hand ${input} to the engine of ${root} and wait for its answer; the lock is let go meanwhile. */
+enum sup_verdict sup_handle_ask(struct sup_handle *root, const struct sup_input *input,
+                                struct sup_call *call);
+/* The root, once it is not between new and serving, and not being added to another. */
+struct sup_handle *sup_handle_settled_root(struct sup_handle *handle);
+
+/* --- handle_serve.c --------------------------------------------------------------------------- */
+
+/* With the lock held: what people stopped below ${handle} before the tree had it stays down. */
+void sup_handle_hold(struct sup_handle *root, const struct sup_handle *handle);
+/* Without the lock: stop the root if it serves, wait for that, and give back what served it. */
+void sup_handle_end(struct sup_handle *root);
+
+/* --- handle_look.c ---------------------------------------------------------------------------- */
+
+/* What is launched and has not ended. NULL: nothing, or no memory. */
+struct sup_left *sup_left_list(const struct sup_view *view, size_t *count);
 
 /* --- handle_tell.c ---------------------------------------------------------------------------- */
 

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_SIZE 4096
-
 struct sup_handle *sup_handle_root(struct sup_handle *handle)
 {
     while (handle->parent != NULL) handle = handle->parent;
@@ -43,35 +41,64 @@ struct sup_record *sup_record_by_name(struct sup_handle *handle, const char *nam
     return NULL;
 }
 
-static const struct sup_form_node *root_of_blob(const unsigned char *blob)
+sup_service_token sup_record_token(const struct sup_handle *handle, const struct sup_record *record)
 {
-    return (const void *) (blob + sizeof(struct sup_form_header));
+    return (uint64_t) handle->serial << 32 | record->serial;
 }
 
-struct sup_record *sup_record_add(struct sup_handle *handle, unsigned char *blob, size_t size,
-                                  struct sup_handle *child)
+const unsigned char *sup_record_blob(const struct sup_record *record)
 {
-    const struct sup_form_node *node = root_of_blob(child == NULL ? blob : child->blob);
-    if (handle->count == handle->room) {
+    return record->child == NULL ? record->blob : record->child->blob;
+}
+
+static bool reserve_place(struct sup_handle *handle)
+{
+    if (handle->count + handle->reserved == handle->room) {
         size_t room = handle->room == 0 ? 8 : handle->room * 2;
         struct sup_record *records = realloc(handle->records, room * sizeof *records);
-        if (records == NULL) return NULL;
+        if (records == NULL) return false;
         handle->records = records;
         handle->room = room;
     }
-    char *name = strdup(sup_form_name(node));
-    if (name == NULL) return NULL;
-    struct sup_record *record = &handle->records[handle->count++];
-    *record = (struct sup_record){.serial = ++handle->last_record,
-                                  .child = child,
-                                  .blob = child == NULL ? blob : NULL,
-                                  .size = size,
-                                  .name = name,
-                                  .kind = (enum sup_kind) node->kind};
-    if (child == NULL) return record;
-    child->references++;
-    child->parent = handle;
-    return record;
+    handle->reserved++;
+    return true;
+}
+
+bool sup_record_prepare(struct sup_handle *handle, const void *blob, size_t size,
+                        struct sup_handle *child, struct sup_record *record)
+{
+    *record = (struct sup_record){.child = child, .size = size};
+    if (!reserve_place(handle)) return false;
+    if (child == NULL) record->blob = malloc(size);
+    if (record->blob != NULL) memcpy(record->blob, blob, size);
+    if (child != NULL || record->blob != NULL) {
+        const struct sup_form_node *node =
+            (const void *) (sup_record_blob(record) + sizeof(struct sup_form_header));
+        record->kind = (enum sup_kind) node->kind;
+        record->name = strdup(sup_form_name(node));
+    }
+    if (record->name != NULL) return true;
+    sup_record_discard(handle, record);
+    return false;
+}
+
+struct sup_record *sup_record_place(struct sup_handle *handle, const struct sup_record *record)
+{
+    struct sup_record *placed = &handle->records[handle->count++];
+    handle->reserved--;
+    *placed = *record;
+    placed->serial = ++handle->last_record;
+    if (placed->child == NULL) return placed;
+    placed->child->references++;
+    placed->child->parent = handle;
+    return placed;
+}
+
+void sup_record_discard(struct sup_handle *handle, struct sup_record *record)
+{
+    handle->reserved--;
+    free(record->blob);
+    free(record->name);
 }
 
 struct sup_handle *sup_record_drop(struct sup_handle *handle, struct sup_record *record)

@@ -126,7 +126,8 @@ static void lower_flag(struct sup_mailbox *mailbox)
 
 int sup_mailbox_init(struct sup_mailbox *mailbox)
 {
-    *mailbox = (struct sup_mailbox){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    *mailbox =
+        (struct sup_mailbox){.owner = getpid(), .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (mailbox->fd < 0) return -errno;
     pthread_mutex_init(&mailbox->mutex, NULL);
     return 0;
@@ -188,6 +189,8 @@ void sup_mailbox_close(struct sup_mailbox *mailbox)
 struct sup_mail *sup_mailbox_take(struct sup_mailbox *mailbox, bool *closed)
 {
     struct sup_mail *mail = NULL;
+    *closed = true;
+    if (mailbox->owner != getpid()) return NULL;
     pthread_mutex_lock(&mailbox->mutex);
     if (mailbox->first != NULL) mail = unlink_first(mailbox);
     if (mailbox->first == NULL && !mailbox->closed) lower_flag(mailbox);
@@ -200,5 +203,6 @@ void sup_mailbox_wait(struct sup_mailbox *mailbox, int64_t wait_ns)
 {
     struct pollfd flag = {.fd = mailbox->fd, .events = POLLIN};
     struct timespec wait = {.tv_sec = wait_ns / SUP_SECOND_NS, .tv_nsec = wait_ns % SUP_SECOND_NS};
+    if (mailbox->owner != getpid()) return;
     ppoll(&flag, 1, wait_ns == SUP_INFINITY_NS ? NULL : &wait, NULL);
 }

@@ -2,7 +2,8 @@
 ** engine/mailbox.h: events on their way from the engine thread to the program's callbacks: bounded,
 ** and readable as a descriptor. Must not know who reads.
 **
-** One thread puts, any thread takes. Nothing here blocks but sup_mailbox_wait.
+** One thread puts, any thread takes. Nothing here blocks but sup_mailbox_wait. In a process that
+** was forked from the owner of a mailbox it is closed and empty.
 */
 #ifndef SUP_ENGINE_MAILBOX_H
 #define SUP_ENGINE_MAILBOX_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define SUP_MAILBOX_MAX 4096 /* mails; the oldest are dropped beyond them */
 
@@ -28,6 +30,7 @@ struct sup_mail {
 };
 
 struct sup_mailbox {
+    pid_t owner; /* the process that made it */
     pthread_mutex_t mutex;
     struct sup_mail *first, *last;
     size_t count;

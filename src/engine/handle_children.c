@@ -1,0 +1,197 @@
+/*
+** engine/handle_children.c: add and remove. Before the tree runs they change the records,
+** afterwards the tree, and the records when that has agreed.
+*/
+#include "engine/handle_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- add -------------------------------------------------------------------------------------- */
+
+struct adding {
+    struct sup_call call; /* first */
+    struct sup_handle *handle;
+    struct sup_record record;
+    bool placed;
+    sup_service_token token;
+};
+
+static enum sup_verdict check_child(const struct sup_handle *handle, const struct sup_handle *child,
+                                    struct sup_answer *answer)
+{
+    if (child == NULL) return SUP_DID;
+    if (sup_handle_is_above(child, handle)) return sup_answer_set(answer, SUP_MAKES_CYCLE, NULL);
+    if (child->parent != NULL || child->joining)
+        return sup_answer_set(answer, SUP_NOT_DONE,
+                              "it was added to a supervisor already; remove it there first");
+    if (child->state == SUP_HANDLE_STOPPED) return sup_answer_set(answer, SUP_HAS_STOPPED, NULL);
+    if (child->state != SUP_HANDLE_NEW)
+        return sup_answer_set(answer, SUP_NOT_DONE,
+                              "it serves as a root; stop it and add a new one");
+    return SUP_DID;
+}
+
+static void place(struct adding *adding)
+{
+    struct sup_record *record = sup_record_place(adding->handle, &adding->record);
+    adding->placed = true;
+    adding->token = sup_record_token(adding->handle, record);
+}
+
+/* --- before the tree runs --------------------------------------------------------------------- */
+
+/* Does the whole that has been recorded so far make a tree? */
+static enum sup_verdict check_whole(const struct sup_handle *handle, struct sup_answer *answer)
+{
+    struct sup_err err = {.code = 0};
+    char text[sizeof err + 8];
+    size_t size;
+    unsigned char *blob = sup_handle_merge(handle, &size);
+    if (blob == NULL) return sup_answer_set(answer, SUP_MEMORY_IS_SHORT, NULL);
+    struct sup_form *form = sup_form_create(blob, size, &err);
+    free(blob);
+    if (form == NULL)
+        return sup_answer_set(answer, SUP_UNUSABLE, sup_err_text(&err, text, sizeof text));
+    sup_form_unref(form);
+    return SUP_DID;
+}
+
+/* Only what speaks of siblings, or of how many they are, can be wrong where the parts are right. */
+static bool needs_check(const struct sup_handle *handle, const unsigned char *blob)
+{
+    static const uint16_t ids[] = {SUP_OPTION_AFTER, SUP_OPTION_RESTART_WITH,
+                                   SUP_OPTION_SIGNIFICANT, SUP_OPTION_FORMERLY};
+    uint32_t size;
+    const struct sup_form_node *node = (const void *) (blob + sizeof(struct sup_form_header));
+    const struct sup_form_node *own =
+        (const void *) (handle->blob + sizeof(struct sup_form_header));
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (sup_form_option(node, ids[i], &size) != NULL) return true;
+    return sup_form_option(own, SUP_OPTION_MAX_CHILDREN, &size) != NULL;
+}
+
+static enum sup_verdict record_add(struct adding *adding)
+{
+    struct sup_handle *handle = adding->handle;
+    struct sup_answer *answer = adding->call.answer;
+    char text[256];
+    if (sup_record_by_name(handle, adding->record.name) != NULL) {
+        snprintf(text, sizeof text, "there is a \"%.128s\" already, which does not run",
+                 adding->record.name);
+        return sup_answer_set(answer, SUP_NAME_TAKEN, text);
+    }
+    place(adding);
+    if (!needs_check(handle, sup_record_blob(&adding->record))) return SUP_DID;
+    if (check_whole(handle, answer) == SUP_DID) return SUP_DID;
+    struct sup_handle *child = sup_record_drop(handle, &handle->records[handle->count - 1]);
+    if (child != NULL) child->references--;
+    return answer->verdict;
+}
+
+/* --- while it runs ---------------------------------------------------------------------------- */
+
+static void resolve(void *context, const struct sup_view *view)
+{
+    const struct sup_record *record = context;
+    sup_handle_resolve(record->child, view->tree, record->node);
+}
+
+/* On the engine thread: the tree has the new node already. */
+static void note_added(struct sup_call *call, const struct sup_reply *reply)
+{
+    struct adding *adding = (struct adding *) call;
+    struct sup_handle *root = sup_handle_root(adding->handle), *child = adding->record.child;
+    adding->record.node = reply->node;
+    place(adding);
+    if (child == NULL) return;
+    child->joining = false;
+    sup_engine_read(root->engine, resolve, &adding->record);
+    sup_handle_hold(root, child);
+}
+
+static enum sup_verdict live_add(struct adding *adding)
+{
+    struct sup_handle *handle = adding->handle, *child = adding->record.child;
+    struct sup_answer *answer = adding->call.answer;
+    struct sup_input input = {.type = SUP_IN_ADD, .node = handle->node};
+    unsigned char *merged = NULL;
+    input.blob = adding->record.blob;
+    input.blob_size = adding->record.size;
+    if (child != NULL) input.blob = merged = sup_handle_merge(child, &input.blob_size);
+    if (input.blob == NULL) return sup_answer_set(answer, SUP_MEMORY_IS_SHORT, NULL);
+    if (child != NULL) child->joining = true;
+    enum sup_verdict verdict = sup_handle_ask(sup_handle_root(handle), &input, &adding->call);
+    if (child != NULL && child->joining) {
+        child->joining = false;
+        sup_handles_changed();
+    }
+    free(merged);
+    /* The node of a handle is gone when it was removed. */
+    return verdict == SUP_NO_SUCH_SERVICE ? sup_answer_set(answer, SUP_HAS_STOPPED, NULL) : verdict;
+}
+
+static enum sup_verdict add(struct adding *adding, const void *blob, size_t size,
+                            struct sup_handle *child)
+{
+    struct sup_handle *handle = adding->handle;
+    struct sup_answer *answer = adding->call.answer;
+    struct sup_handle *root = sup_handle_settled_root(handle);
+    if (check_child(handle, child, answer) != SUP_DID) return answer->verdict;
+    if (root->state == SUP_HANDLE_STOPPED || handle->state == SUP_HANDLE_STOPPED)
+        return sup_answer_set(answer, SUP_HAS_STOPPED, NULL);
+    if (!sup_record_prepare(handle, blob, size, child, &adding->record))
+        return sup_answer_set(answer, SUP_MEMORY_IS_SHORT, NULL);
+    enum sup_verdict verdict =
+        root->state == SUP_HANDLE_NEW ? record_add(adding) : live_add(adding);
+    if (!adding->placed) sup_record_discard(handle, &adding->record);
+    return verdict;
+}
+
+enum sup_verdict sup_handle_add(struct sup_handle *handle, const void *blob, size_t size,
+                                struct sup_handle *child, sup_service_token *token,
+                                struct sup_answer *answer)
+{
+    struct adding adding = {.call = {.answer = answer, .accepted = note_added}, .handle = handle};
+    *token = 0;
+    sup_answer_set(answer, SUP_DID, NULL);
+    if (sup_handle_is_foreign(handle, answer) ||
+        (child != NULL && sup_handle_is_foreign(child, answer)))
+        return answer->verdict;
+    sup_handles_lock();
+    enum sup_verdict verdict = add(&adding, blob, size, child);
+    sup_handles_unlock();
+    if (verdict == SUP_DID) *token = adding.token;
+    return verdict;
+}
+
+/* --- remove ----------------------------------------------------------------------------------- */
+
+enum sup_verdict sup_handle_remove(struct sup_handle *handle, sup_service_token token, bool wait,
+                                   int64_t wait_ns, struct sup_answer *answer)
+{
+    struct sup_call call = {.answer = answer};
+    struct sup_input input = {.type = SUP_IN_REMOVE, .wait = wait, .wait_ns = wait_ns};
+    struct sup_handle *dropped = NULL;
+    uint32_t serial = (uint32_t) token;
+    enum sup_verdict verdict = sup_answer_set(answer, SUP_DID, NULL);
+    if (sup_handle_is_foreign(handle, answer)) return answer->verdict;
+    sup_handles_lock();
+    struct sup_handle *root = sup_handle_settled_root(handle);
+    struct sup_record *record = NULL;
+    if (token >> 32 != handle->serial || serial == 0 || serial > handle->last_record)
+        verdict = sup_answer_set(answer, SUP_WRONG_SUPERVISOR, NULL);
+    else record = sup_record_find(handle, serial);
+    if (record != NULL && root->state == SUP_HANDLE_NEW) {
+        dropped = sup_record_drop(handle, record);
+    } else if (record != NULL && root->state == SUP_HANDLE_STOPPED) {
+        verdict = sup_answer_set(answer, SUP_HAS_STOPPED, NULL);
+    } else if (record != NULL) {
+        input.node = record->node;
+        verdict = sup_handle_ask(root, &input, &call);
+        if (verdict == SUP_NO_SUCH_SERVICE) verdict = sup_answer_set(answer, SUP_DID, NULL);
+    }
+    sup_handles_unlock();
+    if (dropped != NULL) sup_handle_drop(dropped);
+    return verdict;
+}
