@@ -120,12 +120,15 @@ function Sim:add(parent, declared)
     return result(reply)
 end
 
---- The whole tree anew. `options.rollback = false`: keep it even when it is sick.
+--- The whole tree anew. `options.rollback = false`: keep it even when it is sick; `options.back`: what the running
+-- declaration has renamed by `formerly` gets its former name again.
 function Sim:reload(declared, options)
     local blob, err = to_blob(declared, true)
     if not blob then return nil, err end
-    local without_rollback = options and options.rollback == false
-    return result((self.world:command { type = "reload", blob = blob, flag = without_rollback }))
+    options = options or {}
+    return result((self.world:command {
+        type = "reload", blob = blob, flag = options.rollback == false, instance = options.back and 1 or nil,
+    }))
 end
 
 --- What a reload would do, as it is shown before it is done: an array of { kind, path, new_name, other, fields }, kind

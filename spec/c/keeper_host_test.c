@@ -247,8 +247,10 @@ static void holds_blob_and_journal(void)
     MUST_EQUAL(stage_greet(stage).instance, 1);
     must_get(stage, SUP_FD_BLOB, "first blob");
     int journal = make_memory("journal"), second = make_memory("second blob");
+    int former = make_memory("former blobs");
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = SUP_FD_JOURNAL}, journal);
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = SUP_FD_BLOB}, second);
+    stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = SUP_FD_FORMER}, former);
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = SUP_FD_JOURNAL}, -1);
     stage_send(stage, (struct sup_wire){.type = SUP_WIRE_STORE_FD, .a = 99}, journal);
     stage_settle(stage);
@@ -257,9 +259,34 @@ static void holds_blob_and_journal(void)
     stage_settle(stage);
     MUST_EQUAL(stage_keeper_descriptors(stage), descriptors);
     stage_kill_host(stage);
-    MUST_EQUAL(next_host(stage).instance, 2);
+    MUST_EQUAL(next_host(stage).instance, 3);
     must_get(stage, SUP_FD_BLOB, "second blob");
+    must_get(stage, SUP_FD_FORMER, "former blobs");
     must_get(stage, SUP_FD_JOURNAL, "journal");
+    must_end_well(stage);
+}
+
+/* Is ${words}, with their NULs, the end of what the host was started with? */
+static bool is_told(const struct stage *stage, const char *words, size_t size)
+{
+    char path[64], line[4096];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", stage->host);
+    FILE *file = fopen(path, "re");
+    MUST(file != NULL);
+    size_t length = fread(line, 1, sizeof line, file);
+    fclose(file);
+    return length > size && memcmp(line + length - size, words, size) == 0;
+}
+
+static void gives_each_host_the_words_that_are_for_it(void)
+{
+    static const char words[] = "--name\0spec\0--file\0my shop.lua\0--quiet\0yes";
+    const char *const more[] = {"--", "--file", "my shop.lua", "--quiet", "yes", NULL};
+    struct stage *stage = open_stage(more);
+    MUST(is_told(stage, words, sizeof words));
+    stage_kill_host(stage);
+    next_host(stage);
+    MUST(is_told(stage, words, sizeof words));
     must_end_well(stage);
 }
 
@@ -522,6 +549,7 @@ int main(int argc, char **argv)
         CASE(obeys_the_last_words_of_a_killed_host),
         CASE(announces_how_much_it_tells),
         CASE(holds_blob_and_journal),
+        CASE(gives_each_host_the_words_that_are_for_it),
         CASE(gives_the_host_its_socket_alone),
         CASE(starts_again_with_growing_delays_and_then_in_safe_mode),
         CASE(forgives_after_a_good_life),

@@ -54,6 +54,16 @@ describe("§7 'Validate everything first; any error leaves the running tree bit 
         assert.same({ "reload_refused ." }, happened(sim, "reload_refused", "reloaded"))
     end)
 
+    it("a config that could not be made: why stands in the event and in the reply", function()
+        local sim = up { "a" }
+        local before = picture(sim)
+        local request = sim:request { type = "reload", text = "supervise.lua:3: unexpected symbol near '}'" }
+        assert.same({ "reload_refused ." }, happened(sim, "reload_refused", "reloaded"))
+        assert.equal("invalid", sim:reply(request).status)
+        assert.equal("supervise.lua:3: unexpected symbol near '}'", sim:reply(request).text)
+        assert.same(before, picture(sim))
+    end)
+
     it("'Renaming the root is refused'", function()
         refused(up { "a" }, group("other", { "a" }), "name")
     end)
@@ -202,6 +212,17 @@ describe("§7 'a field that exec does not see → applied in place'", function()
         assert.equal("waiting", sim:state("c").state)
         sim:start_node("b")
         assert.equal("running", sim:state("c").state)
+    end)
+
+    it("readiness taken away from one that waits for it: it is ready, who waits for it starts", function()
+        local sim = up { process("a", { ready = suptree.ready.manual() }), process("b", { after = { "a" } }) }
+        assert.equal("running waiting", states(sim, "a", "b"))
+        sim:effects()
+        reload(sim, { "a", process("b", { after = { "a" } }) })
+        assert.is_true(sim:state("a").ready)
+        assert.same({ "launch b" }, told(sim))
+        sim:advance("10m")
+        assert.equal("1 1", generations(sim, "a", "b"))
     end)
 
     it("the driver is told", function()
@@ -468,6 +489,47 @@ describe("§7 'Nodes are matched by path (and by `formerly = \"old name\"`, whic
             process("b", { command = { "./a" }, formerly = "a" }),
         })
         assert.equal("2 2", generations(sim, "a", "b"))
+    end)
+end)
+
+describe("going back by a reload", function()
+    local function renamed() return process("new", { command = { "./old" }, formerly = "old" }) end
+
+    it("gives what was renamed its former name, and keeps its instance", function()
+        local sim = up { "old", "b" }
+        reload(sim, { renamed(), "b" })
+        sim:effects()
+        assert(sim:reload(tree { "old", "b" }, { back = true }))
+        assert.same({}, told(sim))
+        assert.equal(1, sim:state("old").generation)
+        assert.is_nil(sim:state "new")
+    end)
+
+    it("forth, the same is another node", function()
+        local sim = up { "old", "b" }
+        reload(sim, { renamed(), "b" })
+        sim:effects()
+        reload(sim, { "old", "b" })
+        assert.same({ "interrupt new", "launch old" }, world.told_sorted(sim))
+    end)
+
+    it("to what runs already does nothing", function()
+        local sim = up { "a", process("b", { enabled = false }) }
+        assert(sim:reload(tree { "a", process("b", { enabled = false }) }, { back = true }))
+        assert.same({}, told(sim))
+        assert.same({}, happened(sim))
+    end)
+
+    it("waits for a round, too, and knows the way then", function()
+        local sim = up { strategy = "one_for_all", "old", "b" }
+        reload(sim, { strategy = "one_for_all", renamed(), "b" })
+        sim:hang("b")
+        sim:exit("new")
+        assert(sim:reload(tree { strategy = "one_for_all", "old", "b" }, { back = true }))
+        assert.is_nil(sim:state "old")
+        sim:exit("b")
+        assert.equal("running", sim:state("old").state)
+        assert.equal(2, sim:state("old").generation)
     end)
 end)
 

@@ -167,6 +167,7 @@ struct sup_reload {
     uint32_t unsettled; /* nodes that are new or changed and have not been ready since */
     bool pending_wait;
     bool pending_no_rollback;
+    bool pending_back; /* the way back */
     char plain_end;
 };
 

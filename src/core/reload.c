@@ -272,7 +272,10 @@ static bool should_come_up(const struct sup_node *node, bool changed, bool was_u
 static void bring_up_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
                           bool was_unwanted)
 {
-    if (node->state == SUP_STATE_WAITING) {
+    bool runs = sup_node_is_service(node) && node->state == SUP_STATE_RUNNING;
+    if (runs && node->spec.ready.kind == SUP_READY_AT_LAUNCH) {
+        sup_node_set_ready(tree, node); /* its condition was taken away */
+    } else if (node->state == SUP_STATE_WAITING) {
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
     } else if (should_come_up(node, kind != SUP_CHANGE_KEEP, was_unwanted)) {
         node->automatic = false;
@@ -409,14 +412,22 @@ static enum sup_reply_status refuse(struct sup_tree *tree, const struct sup_err 
     return err->code == -ENOMEM ? SUP_NO_MEMORY : SUP_INVALID;
 }
 
-static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *form,
+/* There is no config to look at: whoever should have made it says why. */
+static enum sup_reply_status refuse_unmade(struct sup_tree *tree, const char *why)
+{
+    sup_text_copy(tree->reply, sizeof tree->reply, why);
+    sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
+    return SUP_INVALID;
+}
+
+static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *form, bool back,
                                         bool no_rollback)
 {
     struct sup_err err;
     bool changed = false;
     bool can_roll_back = !no_rollback && tree->serving;
-    if (reload(tree, form, SUP_PLAN_FORTH, can_roll_back, &changed, &err) < 0)
-        return refuse(tree, &err);
+    enum sup_plan_way way = back ? SUP_PLAN_BACK : SUP_PLAN_FORTH;
+    if (reload(tree, form, way, can_roll_back, &changed, &err) < 0) return refuse(tree, &err);
     if (changed) sup_tree_emit(tree, SUP_EVENT_RELOADED, tree->root)->cause = SUP_CAUSE_RELOAD;
     return SUP_OK;
 }
@@ -446,6 +457,11 @@ static void answer_pending(struct sup_tree *tree, enum sup_reply_status status, 
     reload->pending_wait = false;
 }
 
+static bool is_back(const struct sup_input *input)
+{
+    return input->instance != 0;
+}
+
 static void set_pending(struct sup_tree *tree, struct sup_form *form, const struct sup_input *input)
 {
     struct sup_reload *reload = &tree->reload;
@@ -455,6 +471,7 @@ static void set_pending(struct sup_tree *tree, struct sup_form *form, const stru
     reload->pending_request = input->request;
     reload->pending_wait = input->wait;
     reload->pending_no_rollback = input->flag;
+    reload->pending_back = is_back(input);
     if (input->wait) sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);
 }
 
@@ -463,7 +480,8 @@ static void begin_pending(struct sup_tree *tree)
     struct sup_reload *reload = &tree->reload;
     struct sup_form *form = reload->pending;
     reload->pending = NULL;
-    enum sup_reply_status status = reload_now(tree, form, reload->pending_no_rollback);
+    enum sup_reply_status status =
+        reload_now(tree, form, reload->pending_back, reload->pending_no_rollback);
     sup_form_unref(form);
     const char *text = tree->reply[0] == '\0' ? NULL : tree->reply;
     if (status != SUP_OK || !reload->pending_wait) answer_pending(tree, status, text);
@@ -485,16 +503,17 @@ void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
         return;
     }
     struct sup_err err;
-    struct sup_form *form = sup_form_create(input->blob, input->blob_size, &err);
+    bool unmade = input->blob_size == 0 && input->text != NULL;
+    struct sup_form *form = unmade ? NULL : sup_form_create(input->blob, input->blob_size, &err);
     enum sup_reply_status status = SUP_OK;
     if (form == NULL) {
-        status = refuse(tree, &err);
+        status = unmade ? refuse_unmade(tree, input->text) : refuse(tree, &err);
     } else if (tree->rounds > 0 || tree->reload.sick != 0) {
         set_pending(tree, form, input);
         sup_form_unref(form);
         return;
     } else {
-        status = reload_now(tree, form, input->flag);
+        status = reload_now(tree, form, is_back(input), input->flag);
     }
     sup_form_unref(form);
     if (status == SUP_OK) sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);

@@ -8,6 +8,11 @@
 
 /* --- names of things ------------------------------------------------------------------------- */
 
+const struct sup_form *sup_tree_config(const struct sup_tree *tree)
+{
+    return tree->config;
+}
+
 sup_token sup_tree_root(const struct sup_tree *tree)
 {
     return sup_node_token(tree->root);

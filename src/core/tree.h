@@ -90,7 +90,10 @@ enum sup_input_type {
     SUP_IN_START_NODE,   /* node: a person's start; with wait: until ready or known not to be */
     SUP_IN_STOP_NODE,    /* node: a person's stop, remembered; with wait: until down */
     SUP_IN_RESTART_NODE, /* node; with wait: until ready again */
-    SUP_IN_RELOAD, /* blob: the whole new config; flag: no rollback. With wait: until settled */
+    /* blob: the whole new config; flag: no rollback; instance 1: the way back, what the running
+       config has renamed gets its former name again. With wait: until settled. Without a blob:
+       the config could not be made, text says why; it is refused */
+    SUP_IN_RELOAD,
 };
 
 struct sup_input {
@@ -276,6 +279,10 @@ struct sup_status {
     struct sup_outcome last_outcome;
     const char *last_text; /* cut; "" when none */
 };
+
+/* The config that runs: what was given to create, or the last reload's, or that of its rollback.
+   Valid until the next apply. */
+const struct sup_form *sup_tree_config(const struct sup_tree *tree);
 
 sup_token sup_tree_root(const struct sup_tree *tree);
 /* By path relative to the root ("workers/mailer"; "." or "": the root). A node that was removed and

@@ -151,6 +151,7 @@ static void tell(struct sup_engine *engine, const struct sup_effect *batch, size
     struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
     const struct sup_driver *driver = slot == NULL ? NULL : engine->drivers[slot->kind];
     if (driver != NULL && driver->note != NULL) driver->note(engine, slot, effect);
+    sup_config_note(engine, &effect->event);
     sup_tell_event(engine, batch, count, at);
 }
 
@@ -228,24 +229,38 @@ void sup_engine_apply_refusals(struct sup_engine *engine)
 
 /* --- one input -------------------------------------------------------------------------------- */
 
-int sup_engine_reserve(struct sup_engine *engine, const void *blob, size_t size)
+/* The nodes that a blob declares; 0: it is broken, and the core will say so. */
+static size_t count_nodes(const void *blob, size_t size)
 {
     struct sup_form_header header;
-    if (size < sizeof header) return 0; /* broken: the core will say so */
+    if (size < sizeof header) return 0;
     memcpy(&header, blob, sizeof header);
-    if (header.node_count > SUP_FORM_MAX_NODES) return 0;
+    return header.node_count > SUP_FORM_MAX_NODES ? 0 : header.node_count;
+}
+
+static int reserve_nodes(struct sup_engine *engine, size_t count)
+{
     pthread_mutex_lock(&engine->mutex);
-    int r = sup_slots_reserve(&engine->slots, header.node_count);
+    int r = sup_slots_reserve(&engine->slots, count);
     pthread_mutex_unlock(&engine->mutex);
     if (r == 0) r = sup_heap_reserve(&engine->watches, sup_slots_room(&engine->slots));
     return r;
 }
 
+int sup_engine_reserve(struct sup_engine *engine, const void *blob, size_t size)
+{
+    return reserve_nodes(engine, count_nodes(blob, size));
+}
+
+/* What a reload takes away may come back by its rollback, which asks nobody for room. */
 static bool has_room(struct sup_engine *engine, const struct sup_input *input)
 {
     const struct sup_reply none = {.status = SUP_NO_MEMORY};
-    if (input->blob == NULL || sup_engine_reserve(engine, input->blob, input->blob_size) == 0)
-        return true;
+    if (input->blob == NULL) return true;
+    const struct sup_form *config = sup_tree_config(engine->tree);
+    size_t count = count_nodes(input->blob, input->blob_size);
+    if (input->type == SUP_IN_RELOAD) count += count_nodes(config->bytes, config->size);
+    if (reserve_nodes(engine, count) == 0) return true;
     sup_inbox_answer(&engine->inbox, input->request, &none);
     return false;
 }
@@ -281,6 +296,7 @@ void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input)
         count = take_batch(engine);
         sup_engine_perform(engine, engine->batch, count);
     } while (count == SUP_ENGINE_BATCH);
+    sup_config_follow(engine);
 }
 
 /* --- confirmation and snapshots --------------------------------------------------------------- */

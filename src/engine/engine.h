@@ -34,6 +34,12 @@ struct sup_view {
 void sup_engine_read(struct sup_engine *engine,
                      void (*look)(void *context, const struct sup_view *view), void *context);
 
+/*
+** The configuration that ran before the one that runs, from any thread: its blob in malloc()ed
+** memory. Returns 0, -ENOENT (there was none) or -ENOMEM.
+*/
+int sup_engine_former_config(struct sup_engine *engine, void **blob, size_t *size);
+
 /* The process of ${node}; 0: none, or not one. Inside sup_engine_read only. */
 int32_t sup_engine_pid(const struct sup_view *view, sup_token node);
 

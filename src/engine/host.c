@@ -55,6 +55,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_link_finish(&engine->link);
     sup_crash_set_journal(NULL);
     sup_recorder_finish(&engine->recorder);
+    sup_config_finish(engine);
     sup_heap_finish(&engine->watches);
     sup_slots_finish(&engine->slots);
     sup_plan_env_finish(&engine->plan_env);
@@ -66,6 +67,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
 int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options)
 {
     *engine = (struct sup_engine){.name = options->name};
+    engine->config.blob = engine->config.former = -1;
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
     engine->rings = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;

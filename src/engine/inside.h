@@ -9,6 +9,7 @@
 **   inbox.c      inputs and answers of other threads
 **   process.c    the process driver, by way of the keeper
 **   thread.c     the thread driver; workers.c the OS threads, crash.c their faults
+**   config.c     the configuration that runs and those before it, for the next host
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
@@ -21,6 +22,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "core/tree.h"
+#include "engine/config.h"
 #include "engine/engine.h"
 #include "engine/host.h"
 #include "engine/inbox.h"
@@ -84,6 +86,7 @@ struct sup_engine {
     int64_t wall_offset_ns;                    /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
     struct sup_recorder recorder;
+    struct sup_config config;
     struct sup_link link;
     struct sup_inbox inbox;
     struct sup_heap watches; /* of sup_slot::watch_timer: conditions of readiness */
@@ -216,6 +219,8 @@ void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec);
 /* The slot's instance runs: watch the condition if it is still open. After a death of the host it
    may hold already. */
 void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot);
+/* A reload may have given the slot's node another condition: watch that one. */
+void sup_ready_changed(struct sup_engine *engine, struct sup_slot *slot);
 void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot);
 /* Check what is due at engine->now_ns; applies READY facts. */
 void sup_ready_check(struct sup_engine *engine);
@@ -245,6 +250,20 @@ int sup_recovery_run(struct sup_engine *engine, struct sup_err *err);
 void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *message);
 /* Go on once the leftovers are gone, or were waited for long enough. */
 void sup_recovery_progress(struct sup_engine *engine);
+
+/* --- config.c --------------------------------------------------------------------------------- */
+
+/* The keeper held these for a former host, or from the start; both (-1: none) are taken over. */
+void sup_config_take(struct sup_engine *engine, int blob, int former);
+/* The effects under way say that the configuration was replaced by another one. */
+void sup_config_note(struct sup_engine *engine, const struct sup_event *event);
+/*
+** Give the keeper what the tree runs by now, when that is not what it holds. To be called after
+** each input, when its effects have been performed: the journal has the input, so whatever a death
+** leaves undone here is done by the next host.
+*/
+void sup_config_follow(struct sup_engine *engine);
+void sup_config_finish(struct sup_engine *engine);
 
 /* --- loop.c ----------------------------------------------------------------------------------- */
 

@@ -26,6 +26,7 @@ static void say(struct sup_engine *engine, const struct sup_wire *message, int f
 struct planning {
     struct sup_plan_draft draft;
     size_t count;
+    bool ranks; /* a plan is told anew when its node's rank in a stop has changed, too */
 };
 
 static void fill_wish(struct sup_engine *engine, sup_token node, const struct sup_spec *spec,
@@ -46,9 +47,11 @@ static void plan_node(struct sup_engine *engine, struct planning *planning, sup_
     if (slot == NULL || slot->plan_offset != 0) return;
     fill_wish(engine, node, spec, path, &wish);
     uint64_t print = sup_plan_print(&wish);
-    if (print == slot->plan_print) return;
-    if (planning->count == 0) sup_plan_draft_begin(&planning->draft, &engine->plan_env);
+    if (print == slot->plan_print && !planning->ranks) return;
     wish.stop_rank = sup_tree_stop_rank(engine->tree, node);
+    if (print == slot->plan_print && wish.stop_rank == slot->plan_rank) return;
+    if (planning->count == 0) sup_plan_draft_begin(&planning->draft, &engine->plan_env);
+    slot->plan_rank = wish.stop_rank;
     slot->plan_offset = sup_plan_draft_add(&planning->draft, &engine->plan_env, &wish);
     slot->plan_print = slot->plan_offset == 0 ? 0 : print;
     planning->count++;
@@ -78,10 +81,13 @@ static bool give_set(struct sup_engine *engine, struct planning *planning)
     return true;
 }
 
-/* The first launch plans the whole tree: one set, one copy of the environment. */
+/*
+** The first launch plans the whole tree: one set, one copy of the environment. So does a reload:
+** what it changed in a supervisor, a name or an order shows in the plans of others.
+*/
 static void plan_all(struct sup_engine *engine)
 {
-    struct planning planning = {0};
+    struct planning planning = {.ranks = true};
     const struct sup_tree *tree = engine->tree;
     for (sup_token node = sup_tree_next(tree, 0); node != 0; node = sup_tree_next(tree, node))
         plan_node(engine, &planning, node);
@@ -98,16 +104,23 @@ static bool needs_plan(const struct sup_effect *effect)
     return effect->type == SUP_DO_LAUNCH || effect->type == SUP_DO_UPDATE;
 }
 
+static bool is_reload(const struct sup_effect *effect)
+{
+    return effect->type == SUP_DO_EVENT && (effect->event.type == SUP_EVENT_RELOADED ||
+                                            effect->event.type == SUP_EVENT_ROLLED_BACK);
+}
+
 static void prepare(struct sup_engine *engine, const struct sup_effect *batch, size_t count)
 {
     struct planning planning = {0};
+    bool all = false;
     if (engine->orphaned) return;
-    for (size_t i = 0; i < count; i++) {
-        if (!needs_plan(&batch[i])) continue;
-        if (!engine->planned_all) plan_all(engine);
-        engine->planned_all = true;
-        plan_node(engine, &planning, batch[i].node);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (is_reload(&batch[i]) || (needs_plan(&batch[i]) && !engine->planned_all)) all = true;
+    if (all) plan_all(engine);
+    engine->planned_all = engine->planned_all || all;
+    for (size_t i = 0; i < count; i++)
+        if (needs_plan(&batch[i])) plan_node(engine, &planning, batch[i].node);
     if (planning.count == 0) return;
     bool sent = give_set(engine, &planning);
     for (size_t i = 0; i < count; i++) {
@@ -194,7 +207,8 @@ static void abandon(struct sup_engine *engine, struct sup_slot *slot,
 static void update(struct sup_engine *engine, struct sup_slot *slot,
                    const struct sup_effect *effect)
 {
-    (void) engine, (void) slot, (void) effect;
+    (void) effect;
+    sup_ready_changed(engine, slot);
 }
 
 static void forget(struct sup_engine *engine, struct sup_slot *slot,

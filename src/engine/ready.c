@@ -65,6 +65,15 @@ void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot)
     if (known && !status.ready) sup_ready_begin(engine, slot, spec);
 }
 
+void sup_ready_changed(struct sup_engine *engine, struct sup_slot *slot)
+{
+    struct sup_status status;
+    if (!slot->live || !sup_tree_status(engine->tree, slot->node, engine->now_ns, &status)) return;
+    if (status.state != SUP_STATE_RUNNING || status.instance != slot->instance) return;
+    sup_ready_cancel(engine, slot);
+    sup_ready_watch(engine, slot);
+}
+
 void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot)
 {
     sup_heap_cancel(&engine->watches, &slot->watch_timer);

@@ -26,7 +26,7 @@
 #define LEFTOVER_WAIT_NS (10 * SUP_SECOND_NS)
 #define EXIT_CONFIG 78
 #define EXIT_LOST 70
-#define FD_KINDS (SUP_FD_RINGS + 1)
+#define FD_KINDS SUP_FD_COUNT
 
 /* A message between HELLO and HELLO_END about an instance. */
 struct told {
@@ -334,7 +334,7 @@ static int cold_start(struct sup_engine *engine, struct hello *hello, struct sup
 {
     begin_afresh(engine, hello);
     engine->threads.restoring = false;
-    int r = create_tree(engine, hello->fds[SUP_FD_BLOB], err);
+    int r = create_tree(engine, engine->config.blob, err);
     if (r < 0) return r == -ENOMEM ? EXIT_LOST : EXIT_CONFIG;
     engine->link.corked = false;
     if (engine->library == NULL) r = sup_engine_snapshot(engine, 0);
@@ -352,6 +352,8 @@ static void warm_start(struct sup_engine *engine, struct hello *hello)
     const struct sup_journal_header *header = (const void *) engine->recorder.memory;
     struct sup_input died = {.type = SUP_IN_HOST_DIED, .instance = atomic_load(&header->crashing)};
     take_slots(engine);
+    engine->config.replaced = true; /* if the former host died before it could give it away */
+    sup_config_follow(engine);
     kill_strays(engine, hello);
     square(engine, hello);
     engine->threads.restoring = false;
@@ -368,6 +370,7 @@ static int begin_tree(struct sup_engine *engine, struct hello *hello, struct sup
     int journal = take_fd(hello, SUP_FD_JOURNAL);
     engine->link.corked = true;
     engine->threads.restoring = true;
+    sup_config_take(engine, take_fd(hello, SUP_FD_BLOB), take_fd(hello, SUP_FD_FORMER));
     engine->threads.safe_mode = (hello->word.b & SUP_HELLO_SAFE_MODE) != 0;
     if (journal >= 0 && restore_tree(engine, journal, &why) == 0) {
         warm_start(engine, hello);

@@ -25,6 +25,7 @@ struct sup_slot {
     int64_t launched_ns;          /* when it was, by the keeper's word; 0: not yet */
     int64_t ended_ns;             /* when it ended; 0: it has not */
     uint64_t plan_print;          /* what the keeper has been told to start; 0: nothing */
+    uint32_t plan_rank;           /* the place in a stop without host that it was told */
     struct sup_timer watch_timer; /* in sup_engine::watches */
     struct sup_slot *failed_next; /* in sup_engine::failed */
     uint64_t plan_offset;         /* while a plan set is made: its record in it */

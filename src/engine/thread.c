@@ -184,7 +184,8 @@ static void note(struct sup_engine *engine, struct sup_slot *slot, const struct 
 static void update(struct sup_engine *engine, struct sup_slot *slot,
                    const struct sup_effect *effect)
 {
-    (void) engine, (void) slot, (void) effect;
+    (void) effect;
+    sup_ready_changed(engine, slot);
 }
 
 static void forget(struct sup_engine *engine, struct sup_slot *slot,

@@ -98,8 +98,10 @@ static void fail_to_start(struct sup_keeper *keeper, int step, int error, int64_
 static pid_t spawn_host(struct sup_keeper *keeper, int socket, int *pidfd, int *step)
 {
     const struct sup_keeper_options *options = &keeper->options;
-    const char *argv[] = {options->host, "host",        "--socket", SOCKET_IN_CHILD,
-                          "--name",      options->name, NULL};
+    const char *argv[7 + SUP_KEEPER_HOST_WORDS] = {
+        options->host, "host", "--socket", SOCKET_IN_CHILD, "--name", options->name,
+    };
+    for (int i = 0; i < options->host_word_count; i++) argv[6 + i] = options->host_words[i];
     int output = keeper->host_output.log_write;
     struct sup_spawn_order order = {
         .argv = (char *const *) (uintptr_t) argv,

@@ -37,12 +37,15 @@
 #define SUP_KEEPER_POINTERS 65536 /* of argv and env together; beyond: E2BIG */
 #define SUP_KEEPER_KEY_BUCKETS 1024
 #define SUP_KEEPER_HOST_DEATHS 5
+#define SUP_KEEPER_HOST_WORDS 32
 
 /* --- options -------------------------------------------------------------------------------- */
 
 /* What the command line says. Strings are argv's. */
 struct sup_keeper_options {
-    const char *host;   /* program to run as `host`; NULL in library mode */
+    const char *host;  /* program to run as `host`; NULL in library mode */
+    char **host_words; /* what stands behind "--": given to each host as it is; NULL: nothing */
+    int host_word_count;
     const char *name;   /* of the tree */
     const char *events; /* file of the JSON events; NULL: none */
     const char *log;    /* program for the output; NULL: suptree-log beside this one */
@@ -224,9 +227,9 @@ struct sup_keeper {
     char **env;            /* the keeper's own: hosts get it */
     char beside[PATH_MAX]; /* the folder of this program, ending in '/' */
     int epoll;
-    int signals;               /* signalfd */
-    int fds[SUP_FD_RINGS + 1]; /* by enum sup_wire_fd, to hand to hosts; -1: none */
-    int rings;                 /* as suptree-log gets it: writable; -1: none */
+    int signals;           /* signalfd */
+    int fds[SUP_FD_COUNT]; /* by enum sup_wire_fd, to hand to hosts; -1: none */
+    int rings;             /* as suptree-log gets it: writable; -1: none */
 
     enum sup_keeper_phase phase;
     int code;            /* exit code */

@@ -7,9 +7,14 @@
 #include <errno.h>
 #include <unistd.h>
 
+static bool may_store(int32_t kind)
+{
+    return kind == SUP_FD_BLOB || kind == SUP_FD_JOURNAL || kind == SUP_FD_FORMER;
+}
+
 static void store(struct sup_keeper *keeper, int32_t kind, int *fd)
 {
-    if ((kind != SUP_FD_BLOB && kind != SUP_FD_JOURNAL) || *fd < 0) return;
+    if (!may_store(kind) || *fd < 0) return;
     if (keeper->fds[kind] >= 0) close(keeper->fds[kind]);
     keeper->fds[kind] = *fd;
     *fd = -1;

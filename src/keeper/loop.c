@@ -194,7 +194,7 @@ struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
     keeper->sys = sys;
     keeper->env = env;
     keeper->children_ns = SUP_KEEPER_NEVER;
-    for (int kind = 0; kind <= SUP_FD_RINGS; kind++) keeper->fds[kind] = -1;
+    for (int kind = 0; kind < SUP_FD_COUNT; kind++) keeper->fds[kind] = -1;
     keeper->fds[SUP_FD_BLOB] = options->blob;
     sup_list_init(&keeper->tell_queue);
     sup_list_init(&keeper->output_queue);

@@ -2,7 +2,7 @@
 ** keeper/main.c: suptree-keeper, the process that holds what was started.
 **
 **   suptree-keeper --host PROGRAM --name NAME [--blob-fd N] [--events FILE] [--quiet]
-**                  [--colour|--no-colour]
+**                  [--colour|--no-colour] [-- WORDS FOR THE HOST]
 **   suptree-keeper --library --socket N [--no-log]
 **
 ** Also: --no-log (no suptree-log: output of services goes to /dev/null). For tests alone:

@@ -100,6 +100,8 @@ static int check(const struct sup_keeper_options *options, const struct complain
         return complain(to, "--library needs --socket: the descriptor that leads to the peer");
     if (!options->library && options->socket >= 0)
         return complain(to, "--socket goes with --library alone");
+    if (options->host_word_count > SUP_KEEPER_HOST_WORDS)
+        return complain(to, "there are more than %d words for the host", SUP_KEEPER_HOST_WORDS);
     return 0;
 }
 
@@ -109,6 +111,11 @@ int sup_keeper_options_read(struct sup_keeper_options *options, int argc, char *
     const struct complaint to = {message, size};
     *options = (struct sup_keeper_options){.name = "suptree", .socket = -1, .blob = -1, .speed = 1};
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            options->host_words = argv + i + 1;
+            options->host_word_count = argc - i - 1;
+            break;
+        }
         const struct option_row *row = find_row(argv[i]);
         if (row == NULL)
             return complain(&to, "unknown option '%s'; use `suptree run` to start a tree", argv[i]);

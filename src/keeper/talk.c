@@ -142,7 +142,7 @@ void sup_keeper_greet(struct sup_keeper *keeper)
     host->greeting_cursor = 0;
     host->greeting_count = 0;
     host->owes_stop = keeper->stop_count > 0;
-    for (unsigned kind = SUP_FD_BLOB; kind <= SUP_FD_RINGS; kind++)
+    for (unsigned kind = SUP_FD_BLOB; kind < SUP_FD_COUNT; kind++)
         host->greeting_count += has_fd(keeper, kind);
     while (!sup_list_empty(&keeper->tell_queue)) sup_list_remove(keeper->tell_queue.next);
     drop_questions(keeper);
@@ -196,7 +196,7 @@ static int go_on_greeting(struct sup_keeper *keeper)
 {
     struct sup_keeper_host *host = &keeper->host;
     int r;
-    if (host->greeting_step <= SUP_FD_RINGS) {
+    if (host->greeting_step < SUP_FD_COUNT) {
         r = host->greeting_step == 0 ? say_hello(keeper) : say_fd(keeper, host->greeting_step);
         if (r == 0) host->greeting_step++;
         return r;

@@ -34,7 +34,7 @@ enum sup_wire_type {
        nothing */
     SUP_WIRE_SIGNAL,
     SUP_WIRE_ACK, /* instance: its EXIT or SPAWN_FAILED is in the journal; forget it */
-    /* a: enum sup_wire_fd, fd: hold this (JOURNAL or BLOB), drop the former one */
+    /* a: enum sup_wire_fd, fd: hold this (JOURNAL, BLOB or FORMER), drop the one held before */
     SUP_WIRE_STORE_FD,
     SUP_WIRE_HEARTBEAT, /* the host's loop runs; due at least every SUP_HEARTBEAT_NS */
     SUP_WIRE_BYE,       /* a: exit code: the tree has ended, the host is about to exit */
@@ -75,6 +75,9 @@ enum sup_wire_fd {
     SUP_FD_EVENTS,   /* write end, non-blocking: JSON lines for --events; absent without it */
     /* memfd with the last output of every node; log/ring layout in wire/log.h */
     SUP_FD_RINGS,
+    /* the blobs that ran before BLOB, the last one first, one after the other; may be empty */
+    SUP_FD_FORMER,
+    SUP_FD_COUNT,
 };
 
 enum sup_wire_hello {
