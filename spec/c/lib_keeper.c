@@ -25,14 +25,19 @@
 
 /* --- failing -------------------------------------------------------------------------------- */
 
+#define REASON_SIZE 1024
+#define SHOWN 4000 /* bytes at the end of what the keeper has said */
+
 static struct stage *current; /* of this process, to tidy up after a failure */
+static char *reason;          /* why a case failed; shared with the process that runs the cases */
 
 static void show_said(void)
 {
-    char text[8192];
+    static char text[1 << 20];
     if (current == NULL) return;
-    stage_read_file(stage_path(current, STAGE_SAID), text, sizeof text);
-    fprintf(stderr, "--- the keeper said:\n%s---\n", text);
+    size_t size = stage_read_file(stage_path(current, STAGE_SAID), text, sizeof text);
+    const char *end = size > SHOWN ? text + size - SHOWN : text;
+    fprintf(stderr, "--- the keeper said:%s\n%s---\n", end == text ? "" : " ...", end);
 }
 
 void stage_remove_folder(const char *folder)
@@ -61,12 +66,13 @@ static void tidy_up(void)
 
 void stage_fail(const char *file, int line, const char *format, ...)
 {
+    char what[REASON_SIZE / 2];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "%s:%d: ", file, line);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\n");
+    vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
+    fprintf(stderr, "%s:%d: %s\n", file, line, what);
+    if (reason != NULL) snprintf(reason, REASON_SIZE, "%s:%d: %s", file, line, what);
     show_said();
     tidy_up();
     _exit(1);
@@ -578,9 +584,18 @@ static bool is_wanted(int argc, char **argv, const char *name)
     return argc == 1;
 }
 
+/* The last words about a case tell why it failed, whatever was printed before. */
+static void print_failure(const char *name, int status)
+{
+    if (reason[0] != '\0') printf("FAIL %s: %s\n", name, reason);
+    else if (WIFSIGNALED(status)) printf("FAIL %s: signal %d\n", name, WTERMSIG(status));
+    else printf("FAIL %s: exit code %d\n", name, WEXITSTATUS(status));
+}
+
 static bool run_case(const struct stage_case *one)
 {
     int status = 0;
+    reason[0] = '\0';
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
@@ -589,8 +604,10 @@ static bool run_case(const struct stage_case *one)
         _exit(0);
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-    bool well = pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    printf("%s %s\n", well ? "ok  " : "FAIL", one->name);
+    if (pid < 0) stage_fail(__FILE__, __LINE__, "fork: %s", strerror(errno));
+    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (well) printf("ok   %s\n", one->name);
+    else print_failure(one->name, status);
     fflush(stdout);
     return well;
 }
@@ -604,6 +621,8 @@ int stage_main(int argc, char **argv, const struct stage_case *cases, size_t cou
         return other(mode);
     }
     int code = 0;
+    reason = mmap(NULL, REASON_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (reason == MAP_FAILED) return 1;
     for (size_t i = 0; i < count; i++)
         if (is_wanted(argc, argv, cases[i].name) && !run_case(&cases[i])) code = 1;
     return code;

@@ -6,8 +6,10 @@
 
 #include <string.h>
 
-#define STUCK_NS (10 * SUP_KEEPER_S)  /* from SIGKILL to "it will not end" */
-#define KILLED_NS (5 * SUP_KEEPER_S)  /* the last kill: wait this long for ends */
+/* Limits of what the kernel and not a program does: no test makes them shorter. */
+#define STUCK_NS (10 * SUP_KEEPER_S) /* from SIGKILL to "it will not end" */
+#define KILLED_NS (5 * SUP_KEEPER_S) /* the last kill: wait this long for ends */
+
 #define WRITTEN_NS (5 * SUP_KEEPER_S) /* suptree-log: wait this long */
 #define DEFAULT_TIMEOUT_NS (10 * SUP_KEEPER_S)
 #define KILL_NOW_COUNT 2  /* so many TERM or INT mean: kill now */
@@ -63,7 +65,7 @@ static void kill_instance(struct sup_keeper *keeper, struct sup_keeper_instance 
                           int64_t now_ns)
 {
     instance->stop_step = SUP_STOP_KILLED;
-    instance->stop_ns = now_ns + sup_keeper_time(keeper, STUCK_NS);
+    instance->stop_ns = now_ns + STUCK_NS;
     sup_keeper_send_signal(keeper, instance, SIGKILL, true);
 }
 
@@ -160,7 +162,7 @@ void sup_keeper_end(struct sup_keeper *keeper, int code)
     if (keeper->phase >= SUP_PHASE_KILL) return;
     keeper->phase = SUP_PHASE_KILL;
     keeper->code = code;
-    keeper->phase_ns = sup_keeper_now() + sup_keeper_time(keeper, KILLED_NS);
+    keeper->phase_ns = sup_keeper_now() + KILLED_NS;
     sup_keeper_host_kill(keeper);
     for (uint32_t i = 0; keeper->live > 0 && i < keeper->instance_high; i++) {
         struct sup_keeper_instance *instance = &keeper->instances[i];
