@@ -16,9 +16,9 @@ static bool is_satisfied(struct sim *sim, const struct shadow *dependency)
     struct sup_status status;
     if (dependency->ready && !(dependency->life & LIFE_STOPPING)) return true;
     if (!sup_tree_status(sim->tree, dependency->token, sim->now_ns, &status)) return true;
-    /* of all that happens in a host's death, or at one tick, a round may come after this launch */
-    bool many = sim->input->type == SUP_IN_HOST_DIED || sim->input->type == SUP_IN_TICK;
-    if (many && dependency->state == SUP_STATE_DONE) return true;
+    /* of all that happens in one input, a round may come after this launch and start it again */
+    bool was_done = dependency->state == SUP_STATE_DONE && dependency->instance == 0;
+    if (was_done && status.since_ns == sim->now_ns) return true;
     return status.state == SUP_STATE_DONE;
 }
 

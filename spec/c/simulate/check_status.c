@@ -380,7 +380,7 @@ static void check_spacing(struct sim *sim, struct shadow *supervisor)
         sim_violate(sim, 6, "%s launches from its queue without spacing",
                     sim_name(sim, supervisor));
     }
-    supervisor->has_drained = true;
+    supervisor->has_drained = !supervisor->paused; /* else the next belongs to another pause */
     supervisor->drained_ns = sim->now_ns;
     supervisor->drained_spacing_ns = supervisor->traits.spacing_ns;
 }
