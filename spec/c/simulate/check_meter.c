@@ -200,12 +200,13 @@ void check_failed(struct sim *sim, struct shadow *node, const struct sup_event *
     }
 }
 
+/* Those that are too old are forgotten, even when a reload makes the time longer afterwards. */
 static void note_pause(struct shadow *supervisor, int64_t now_ns)
 {
     struct meter *meter = &supervisor->meter;
-    if (meter->pause_count == STAMPS) {
-        meter->pause_count = keep_newest(meter->pauses, STAMPS, STAMPS - 1);
-    }
+    uint32_t recent = recent_pauses(supervisor, now_ns);
+    uint32_t room = recent < STAMPS ? recent : STAMPS - 1;
+    meter->pause_count = keep_newest(meter->pauses, meter->pause_count, room);
     meter->pauses[meter->pause_count++] = now_ns;
 }
 
