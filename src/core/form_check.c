@@ -265,11 +265,12 @@ static int check_child_rules(const struct sup_form_scan *scan, uint32_t index,
 static int check_exit_codes(const struct sup_form_scan *scan, uint32_t index,
                             const struct sup_spec *spec)
 {
-    for (int code = 0; code < 256; code++) {
-        if (!sup_codes_has(&spec->done_exit, code)) continue;
-        if (!sup_codes_has(&spec->terminate_exit, code)) continue;
+    for (int i = 0; i < 4; i++) {
+        uint64_t both = spec->done_exit.bits[i] & spec->terminate_exit.bits[i];
+        if (both == 0) continue;
         return sup_form_refuse(scan, index, "terminate_exit", "Leave the code in one of the two.",
-                               "has exit code %d, which done_exit has too", code);
+                               "has exit code %d, which done_exit has too",
+                               64 * i + __builtin_ctzll(both));
     }
     return 0;
 }

@@ -92,19 +92,22 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
 }
 
 struct side {
-    const struct sup_form_node *node;
-    struct sup_spec
-        spec; /* its own options over the defaults: nothing inherited, nothing implied */
+    /* its own options over the defaults: nothing inherited, nothing implied */
+    struct sup_spec spec;
+    uint64_t written; /* ids of the options that stand there, as bits */
 };
+
+_Static_assert(SUP_OPTION_MEMORY < 64, "the options of a node are noted in 64 bits");
 
 static void decode_own(struct side *side, const struct sup_form_node *node)
 {
-    side->node = node;
+    side->written = 0;
     sup_spec_defaults(&side->spec, (enum sup_kind) node->kind);
     const struct sup_form_option_head *head = NULL;
     while ((head = sup_form_next_option(node, head)) != NULL) {
         const struct sup_option *option = sup_option_by_id(head->id);
         sup_require(option != NULL);
+        side->written |= UINT64_C(1) << head->id;
         sup_expect(sup_option_decode(option, (const unsigned char *) (head + 1), head->size,
                                      &side->spec, NULL) == 0);
     }
@@ -112,8 +115,15 @@ static void decode_own(struct side *side, const struct sup_form_node *node)
 
 static bool is_written(const struct side *side, const struct sup_option *option)
 {
-    uint32_t size;
-    return sup_form_option(side->node, option->id, &size) != NULL;
+    return (side->written >> option->id & 1) != 0;
+}
+
+/* Most nodes of a reload: the very same options. */
+static bool is_same(const struct sup_form_node *from, const struct sup_form_node *to)
+{
+    return from->kind == to->kind && from->option_bytes == to->option_bytes &&
+           memcmp((const unsigned char *) from + sup_form_options_at(from),
+                  (const unsigned char *) to + sup_form_options_at(to), from->option_bytes) == 0;
 }
 
 static bool does_differ(const struct sup_option *option, const struct side *from,
@@ -156,9 +166,10 @@ size_t sup_form_compare(const struct sup_form_node *from, const struct sup_form_
     struct side old;
     struct side new;
     size_t count = 0;
+    *exec_seen = from->kind != to->kind;
+    if (is_same(from, to)) return 0;
     decode_own(&old, from);
     decode_own(&new, to);
-    *exec_seen = from->kind != to->kind;
     for (size_t i = 0; i < sup_option_count; i++) {
         const struct sup_option *option = &sup_options[i];
         if (option->id == SUP_OPTION_FORMERLY || !does_differ(option, &old, &new)) continue;

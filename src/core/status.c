@@ -137,17 +137,20 @@ static enum sup_state shown_state(const struct sup_node *node)
     return node->paused && up ? SUP_STATE_PAUSED : node->state;
 }
 
-static void read_meter(const struct sup_node *node, int64_t now_ns, struct sup_status *status)
+static double read_count(const struct sup_node *node, int64_t now_ns)
 {
     const struct sup_spec *spec = &node->spec;
-    if (spec->has_intensity) {
-        status->threshold = spec->intensity;
-        status->count = sup_window_read(&node->window, node->window_times, spec->intensity + 1,
-                                        spec->period_ns, now_ns);
-        return;
-    }
-    status->threshold = spec->failure_threshold;
-    status->count = sup_meter_read(&node->meter, spec->failure_decay_ns, now_ns);
+    if (sup_node_is_service(node)) return 0;
+    if (!spec->has_intensity) return sup_meter_read(&node->meter, spec->failure_decay_ns, now_ns);
+    return sup_window_read(&node->window, node->window_times, spec->intensity + 1, spec->period_ns,
+                           now_ns);
+}
+
+static double read_threshold(const struct sup_node *node)
+{
+    const struct sup_spec *spec = &node->spec;
+    if (sup_node_is_service(node)) return 0;
+    return spec->has_intensity ? spec->intensity : spec->failure_threshold;
 }
 
 /* When something next happens to the node by itself; 0: nothing is due. */
@@ -180,6 +183,9 @@ bool sup_tree_status(const struct sup_tree *tree, sup_token token, int64_t now_n
         .generation = node->generation,
         .instance = node->instance,
         .restarts = node->restarts,
+        .count = read_count(node, now_ns),
+        .threshold = read_threshold(node),
+        .resumes_ns = node->paused ? node->deadline.timer.at_ns : 0,
         .next_ns = next_change(node),
         .since_ns = node->since_ns,
         .cause = node->cause,
@@ -187,8 +193,6 @@ bool sup_tree_status(const struct sup_tree *tree, sup_token token, int64_t now_n
         .last_outcome = node->last_outcome,
         .last_text = node->last_text,
     };
-    if (!sup_node_is_service(node)) read_meter(node, now_ns, status);
-    if (node->paused) status->resumes_ns = node->deadline.timer.at_ns;
     return true;
 }
 

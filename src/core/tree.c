@@ -33,7 +33,9 @@ struct sup_effect *sup_tree_effect(struct sup_tree *tree, enum sup_effect_type t
     if (tree->effect_count == tree->effect_room) grow_effects(tree, 2 * tree->effect_room);
     sup_require(tree->effect_count < tree->effect_room);
     struct sup_effect *effect = &tree->effects[tree->effect_count++];
-    *effect = (struct sup_effect){.type = type, .seq = ++tree->last_effect};
+    memset(effect, 0, sizeof *effect);
+    effect->type = type;
+    effect->seq = ++tree->last_effect;
     if (node != NULL) {
         effect->node = sup_node_token(node);
         effect->kind = node->spec.kind;

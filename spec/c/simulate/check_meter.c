@@ -213,12 +213,10 @@ static void note_pause(struct shadow *supervisor, int64_t now_ns)
 /* A round that stops its members when the pause begins goes on; only its launches wait. */
 static void note_who_falls(struct sim *sim, const struct shadow *supervisor)
 {
-    struct sup_status status = {0};
     each_shadow(sim, child)
     {
-        if (child->parent != supervisor) continue;
-        sup_tree_status(sim->tree, child->token, sim->now_ns, &status);
-        child->fell_before = status.state == SUP_STATE_STOPPING;
+        if (child->parent == supervisor)
+            child->fell_before = shadow_state(sim, child) == SUP_STATE_STOPPING;
     }
 }
 

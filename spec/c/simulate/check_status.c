@@ -24,13 +24,10 @@ static void drop_abandoned(struct shadow *node, uint64_t instance)
 
 static void note_was_stopping(struct sim *sim, struct shadow *node)
 {
-    struct sup_status status;
-    sup_tree_status(sim->tree, node->token, sim->now_ns, &status);
-    node->was_stopping = status.state == SUP_STATE_STOPPING || status.state == SUP_STATE_STUCK;
-    for (struct shadow *above = node->parent; above != NULL; above = above->parent) {
-        sup_tree_status(sim->tree, above->token, sim->now_ns, &status);
-        above->state = (uint8_t) status.state;
-    }
+    enum sup_state state = shadow_state(sim, node);
+    node->was_stopping = state == SUP_STATE_STOPPING || state == SUP_STATE_STUCK;
+    for (struct shadow *above = node->parent; above != NULL; above = above->parent)
+        above->state = (uint8_t) shadow_state(sim, above);
 }
 
 /* The launch did not happen: the instance is no more, whether or not that is said again. */
@@ -152,11 +149,9 @@ static void expect_tick(struct sim *sim)
 /* Who is marked for a stop before this input: supervisors end in many ways. */
 static void look_at_supervisors(struct sim *sim)
 {
-    struct sup_status status;
     each_in(sim, sim->supervisors, node)
     {
-        if (!sup_tree_status(sim->tree, node->token, sim->now_ns, &status)) continue;
-        node->state = (uint8_t) status.state;
+        node->state = (uint8_t) shadow_state(sim, node);
     }
 }
 
@@ -206,12 +201,10 @@ static bool lives(enum sup_state state)
 static bool has_stopping_sibling(struct sim *sim, const struct shadow *node)
 {
     bool found = false;
-    struct sup_status status;
     each_shadow(sim, other)
     {
         if (other->parent != node->parent || other->instance == 0) continue;
-        if (!sup_tree_status(sim->tree, other->token, sim->now_ns, &status)) continue;
-        found = found || status.state == SUP_STATE_STOPPING;
+        found = found || shadow_state(sim, other) == SUP_STATE_STOPPING;
     }
     return found;
 }
@@ -236,13 +229,9 @@ static void check_not_forgotten(struct sim *sim, const struct shadow *node,
 {
     const struct shadow *parent = node->parent;
     bool may_run = parent != NULL || (sim->serving && !sim->stopping && !sim->ended);
-    struct sup_status above = {0};
     if (!may_run || !status->wanted || lives(status->state)) return;
-    for (const struct shadow *it = parent; it != NULL; it = it->parent) {
-        sup_tree_status(sim->tree, it->token, sim->now_ns, &above);
-        if (!it->runs || above.state == SUP_STATE_STOPPING) return;
-    }
-    if (parent != NULL) sup_tree_status(sim->tree, parent->token, sim->now_ns, &above);
+    for (const struct shadow *it = parent; it != NULL; it = it->parent)
+        if (!it->runs || shadow_state(sim, it) == SUP_STATE_STOPPING) return;
     bool is_explained = status->cause == SUP_CAUSE_FINISHED || status->cause == SUP_CAUSE_ROLLBACK;
     if (status->state == SUP_STATE_STOPPED && !is_explained && !has_stopping_sibling(sim, node)) {
         sim_violate(sim, 18, "%s is wanted and stopped, and nothing will start it",
@@ -251,7 +240,7 @@ static void check_not_forgotten(struct sim *sim, const struct shadow *node,
     if (status->state == SUP_STATE_WAITING && !has_unready_dependency(sim, node)) {
         sim_violate(sim, 18, "%s waits although all it is after is ready", sim_name(sim, node));
     }
-    if (status->state == SUP_STATE_QUEUED && !parent->paused && above.next_ns == 0) {
+    if (status->state == SUP_STATE_QUEUED && !parent->paused && status->next_ns == 0) {
         sim_violate(sim, 6, "%s is queued although %s is not paused", sim_name(sim, node),
                     sim_name(sim, parent));
     }
@@ -301,11 +290,9 @@ static void check_instance(struct sim *sim, const struct shadow *node,
 static bool may_come_too_late(struct sim *sim, struct shadow *node)
 {
     bool is_many = sim->input->type == SUP_IN_HOST_DIED || sim->input->type == SUP_IN_TICK;
-    struct sup_status status = {0};
     bool is_down = false;
     for (const struct shadow *above = node->parent; above != NULL; above = above->parent) {
-        sup_tree_status(sim->tree, above->token, sim->now_ns, &status);
-        is_down = is_down || status.state == SUP_STATE_STOPPING || !above->runs ||
+        is_down = is_down || shadow_state(sim, above) == SUP_STATE_STOPPING || !above->runs ||
                   above->launched_step == sim->steps;
     }
     if (is_many && is_down) node->parent->meter.unsure = true;

@@ -262,10 +262,8 @@ void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event
 
 static bool is_still_stopping(struct sim *sim, const struct shadow *node)
 {
-    struct sup_status status;
     if (node->instance == 0 || (node->life & LIFE_STUCK)) return false;
-    return sup_tree_status(sim->tree, node->token, sim->now_ns, &status) &&
-           status.state == SUP_STATE_STOPPING;
+    return shadow_state(sim, node) == SUP_STATE_STOPPING;
 }
 
 static bool is_after(const struct shadow *node, const struct shadow *other)

@@ -14,6 +14,14 @@ struct shadow *shadow_of(struct sim *sim, sup_token token)
     return &sim->shadows[index];
 }
 
+enum sup_state shadow_state(const struct sim *sim, const struct shadow *node)
+{
+    struct sup_status status;
+    int64_t now_ns = 0; /* to let a meter decay takes long, and is not asked for */
+    bool there = sup_tree_status(sim->tree, node->token, now_ns, &status);
+    return there ? status.state : SUP_STATE_COUNT;
+}
+
 bool shadow_is_below(const struct shadow *node, const struct shadow *above)
 {
     for (; node != NULL; node = node->parent) {

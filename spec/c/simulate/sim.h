@@ -202,6 +202,8 @@ struct shadow *shadow_of(struct sim *sim, sup_token token); /* NULL: nobody */
 void shadow_sync(struct sim *sim);                          /* membership, order, names, traits */
 void shadow_remove(struct sim *sim, struct shadow *top);    /* it and all below it leave */
 void shadow_forget(struct sim *sim, struct shadow *node);
+/* As the tree says now; SUP_STATE_COUNT: it is not there. */
+enum sup_state shadow_state(const struct sim *sim, const struct shadow *node);
 /* It, or one above it, does not run or (as of the last look) is marked for a stop. */
 bool shadow_is_going_down(const struct shadow *supervisor);
 bool shadow_is_below(const struct shadow *node, const struct shadow *above);

@@ -171,7 +171,7 @@ void twin_step(struct sim *sim, const struct sup_input *input, int64_t now_ns)
     }
     twin->appended++;
     sup_tree_apply(twin->tree, input, now_ns);
-    uint32_t way = rng_below(&twin->rng, 4);
+    uint32_t way = rng_below(&twin->rng, 8);
     size_t survives = way == 0 ? rng_below(&twin->rng, (uint32_t) sim->effect_count + 1) : SIZE_MAX;
     while (twin->next < survives && sup_tree_next_effect(twin->tree, &effect)) {
         compare(twin, &effect);
