@@ -15,7 +15,11 @@
 --   m s name i64 digest                 the module `name`; the digest changes with its files
 --   l s module s field                  a function in C, found in a loaded module
 --   k s name                            one of suptree's constants
+-- The digest of a chunk is made of the same form, with F u32 essence instead of bytecode, and behind the upvalues
+-- s name, i64 digest of each module that the function may require when it runs.
+local bytecode = require "suptree.bytecode"
 local constants = require "suptree.constants"
+local form = require "suptree.form"
 local modules = require "suptree.modules"
 local text = require "suptree.text"
 
@@ -115,17 +119,31 @@ local function write_upvalue(w, func, place, name, value)
         info.source:match "^@(.*)" or info.short_src, info.linedefined, name))
 end
 
+-- Modules that the function requires by itself when it runs: they are a part of what it is.
+local function write_required(w, func, code)
+    local has_require = false
+    for place = 1, debug.getinfo(func, "u").nups do
+        has_require = has_require or rawequal(select(2, debug.getupvalue(func, place)), require)
+    end
+    for _, name in ipairs(bytecode.required(code, has_require)) do
+        local digest = modules.digest(name)
+        if digest ~= 0 then put(w, "s4i8", name, digest) end
+    end
+end
+
 local function write_function(w, value)
     number_object(w, value)
     local count = debug.getinfo(value, "u").nups
-    put(w, "c1s4I1", "F", string.dump(value), count)
+    local code = string.dump(value)
+    put(w, "c1s4I1", "F", w.essence and bytecode.essence(code) or code, count)
+    if w.essence then write_required(w, value, code) end
     for place = 1, count do
         local name, upvalue = debug.getupvalue(value, place)
         write_upvalue(w, value, place, name, upvalue)
     end
 end
 
-local function write_c_function(w, value, where)
+local function write_field(w, value, where)
     local field = w.fields[value]
     if not field then return fault(w, where, " is a function in C of no loaded module, and cannot travel") end
     put(w, "c1s4s4", "l", field[1], field[2])
@@ -146,7 +164,8 @@ local function write_object(w, value, where)
     if constant then return put(w, "c1s4", "k", constant) end
     if type(value) == "table" then return write_table(w, value, where) end
     if type(value) == "function" then
-        if is_c_function(value) then return write_c_function(w, value, where) end
+        -- While a configuration is read, `require` is a function of suptree's own.
+        if is_c_function(value) or rawequal(value, require) then return write_field(w, value, where) end
         return write_function(w, value)
     end
     fault(w, where, (" is %s, and cannot travel to a thread"):format(text.describe(value)))
@@ -184,10 +203,7 @@ local function finish(w)
     return string.pack("=c4I4", MAGIC, VERSION) .. table.concat(w.parts)
 end
 
---- The bytes of a Lua function, or of a table of such; or nil and an array of { reason, hint }. `note(table, where)`
--- is told of each table that is copied. `index`: of chunk.index_loaded(), when many are captured.
-function chunk.capture(func, note, index)
-    local w = new_writer(note, index)
+local function write_captured(w, func, note)
     w.write_object = write_object
     if type(func) == "table" then
         w.note = function(value, where) if value ~= func and note then note(value, where) end end
@@ -198,6 +214,20 @@ function chunk.capture(func, note, index)
         write(w, func, "it")
     end
     return finish(w)
+end
+
+--- The bytes of a Lua function, or of a table of such; or nil and an array of { reason, hint }. `note(table, where)`
+-- is told of each table that is copied. `index`: of chunk.index_loaded(), when many are captured.
+function chunk.capture(func, note, index)
+    return write_captured(new_writer(note, index), func, note)
+end
+
+--- A number that tells whether what was captured does the same as before: it changes with the code, the values that
+-- travel along and the files of the modules that it requires, not with lines and names of variables.
+function chunk.digest(func, index)
+    local w = new_writer(nil, index)
+    w.essence = true
+    return form.hash(assert(write_captured(w, func)))
 end
 
 --- The bytes that stand for a module that returns the function.

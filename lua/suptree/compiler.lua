@@ -1,6 +1,7 @@
 --- The child that reads a configuration: it runs somebody's code, so it is a process of its own that lives for
 -- seconds.
--- What it finds goes as plain data to the descriptor that it is given: { blob, notes } or { faults }.
+-- What it finds goes as plain data to the descriptor that it is given: { blob, notes, summary, files } or
+-- { faults, files }.
 local chunk = require "suptree.chunk"
 local declaration = require "suptree.declaration"
 local form = require "suptree.form"
@@ -29,6 +30,7 @@ end
 
 -- The text of a file of Lua code as people may write it: no byte order mark, no "#!" line, no bytecode.
 local function read_code(path)
+    modules.note_path(path)
     local good, reason, hint = system.trust(path)
     if not good then return nil, reason, hint end
     local contents, why = system.read_file(path)
@@ -74,6 +76,10 @@ end
 -- `require` looks beside the configuration first, reads text alone, and notes who requires whom. It returns the module
 -- and nothing else, so that it can stand at the end of a list of children.
 local function install_searcher(folder, shown_folder)
+    modules.set_finder(function(name)
+        local path = find_file(name, folder, shown_folder)
+        return path
+    end)
     package.searchers[2] = function(name)
         local path, shown = find_file(name, folder, shown_folder)
         if not path then return shown end
@@ -81,7 +87,7 @@ local function install_searcher(folder, shown_folder)
         if not code then error(("%s: %s (%s)"):format(shown, reason, hint), 0) end
         local loaded, message = load(code, "@" .. shown, "t")
         if not loaded then error(message, 0) end
-        modules.note_file(name, code)
+        modules.note_file(name, code, path, loaded)
         return loaded, shown
     end
     local plain_require, loading = require, {}
@@ -92,6 +98,19 @@ local function install_searcher(folder, shown_folder)
         loading[#loading] = nil
         if not good then error(result, 0) end
         return result
+    end
+end
+
+-- What the configuration reads by itself belongs to it as well.
+local function note_reading()
+    for _, place in ipairs { { _G, "dofile" }, { _G, "loadfile" }, { io, "open" }, { io, "lines" } } do
+        local library, name = place[1], place[2]
+        local plain = library[name]
+        library[name] = function(path, mode, ...)
+            local reads = name ~= "open" or mode == nil or type(mode) == "string" and mode:find "^r"
+            if type(path) == "string" and reads then modules.note_path(path) end
+            return plain(path, mode, ...)
+        end
     end
 end
 
@@ -192,6 +211,7 @@ function compiler.compile(file, settings)
     local shown_folder = paths.folder(file)
     local folder = system.real_path(shown_folder == "" and "." or shown_folder)
     install_searcher(folder, shown_folder)
+    note_reading()
     local result, faults = run_file(code, file)
     if faults then return nil, faults end
     local good
@@ -216,12 +236,20 @@ local function plain_faults(faults)
     return list
 end
 
+-- The files that were read, as nobody can mistake them.
+local function absolute_files()
+    local list, here = {}, system.real_path "."
+    for place, path in ipairs(modules.files()) do list[place] = here and paths.absolute(path, here) or path end
+    return list
+end
+
 --- The life of the child: compiles `file` and tells the result to descriptor `fd`.
 function compiler.main(file, fd, settings)
     system.die_with_parent()
     local blob, more = compiler.compile(file, settings)
     local result = blob and { blob = blob, notes = more, summary = assert(form.summary(blob)) }
         or { faults = plain_faults(more) }
+    result.files = absolute_files()
     io.stdout:flush()
     assert(system.write(fd, assert(chunk.pack(result))))
     return 0

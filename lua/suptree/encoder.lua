@@ -3,6 +3,7 @@ local chunk = require "suptree.chunk"
 local declaration = require "suptree.declaration"
 local env_file = require "suptree.env_file"
 local form = require "suptree.form"
+local modules = require "suptree.modules"
 local options = require "suptree.options"
 local rules = require "suptree.rules"
 local system = require "suptree.system"
@@ -71,7 +72,7 @@ end
 local function new_value(context, node, row, value)
     return {
         row = row, value = value, folder = context.folder,
-        places = context.folder .. (context.search_path and "\0" .. context.search_path or ""),
+        places = context.folder .. "\0" .. (context.search_path or ""),
         fail = function(reason, hint, below)
             node.good[row.name] = false
             note_fault(context, node, "." .. row.name .. (below or ""), reason, hint)
@@ -84,6 +85,7 @@ local function read_env_file(context, node)
     local v = new_value(context, node, options.rows.env_file, node.options.env_file)
     local path = values.path(v)
     if not path then return {} end
+    modules.note_path(path)
     local contents, why = system.read_file(path)
     if not contents then
         v.fail(("%s cannot be read: %s"):format(path, why), "Make the file, or correct its path.")
@@ -128,23 +130,25 @@ local function loaded(context)
     return context.loaded
 end
 
--- What a thread is to run: the folder where its modules are searched first, perhaps a path behind its NUL, and the
--- chunk.
-local function encode_chunk(v, bytes, faults)
+-- What a thread is to run: the folder where its modules are searched first, a path (perhaps empty), and the digest by
+-- which a reload tells whether it is another (core/form_compare.c); then the chunk. `digest()`: of what was captured.
+local function encode_chunk(v, digest, bytes, faults)
     for _, fault in ipairs(faults or {}) do v.fail(fault.reason, fault.hint) end
-    return bytes and string.pack("=s4", v.places) .. bytes
+    return bytes and string.pack("=s4", v.places .. "\0SPID" .. string.pack("=i8", digest())) .. bytes
 end
 
 local function encode_run(context, node, v)
     if type(v.value) == "string" then
         local good, why = context.find_module(v.value)
         if not good then return v.fail(why, HINT_RUN) end
-        return encode_chunk(v, chunk.module(v.value))
+        local bytes = chunk.module(v.value)
+        return encode_chunk(v, function() return form.hash(bytes) end, bytes)
     end
     if type(v.value) ~= "function" then
         return v.fail(("must be a function or the name of a module, not %s"):format(text.describe(v.value)), HINT_RUN)
     end
-    return encode_chunk(v, chunk.capture(v.value, note_copies(context, node), loaded(context)))
+    local function digest() return chunk.digest(v.value, loaded(context)) end
+    return encode_chunk(v, digest, chunk.capture(v.value, note_copies(context, node), loaded(context)))
 end
 
 -- `serve` and `stop` instead of `run`: both in one chunk, so that what they share stays shared.
@@ -162,7 +166,8 @@ local function encode_serve(context, node)
         end
     end
     local pair = { serve = written.serve, stop = written.stop }
-    return encode_chunk(v, chunk.capture(pair, note_copies(context, node), loaded(context)))
+    local function digest() return chunk.digest(pair, loaded(context)) end
+    return encode_chunk(v, digest, chunk.capture(pair, note_copies(context, node), loaded(context)))
 end
 
 local HINT_ARGS = "Give it plain data: numbers, texts, booleans and tables of them."

@@ -157,6 +157,41 @@ static void another_kind_is_another_program(void)
     CHECK(pair.changed[0] == SUP_OPTION_COMMAND && pair.changed[1] == SUP_OPTION_RUN);
 }
 
+static struct sup_form *one_thread(const char *identity, size_t size, const char *rest)
+{
+    unsigned char run[256];
+    uint32_t count = (uint32_t) size;
+    MUST(sizeof count + size + strlen(rest) < sizeof run);
+    memcpy(run, &count, sizeof count);
+    memcpy(run + sizeof count, identity, size);
+    memcpy(run + sizeof count + size, rest, strlen(rest));
+    thread(&w, "t");
+    sup_form_add(&w, SUP_OPTION_RUN, run, sizeof count + size + strlen(rest));
+    sup_form_end(&w);
+    return take();
+}
+
+#define IDENTITY(text) text, sizeof text - 1
+
+static void what_runs_is_what_it_says_it_is(void)
+{
+    struct pair pair;
+    compare(&pair, one_thread(IDENTITY("/srv\0\0SPID12345678"), "code in line 3"),
+            one_thread(IDENTITY("/srv\0\0SPID12345678"), "code in line 4, longer"));
+    CHECK_INT(pair.count, 0);
+    compare(&pair, one_thread(IDENTITY("/srv\0\0SPID12345678"), "code"),
+            one_thread(IDENTITY("/srv\0\0SPID12345679"), "code"));
+    CHECK(pair.count == 1 && pair.exec_seen);
+    compare(&pair, one_thread(IDENTITY("/srv\0\0SPID12345678"), "code"),
+            one_thread(IDENTITY("/opt\0\0SPID12345678"), "code"));
+    CHECK(pair.count == 1 && pair.exec_seen);
+    compare(&pair, one_thread(IDENTITY("/srv"), "code"), one_thread(IDENTITY("/srv"), "other"));
+    CHECK(pair.count == 1 && pair.exec_seen);
+    compare(&pair, one_thread(IDENTITY("/srv\0SPID1234567"), "code"),
+            one_thread(IDENTITY("/srv\0SPID1234567"), "other"));
+    CHECK(pair.count == 1 && pair.exec_seen);
+}
+
 static void more_differences_than_room_are_counted(void)
 {
     uint16_t changed[2] = {0, 777};
@@ -193,5 +228,6 @@ static void supervisors_are_compared_by_what_is_written(void)
 }
 
 TEST_MAIN(TEST(differences_are_named), TEST(a_log_restarts_only_when_the_outlet_changes),
-          TEST(another_kind_is_another_program), TEST(more_differences_than_room_are_counted),
+          TEST(another_kind_is_another_program), TEST(what_runs_is_what_it_says_it_is),
+          TEST(more_differences_than_room_are_counted),
           TEST(supervisors_are_compared_by_what_is_written))

@@ -27,9 +27,30 @@ static bool are_strings_equal(const struct sup_strings *a, const struct sup_stri
     return true;
 }
 
+/*
+** What is to be run may say in front what it is, without what does not matter (lines, names): u32
+** size, that many bytes, of which the last 12 are "SPID" and a digest. Then that alone counts.
+*/
+static struct sup_bytes identify(const struct sup_bytes *run)
+{
+    uint32_t size;
+    const uint32_t mark = 12;
+    if (run->size < sizeof size) return *run;
+    memcpy(&size, run->data, sizeof size);
+    if (size < mark || size > run->size - sizeof size) return *run;
+    if (memcmp(run->data + sizeof size + size - mark, "SPID", 4) != 0) return *run;
+    return (struct sup_bytes){run->data, (uint32_t) sizeof size + size};
+}
+
 static bool are_bytes_equal(const struct sup_bytes *a, const struct sup_bytes *b)
 {
     return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+}
+
+static bool are_runs_equal(const struct sup_bytes *a, const struct sup_bytes *b)
+{
+    struct sup_bytes one = identify(a), other = identify(b);
+    return are_bytes_equal(&one, &other);
 }
 
 static bool are_delays_equal(const struct sup_delay *a, const struct sup_delay *b)
@@ -83,7 +104,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_LOG:
         return are_logs_equal(a, b);
     case SUP_TYPE_BYTES:
-        return are_bytes_equal(a, b);
+        return option->id == SUP_OPTION_RUN ? are_runs_equal(a, b) : are_bytes_equal(a, b);
     case SUP_TYPE_ENV_FILE: /* its lines stand in env */
     case SUP_TYPE_COUNT_OF:
         break;
