@@ -1,28 +1,17 @@
 /*
 ** api.c: the library for C: what suptree.h promises, by way of engine/handle.h. Must not know how.
 */
-#include "suptree.h"
+#include "api_inside.h"
 
 #include "api_options.h"
-#include "engine/handle.h"
-#include "engine/thread.h"
 #include "engine/workers.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_SIZE 4096
-
-struct sup_supervisor {
-    struct sup_handle *handle;
-    struct sup_settings settings; /* callbacks and data; `options` are NULL */
-};
-
 static _Thread_local char last_error[768];
-static _Thread_local const struct sup_supervisor *calling; /* whose callback runs on this thread */
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
@@ -54,18 +43,23 @@ const char *sup_last_error(void)
     return last_error;
 }
 
-static enum sup_error fail(enum sup_error error, const char *text)
+enum sup_error sup_api_fail(enum sup_error error, const char *text)
 {
     snprintf(last_error, sizeof last_error, "%s",
              text == NULL || text[0] == '\0' ? sup_error_text(error) : text);
     return error;
 }
 
+enum sup_error sup_api_fail_without(void)
+{
+    return sup_api_fail(SUP_ERR_INVALID, "a supervisor is needed, as sup_new made it, not NULL");
+}
+
 static enum sup_error fail_with(const struct sup_err *err)
 {
     char text[sizeof last_error];
-    return fail(err->code == -ENOMEM ? SUP_ERR_NO_MEMORY : SUP_ERR_INVALID,
-                sup_err_text(err, text, sizeof text));
+    return sup_api_fail(err->code == -ENOMEM ? SUP_ERR_NO_MEMORY : SUP_ERR_INVALID,
+                        sup_err_text(err, text, sizeof text));
 }
 
 static enum sup_error judge(const struct sup_answer *answer)
@@ -86,111 +80,7 @@ static enum sup_error judge(const struct sup_answer *answer)
         [SUP_MEMORY_IS_SHORT] = SUP_ERR_NO_MEMORY,
     };
     if (answer->verdict == SUP_DID) return SUP_SUCCESS;
-    return fail(errors[answer->verdict], answer->text);
-}
-
-/* --- services as functions -------------------------------------------------------------------- */
-
-/* The bytes of a service's `run`. */
-struct native {
-    enum sup_result (*serve)(void *data, struct sup_context *context);
-    void (*stop)(void *data);
-    void *data;
-};
-
-struct sup_context {
-    struct sup_thread *thread;
-    const struct sup_thread_order *order;
-    struct native native;
-    char *reason; /* owned; NULL: none was given */
-};
-
-/* Did the stop come before there was somebody to tell? */
-static bool enter(struct sup_thread *thread, struct sup_context *context)
-{
-    sup_thread_lock(thread);
-    sup_thread_set_data(thread, context);
-    bool asked = sup_thread_is_asked(thread);
-    sup_thread_unlock(thread);
-    return asked;
-}
-
-static void serve_native(struct sup_thread *thread, const struct sup_thread_order *order,
-                         struct sup_thread_end *end)
-{
-    static const enum sup_outcome_kind kinds[] = {
-        [SUP_RETURNED] = SUP_END_RETURNED,
-        [SUP_FAILED] = SUP_END_ERROR,
-        [SUP_SERVICE_DONE] = SUP_END_DONE,
-        [SUP_TERMINATE_TREE] = SUP_END_TERMINATE,
-    };
-    struct sup_context context = {.thread = thread, .order = order};
-    memcpy(&context.native, order->run.data, sizeof context.native);
-    if (enter(thread, &context) && context.native.stop != NULL)
-        context.native.stop(context.native.data);
-    unsigned result = (unsigned) context.native.serve(context.native.data, &context);
-    enter(thread, NULL);
-    end->outcome.kind = result < sizeof kinds / sizeof *kinds ? kinds[result] : SUP_END_ERROR;
-    end->outcome.code = 0;
-    end->text = context.reason;
-}
-
-static void ask_native(struct sup_thread *thread)
-{
-    const struct sup_context *context = sup_thread_data(thread);
-    if (context != NULL && context->native.stop != NULL) context->native.stop(context->native.data);
-}
-
-static const struct sup_thread_ops native_threads = {.serve = serve_native, .ask = ask_native};
-
-bool sup_context_stopping(const struct sup_context *context)
-{
-    return sup_thread_is_asked(context->thread);
-}
-
-bool sup_context_sleep(struct sup_context *context, double seconds)
-{
-    int64_t ns;
-    if (!sup_seconds_to_ns(seconds, &ns)) ns = seconds > 0 ? SUP_DURATION_MAX_NS : 0;
-    return sup_thread_sleep(context->thread, ns);
-}
-
-void sup_context_ready(struct sup_context *context)
-{
-    sup_thread_ready(context->thread);
-}
-
-const char *sup_context_path(const struct sup_context *context)
-{
-    return context->order->path;
-}
-
-uint32_t sup_context_generation(const struct sup_context *context)
-{
-    return context->order->generation;
-}
-
-void sup_context_log(struct sup_context *context, const char *format, ...)
-{
-    char line[LINE_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(line, sizeof line - 1, format, arguments);
-    va_end(arguments);
-    if (n < 0) return;
-    size_t size = (size_t) n < sizeof line - 1 ? (size_t) n : sizeof line - 2;
-    line[size++] = '\n';
-    sup_thread_write(context->thread, line, size);
-}
-
-enum sup_result sup_context_fail(struct sup_context *context, const char *format, ...)
-{
-    va_list arguments;
-    free(context->reason);
-    va_start(arguments, format);
-    if (vasprintf(&context->reason, format, arguments) < 0) context->reason = NULL;
-    va_end(arguments);
-    return SUP_FAILED;
+    return sup_api_fail(errors[answer->verdict], answer->text);
 }
 
 /* --- supervisors ------------------------------------------------------------------------------ */
@@ -200,6 +90,10 @@ struct sup_supervisor *sup_new(const char *name, const struct sup_settings *sett
     static const struct sup_settings none = {.options = NULL};
     struct sup_err err = {.code = 0};
     size_t size;
+    if (name == NULL) {
+        sup_api_fail(SUP_ERR_INVALID, "a supervisor needs a name");
+        return NULL;
+    }
     if (settings == NULL) settings = &none;
     struct sup_node_wish wish = {.kind = SUP_SUPERVISOR,
                                  .name = name,
@@ -208,11 +102,11 @@ struct sup_supervisor *sup_new(const char *name, const struct sup_settings *sett
     unsigned char *blob = sup_wish_encode(&wish, &size, &err);
     struct sup_supervisor *supervisor = blob == NULL ? NULL : calloc(1, sizeof *supervisor);
     if (supervisor != NULL)
-        supervisor->handle = sup_handle_create(blob, size, &native_threads, &err);
+        supervisor->handle = sup_handle_create(blob, size, &sup_native_threads, &err);
     free(blob);
     if (supervisor == NULL || supervisor->handle == NULL) {
         free(supervisor);
-        if (err.code == 0) fail(SUP_ERR_NO_MEMORY, NULL);
+        if (err.code == 0) sup_api_fail(SUP_ERR_NO_MEMORY, NULL);
         else fail_with(&err);
         return NULL;
     }
@@ -237,7 +131,7 @@ void sup_free(struct sup_supervisor *supervisor)
 
 const char *sup_name(const struct sup_supervisor *supervisor)
 {
-    return sup_handle_name(supervisor->handle);
+    return supervisor == NULL ? "" : sup_handle_name(supervisor->handle);
 }
 
 /* --- services --------------------------------------------------------------------------------- */
@@ -250,7 +144,6 @@ static enum sup_error add_wish(struct sup_supervisor *supervisor, const struct s
     sup_service_token added = 0;
     size_t size;
     unsigned char *blob = sup_wish_encode(wish, &size, &err);
-    if (token != NULL) *token = 0;
     if (blob == NULL) return fail_with(&err);
     sup_handle_add(supervisor->handle, blob, size, NULL, &added, &answer);
     free(blob);
@@ -261,9 +154,11 @@ static enum sup_error add_wish(struct sup_supervisor *supervisor, const struct s
 enum sup_error sup_add(struct sup_supervisor *supervisor, const struct sup_service *service,
                        uint64_t *token)
 {
-    struct native native = {service->serve, service->stop, service->data};
-    if (service->name == NULL || service->serve == NULL)
-        return fail(SUP_ERR_INVALID, "a service needs a name and a function to serve");
+    if (token != NULL) *token = 0;
+    if (supervisor == NULL) return sup_api_fail_without();
+    if (service == NULL || service->name == NULL || service->serve == NULL)
+        return sup_api_fail(SUP_ERR_INVALID, "a service needs a name and a function to serve");
+    struct sup_native native = {service->serve, service->stop, service->data};
     struct sup_node_wish wish = {.kind = SUP_THREAD,
                                  .name = service->name,
                                  .options = service->options,
@@ -275,8 +170,11 @@ enum sup_error sup_add(struct sup_supervisor *supervisor, const struct sup_servi
 enum sup_error sup_add_process(struct sup_supervisor *supervisor, const struct sup_process *process,
                                uint64_t *token)
 {
-    if (process->name == NULL || process->argv == NULL || process->argv[0] == NULL)
-        return fail(SUP_ERR_INVALID, "a process needs a name and a program to run");
+    if (token != NULL) *token = 0;
+    if (supervisor == NULL) return sup_api_fail_without();
+    if (process == NULL || process->name == NULL || process->argv == NULL ||
+        process->argv[0] == NULL)
+        return sup_api_fail(SUP_ERR_INVALID, "a process needs a name and a program to run");
     struct sup_node_wish wish = {.kind = SUP_PROCESS,
                                  .name = process->name,
                                  .options = process->options,
@@ -291,20 +189,23 @@ enum sup_error sup_add_supervisor(struct sup_supervisor *supervisor, struct sup_
 {
     struct sup_answer answer;
     sup_service_token added = 0;
+    if (token != NULL) *token = 0;
+    if (supervisor == NULL || child == NULL) return sup_api_fail_without();
     sup_handle_add(supervisor->handle, NULL, 0, child->handle, &added, &answer);
     if (token != NULL) *token = added;
     return judge(&answer);
 }
 
 /* Who waits for his own end waits for ever. */
-static bool is_inside(const struct sup_supervisor *supervisor)
+static bool is_service(void)
 {
-    return sup_worker_here() != NULL || calling == supervisor;
+    return sup_worker_here() != NULL || sup_stop_call_is_here();
 }
 
 enum sup_error sup_remove(struct sup_supervisor *supervisor, uint64_t token)
 {
     struct sup_answer answer;
+    if (supervisor == NULL) return sup_api_fail_without();
     sup_handle_remove(supervisor->handle, token, false, 0, &answer);
     return judge(&answer);
 }
@@ -314,14 +215,20 @@ enum sup_error sup_remove_and_wait(struct sup_supervisor *supervisor, uint64_t t
 {
     struct sup_answer answer;
     int64_t wait_ns;
+    if (supervisor == NULL) return sup_api_fail_without();
     if (!sup_seconds_to_ns(seconds, &wait_ns))
-        return fail(SUP_ERR_INVALID, "the time to wait must be a number from 0");
-    sup_handle_remove(supervisor->handle, token, sup_worker_here() == NULL, wait_ns, &answer);
+        return sup_api_fail(SUP_ERR_INVALID, "the time to wait must be a number from 0");
+    sup_handle_remove(supervisor->handle, token, !is_service(), wait_ns, &answer);
     return judge(&answer);
 }
 
 struct sup_service_status *sup_services(struct sup_supervisor *supervisor, size_t *count)
 {
+    *count = 0;
+    if (supervisor == NULL) {
+        sup_api_fail_without();
+        return NULL;
+    }
     struct sup_service_info *infos = sup_handle_services(supervisor->handle, count);
     struct sup_service_status *list = infos == NULL ? NULL : calloc(*count + 1, sizeof *list);
     for (size_t i = 0; list != NULL && i < *count; i++) {
@@ -334,92 +241,10 @@ struct sup_service_status *sup_services(struct sup_supervisor *supervisor, size_
         memcpy(list[i].name, infos[i].name, sizeof list[i].name);
     }
     free(infos);
-    if (list == NULL) *count = 0;
-    if (list == NULL) fail(SUP_ERR_NO_MEMORY, NULL);
-    return list;
-}
-
-/* --- events ----------------------------------------------------------------------------------- */
-
-static void take_text(void *self, const char *name, const char *value)
-{
-    struct sup_happening *event = self;
-    if (strcmp(name, "type") == 0) event->type = value;
-    else if (strcmp(name, "path") == 0) event->path = value;
-    else if (strcmp(name, "kind") == 0) event->kind = value;
-    else if (strcmp(name, "cause") == 0) event->cause = value;
-    else if (strcmp(name, "reason") == 0) event->reason = value;
-    else if (strcmp(name, "context") == 0) event->context = value;
-}
-
-static void take_number(void *self, const char *name, double value)
-{
-    struct sup_happening *event = self;
-    if (strcmp(name, "time") == 0) event->time = value;
-    else if (strcmp(name, "count") == 0) event->count = value;
-    else if (strcmp(name, "threshold") == 0) event->threshold = value;
-}
-
-static void take_integer(void *self, const char *name, int64_t value)
-{
-    struct sup_happening *event = self;
-    if (strcmp(name, "seq") == 0) event->seq = (uint64_t) value;
-    else if (strcmp(name, "generation") == 0) event->generation = (uint32_t) value;
-}
-
-static void take_boolean(void *self, const char *name, bool value)
-{
-    struct sup_happening *event = self;
-    if (strcmp(name, "restarting") == 0) event->restarting = value;
-}
-
-static void deliver(const struct sup_supervisor *supervisor, const struct sup_mail *mail)
-{
-    const struct sup_settings *settings = &supervisor->settings;
-    struct sup_happening event = {
-        .type = "", .path = "", .kind = "", .cause = "", .reason = "", .context = ""};
-    const struct sup_field_sink sink = {take_text, take_number, take_integer, take_boolean, &event};
-    char line[256];
-    if (mail->lost > 0 && settings->log != NULL) {
-        snprintf(line, sizeof line, "%.128s: %llu events were dropped: call sup_poll more often",
-                 sup_name(supervisor), (unsigned long long) mail->lost);
-        settings->log(settings->data, line);
-    }
-    if (mail->log != NULL && settings->log != NULL) settings->log(settings->data, mail->log);
-    if (settings->on_event == NULL) return;
-    sup_mail_fields(mail, &sink);
-    settings->on_event(settings->data, &event);
-}
-
-static size_t run_waiting(const struct sup_supervisor *supervisor, bool *closed)
-{
-    const struct sup_supervisor *before = calling;
-    struct sup_mail *mail;
-    size_t count = 0;
-    calling = supervisor;
-    while ((mail = sup_mailbox_take(sup_handle_mailbox(supervisor->handle), closed)) != NULL) {
-        deliver(supervisor, mail);
-        free(mail);
-        count++;
-    }
-    calling = before;
-    return count;
-}
-
-size_t sup_poll(struct sup_supervisor *supervisor, double seconds)
-{
-    bool closed;
-    int64_t wait_ns;
-    size_t count = run_waiting(supervisor, &closed);
-    if (!sup_seconds_to_ns(seconds, &wait_ns)) wait_ns = 0;
-    if (count > 0 || closed || wait_ns == 0) return count;
-    sup_mailbox_wait(sup_handle_mailbox(supervisor->handle), wait_ns);
-    return run_waiting(supervisor, &closed);
-}
-
-int sup_fd(struct sup_supervisor *supervisor)
-{
-    return sup_handle_mailbox(supervisor->handle)->fd;
+    if (list != NULL) return list;
+    *count = 0;
+    sup_api_fail(SUP_ERR_NO_MEMORY, NULL);
+    return NULL;
 }
 
 /* --- serving and stopping --------------------------------------------------------------------- */
@@ -427,23 +252,9 @@ int sup_fd(struct sup_supervisor *supervisor)
 enum sup_error sup_serve_background(struct sup_supervisor *supervisor, const char *context)
 {
     struct sup_answer answer;
+    if (supervisor == NULL) return sup_api_fail_without();
     sup_handle_serve(supervisor->handle, context, &answer);
     return judge(&answer);
-}
-
-enum sup_error sup_serve(struct sup_supervisor *supervisor)
-{
-    char text[64];
-    int code = 0;
-    bool closed = false;
-    enum sup_error error = sup_serve_background(supervisor, NULL);
-    if (error != SUP_SUCCESS) return error;
-    for (run_waiting(supervisor, &closed); !closed; run_waiting(supervisor, &closed))
-        sup_mailbox_wait(sup_handle_mailbox(supervisor->handle), SUP_INFINITY_NS);
-    sup_handle_has_ended(supervisor->handle, &code);
-    if (code == 0) return SUP_SUCCESS;
-    snprintf(text, sizeof text, "the tree ended by itself with code %d", code);
-    return fail(SUP_ERR_GAVE_UP, text);
 }
 
 static struct sup_unstopped_service *copy_left(const struct sup_left *left, size_t count)
@@ -463,14 +274,16 @@ enum sup_error sup_stop(struct sup_supervisor *supervisor, const char *context,
 {
     struct sup_answer answer;
     size_t number = 0;
-    bool request = is_inside(supervisor);
     if (left != NULL) *left = NULL;
     if (count != NULL) *count = 0;
+    if (supervisor == NULL) return sup_api_fail_without();
+    bool request = is_service() || sup_api_is_calling(supervisor);
     sup_handle_stop(supervisor->handle, context, request, &answer);
     if (answer.verdict != SUP_DID || request) return judge(&answer);
     struct sup_left *found = sup_handle_report(supervisor->handle, &number);
     if (left != NULL && number > 0) *left = copy_left(found, number);
-    if (count != NULL) *count = left != NULL && *left == NULL ? 0 : number;
     free(found);
+    if (left != NULL && *left == NULL && number > 0) return sup_api_fail(SUP_ERR_NO_MEMORY, NULL);
+    if (count != NULL) *count = number;
     return SUP_SUCCESS;
 }

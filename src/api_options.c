@@ -1,5 +1,5 @@
 /*
-** api_options.c: options written as text become a blob. It knows types, not what an option means.
+** api_options.c: what a C program writes becomes the blob of one node. It knows no types of values.
 */
 #include "api_options.h"
 
@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define VALUE_SIZE 65536
 
 /* The encoded value of one option. */
 struct value {
@@ -23,193 +21,36 @@ struct values {
     struct value *value; /* by option id */
     size_t count;
     struct sup_err *err;
-    const char *name; /* of the node */
-    const char *field;
 };
 
-/* --- values ----------------------------------------------------------------------------------- */
+/* --- one option ------------------------------------------------------------------------------- */
 
-static int refuse(const struct values *values, const char *text, const char *wanted)
+/* "one of permanent, transient, temporary" */
+static const char *list_allowed(const struct sup_option *option, char *buf, size_t size)
 {
-    char place[160];
-    snprintf(place, sizeof place, "%.80s.%.60s", values->name, values->field);
+    size_t used = (size_t) snprintf(buf, size, "one of");
+    for (size_t i = 0; option->allowed[i] != NULL && used < size; i++)
+        used += (size_t) snprintf(buf + used, size - used, "%s %s", i == 0 ? "" : ",",
+                                  option->allowed[i]);
+    return buf;
+}
+
+static int refuse(const struct values *values, const struct sup_option *option, const char *place,
+                  const char *text, const char *wanted)
+{
+    char list[128];
+    if (option->type == SUP_TYPE_ENUM) wanted = list_allowed(option, list, sizeof list);
     return sup_err_set(values->err, -EINVAL, place, "", "\"%.120s\" is not %s", text, wanted);
 }
 
-static bool parse_time(const char *text, int64_t *ns)
+static int refuse_unknown(const struct values *values, const struct sup_node_wish *wish,
+                          const char *place, const char *name)
 {
-    char *end;
-    double seconds = strtod(text, &end);
-    if (end != text && *end == '\0') return sup_seconds_to_ns(seconds, ns);
-    return sup_parse_duration(text, ns);
+    const char *near = sup_option_nearest(name, wish->kind, wish->is_root);
+    if (near == NULL) return sup_err_set(values->err, -EINVAL, place, "", "unknown option");
+    return sup_err_set(values->err, -EINVAL, place, "", "unknown option, did you mean \"%s\"?",
+                       near);
 }
-
-static size_t put(unsigned char *out, const void *bytes, size_t size)
-{
-    memcpy(out, bytes, size);
-    return size;
-}
-
-/* Words that spaces part, each with NUL. */
-static size_t put_words(unsigned char *out, const char *text)
-{
-    size_t size = 0;
-    while (*text != '\0' && size < VALUE_SIZE - 1) {
-        size_t length = strcspn(text, " ");
-        if (length > VALUE_SIZE - 1 - size) length = VALUE_SIZE - 1 - size;
-        memcpy(out + size, text, length);
-        size += length;
-        if (length > 0) out[size++] = '\0';
-        text += length + strspn(text + length, " ");
-    }
-    return size;
-}
-
-static int put_codes(unsigned char *out, const char *text, size_t *size)
-{
-    bool wanted[256] = {false};
-    while (*text != '\0') {
-        char *end;
-        long code = strtol(text, &end, 10);
-        if (end == text || code < 0 || code > 255) return -EINVAL;
-        wanted[code] = true;
-        text = end + strspn(end, " ");
-    }
-    *size = 0;
-    for (int code = 0; code < 256; code++)
-        if (wanted[code]) out[(*size)++] = (unsigned char) code;
-    return 0;
-}
-
-static int put_enum(unsigned char *out, const struct sup_option *option, const char *text)
-{
-    for (unsigned char i = 0; option->allowed != NULL && option->allowed[i] != NULL; i++) {
-        if (strcmp(option->allowed[i], text) != 0) continue;
-        *out = i;
-        return 0;
-    }
-    return -EINVAL;
-}
-
-/* One time: always the same delay. */
-static size_t put_delay(unsigned char *out, int64_t ns)
-{
-    int64_t reset_ns = 60 * SUP_SECOND_NS;
-    double factor = 1, jitter = 0;
-    size_t size = put(out, &ns, sizeof ns);
-    size += put(out + size, &ns, sizeof ns);
-    size += put(out + size, &factor, sizeof factor);
-    size += put(out + size, &jitter, sizeof jitter);
-    return size + put(out + size, &reset_ns, sizeof reset_ns);
-}
-
-/* "manual", a time after the launch, or the path of a file that appears. */
-static int put_ready(unsigned char *out, const char *text, size_t *size)
-{
-    int64_t delay_ns = 0;
-    const char *file = text[0] == '/' ? text : "";
-    if (text[0] == '/') out[0] = SUP_READY_FILE;
-    else if (strcmp(text, "manual") == 0) out[0] = SUP_READY_MANUAL;
-    else if (parse_time(text, &delay_ns)) out[0] = SUP_READY_DELAY;
-    else return -EINVAL;
-    memcpy(out + 1, &delay_ns, sizeof delay_ns);
-    *size = 9 + put(out + 9, file, strnlen(file, PATH_MAX) + 1);
-    return 0;
-}
-
-/* "none", "inherit", or the path of a file. */
-static int put_log(unsigned char *out, const char *text, size_t *size)
-{
-    const char *file = text[0] == '/' ? text : "";
-    if (text[0] == '/') out[0] = SUP_LOG_MODE_FILE;
-    else if (strcmp(text, "none") == 0) out[0] = SUP_LOG_MODE_NONE;
-    else if (strcmp(text, "inherit") == 0) out[0] = SUP_LOG_MODE_INHERIT;
-    else return -EINVAL;
-    *size = 1 + put(out + 1, file, strnlen(file, PATH_MAX) + 1);
-    return 0;
-}
-
-static int put_number(unsigned char *out, enum sup_option_type type, const char *text, size_t *size)
-{
-    char *end;
-    double number = strtod(text, &end);
-    uint32_t whole;
-    if (end == text || *end != '\0') return -EINVAL;
-    if (type == SUP_TYPE_NUMBER) {
-        *size = put(out, &number, sizeof number);
-        return 0;
-    }
-    if (!(number >= 0 && number <= UINT32_MAX)) return -EINVAL;
-    whole = (uint32_t) number;
-    if ((double) whole < number) return -EINVAL;
-    *size = put(out, &whole, sizeof whole);
-    return 0;
-}
-
-static int encode(struct values *values, const struct sup_option *option, const char *text,
-                  unsigned char *out, size_t *size)
-{
-    int64_t ns;
-    uint64_t bytes;
-    int32_t number;
-    bool yes = strcmp(text, "true") == 0;
-    switch (option->type) {
-    case SUP_TYPE_BOOL:
-        out[0] = yes;
-        *size = 1;
-        return yes || strcmp(text, "false") == 0 ? 0 : refuse(values, text, "true or false");
-    case SUP_TYPE_COUNT:
-    case SUP_TYPE_NUMBER:
-        if (put_number(out, option->type, text, size) == 0) return 0;
-        return refuse(values, text, "a number that is possible here");
-    case SUP_TYPE_DURATION:
-        if (!parse_time(text, &ns)) return refuse(values, text, "a time such as \"10s\"");
-        *size = put(out, &ns, sizeof ns);
-        return 0;
-    case SUP_TYPE_DELAY:
-        if (!parse_time(text, &ns)) return refuse(values, text, "a time such as \"10s\"");
-        *size = put_delay(out, ns);
-        return 0;
-    case SUP_TYPE_SIZE:
-        if (!sup_parse_size(text, &bytes)) return refuse(values, text, "a size such as \"64MiB\"");
-        *size = put(out, &bytes, sizeof bytes);
-        return 0;
-    case SUP_TYPE_ENUM:
-        *size = 1;
-        return put_enum(out, option, text) == 0 ? 0 : refuse(values, text, "one of its values");
-    case SUP_TYPE_SIGNAL:
-        if (!sup_parse_signal(text, &number))
-            return refuse(values, text, "a signal such as \"TERM\"");
-        out[0] = (unsigned char) number;
-        *size = 1;
-        return 0;
-    case SUP_TYPE_STRING:
-        *size = put(out, text, strnlen(text, VALUE_SIZE - 1));
-        out[(*size)++] = '\0';
-        return 0;
-    case SUP_TYPE_NAMES:
-        *size = put_words(out, text);
-        return 0;
-    case SUP_TYPE_CODES:
-        return put_codes(out, text, size) == 0 ? 0 : refuse(values, text, "a list of exit codes");
-    case SUP_TYPE_READY:
-        if (put_ready(out, text, size) == 0) return 0;
-        return refuse(values, text, "\"manual\", a time, or the path of a file from /");
-    case SUP_TYPE_LOG:
-        if (put_log(out, text, size) == 0) return 0;
-        return refuse(values, text, "\"none\", \"inherit\", or the path of a file from /");
-    case SUP_TYPE_PATH:
-    case SUP_TYPE_COMMAND:
-    case SUP_TYPE_ENV:
-    case SUP_TYPE_ENV_FILE:
-    case SUP_TYPE_BYTES:
-    case SUP_TYPE_COUNT_OF:
-        break;
-    }
-    return refuse(values, text, "for here: it is a member of the struct");
-}
-
-/* --- the node's values ------------------------------------------------------------------------ */
 
 static int keep(struct values *values, const struct sup_option *option, const void *bytes,
                 size_t size)
@@ -230,26 +71,20 @@ static int keep_written(struct values *values, const struct sup_node_wish *wish,
     char place[160];
     size_t size = 0;
     const struct sup_option *option = sup_option_find(name);
-    values->field = name;
     snprintf(place, sizeof place, "%.80s.%.60s", wish->name, name);
-    if (option == NULL || !sup_option_applies(option, wish->kind, wish->is_root)) {
-        const char *near = sup_option_nearest(name, wish->kind, wish->is_root);
-        return sup_err_set(values->err, -EINVAL, place, near == NULL ? "" : near,
-                           "there is no such option here%s",
-                           near == NULL ? "" : "; did you mean the one in parentheses?");
-    }
+    if (option == NULL || !sup_option_applies(option, wish->kind, wish->is_root))
+        return refuse_unknown(values, wish, place, name);
     if (text == NULL) return sup_err_set(values->err, -EINVAL, place, "", "has no value");
-    int r = encode(values, option, text, room, &size);
-    if (r < 0) return r;
+    const char *wanted = sup_value_encode(option, text, room, &size);
+    if (wanted != NULL) return refuse(values, option, place, text, wanted);
     sup_spec_defaults(&spec, wish->kind);
-    r = sup_option_decode(option, room, size, &spec, values->err);
-    if (r < 0) {
-        if (values->err != NULL)
-            snprintf(values->err->place, sizeof values->err->place, "%s", place);
-        return r;
-    }
-    return keep(values, option, room, size);
+    int r = sup_option_decode(option, room, size, &spec, values->err);
+    if (r == 0) return keep(values, option, room, size);
+    if (values->err != NULL) snprintf(values->err->place, sizeof values->err->place, "%s", place);
+    return r;
 }
+
+/* --- the members of the struct ---------------------------------------------------------------- */
 
 /* Strings with NUL, one after the other; in the order of ${list}. */
 static int keep_list(struct values *values, uint16_t id, const char *const *list)
@@ -294,9 +129,11 @@ static int keep_cwd(struct values *values, const char *cwd)
     return keep(values, sup_option_by_id(SUP_OPTION_CWD), path, strlen(path) + 1);
 }
 
+/* --- the node --------------------------------------------------------------------------------- */
+
 static int keep_all(struct values *values, const struct sup_node_wish *wish)
 {
-    unsigned char *room = malloc(VALUE_SIZE + PATH_MAX);
+    unsigned char *room = malloc(SUP_VALUE_ROOM);
     int r = room == NULL ? sup_err_set(values->err, -ENOMEM, "", "", "there is no memory") : 0;
     for (const char *const *at = wish->options; r == 0 && at != NULL && *at != NULL;
          at += at[1] == NULL ? 1 : 2)
@@ -339,7 +176,7 @@ static unsigned char *checked(unsigned char *blob, size_t size, struct sup_err *
 
 unsigned char *sup_wish_encode(const struct sup_node_wish *wish, size_t *size, struct sup_err *err)
 {
-    struct values values = {.err = err, .name = wish->name, .field = ""};
+    struct values values = {.err = err};
     for (size_t i = 0; i < sup_option_count; i++)
         if (sup_options[i].id >= values.count) values.count = sup_options[i].id + 1u;
     values.value = calloc(values.count, sizeof *values.value);

@@ -24,4 +24,15 @@ struct sup_node_wish {
 /* The blob, free()d by the caller. NULL: ${err}. */
 unsigned char *sup_wish_encode(const struct sup_node_wish *wish, size_t *size, struct sup_err *err);
 
+/* Room for any encoded value. */
+#define SUP_VALUE_SIZE 65536
+#define SUP_VALUE_ROOM (SUP_VALUE_SIZE + 4096)
+
+/*
+** Encode ${text} into ${out}, which has SUP_VALUE_ROOM bytes; ${size} gets how many are used. NULL:
+** good; else what ought to stand there, a constant. Ranges are checked where blobs are.
+*/
+const char *sup_value_encode(const struct sup_option *option, const char *text, unsigned char *out,
+                             size_t *size);
+
 #endif

@@ -117,18 +117,20 @@ local function deliver(root, event, line, lost)
     end
 end
 
--- Runs what waits. Returns how many events there were, and whether no more can come.
+-- As many events as can wait: others may come all the time.
+local MOST_AT_ONCE = 4096
+
+-- Runs what waits. Returns how many events there were, and whether no more will come.
 local function run_waiting(root)
-    local count = 0
-    while true do
+    for count = 0, MOST_AT_ONCE - 1 do
         local event, line, lost = root.handle:take()
         if not event then return count, line end
-        count = count + 1
         local before = root.in_callback
         root.in_callback = true
         deliver(root, event, line, lost)
         root.in_callback = before
     end
+    return MOST_AT_ONCE, false
 end
 
 -- package.path with its relative entries made absolute: threads have no folder of their own.

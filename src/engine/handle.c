@@ -151,14 +151,6 @@ const char *sup_handle_name(const struct sup_handle *handle)
     return handle->name;
 }
 
-bool sup_handle_is_serving(struct sup_handle *handle)
-{
-    sup_handles_lock();
-    bool serving = sup_handle_root(handle)->engine != NULL;
-    sup_handles_unlock();
-    return serving;
-}
-
 bool sup_handle_has_ended(struct sup_handle *handle, int *code)
 {
     sup_handles_lock();
@@ -167,14 +159,6 @@ bool sup_handle_has_ended(struct sup_handle *handle, int *code)
     *code = root->code;
     sup_handles_unlock();
     return ended;
-}
-
-struct sup_handle *sup_handle_parent(struct sup_handle *handle)
-{
-    sup_handles_lock();
-    struct sup_handle *parent = handle->parent;
-    sup_handles_unlock();
-    return parent;
 }
 
 void sup_handle_want_mail(struct sup_handle *handle)

@@ -105,12 +105,8 @@ struct sup_service_info {
    memory. */
 struct sup_service_info *sup_handle_services(struct sup_handle *handle, size_t *count);
 
-/* Does the tree serve? Has it ended, with ${code}? An added handle: its root. */
-bool sup_handle_is_serving(struct sup_handle *handle);
+/* Has the tree ended, with ${code}? An added handle: its root. */
 bool sup_handle_has_ended(struct sup_handle *handle, int *code);
-
-/* The handle it was added to; NULL: none. Valid while the caller holds that one. */
-struct sup_handle *sup_handle_parent(struct sup_handle *handle);
 
 /* Events of the tree, to be taken from the root; kept only when wanted. */
 void sup_handle_want_mail(struct sup_handle *handle);

@@ -272,12 +272,6 @@ static int services(lua_State *L)
     return 1;
 }
 
-static int is_serving(lua_State *L)
-{
-    lua_pushboolean(L, sup_handle_is_serving(check_handle(L, 1)));
-    return 1;
-}
-
 static int ended(lua_State *L)
 {
     int code;
@@ -423,7 +417,6 @@ int sup_library_open_module(lua_State *L)
         {"attach", attach},
         {"ended", ended},
         {"fd", descriptor},
-        {"is_serving", is_serving},
         {"listen", listen_to_events},
         {"remove", remove_service},
         {"remove_and_wait", remove_and_wait},

@@ -16,7 +16,6 @@
 **   serve(context)       true
 **   stop(context, request)  nil, or an array of what did not stop; raises when there is no memory
 **   services()           an array of { name, kind, state, pid, generation, ready, token }
-**   is_serving()         boolean
 **   ended()              the exit code once the tree has ended, else nil
 **   listen()             events are kept for take from now on
 **   take()               { fields of the event }, line for `log` or nil, number of events lost

@@ -1,0 +1,282 @@
+/*
+** api_values.c: one option's value, as a person would write it, as it stands in a blob. It knows
+** types, not what an option means.
+*/
+#include "api_options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- plain values ----------------------------------------------------------------------------- */
+
+/* Whatever the locale of the program. */
+static bool parse_number(const char *text, double *number)
+{
+    char *end = (char *) text;
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
+    if (plain == (locale_t) 0) return false;
+    *number = strtod_l(text, &end, plain);
+    freelocale(plain);
+    return end != text && *end == '\0';
+}
+
+static bool parse_time(const char *text, int64_t *ns)
+{
+    double seconds;
+    if (parse_number(text, &seconds)) return sup_seconds_to_ns(seconds, ns);
+    return sup_parse_duration(text, ns);
+}
+
+static size_t put(unsigned char *out, const void *bytes, size_t size)
+{
+    memcpy(out, bytes, size);
+    return size;
+}
+
+/* Words that spaces part, each with NUL. */
+static size_t put_words(unsigned char *out, const char *text)
+{
+    size_t size = 0;
+    while (*text != '\0' && size < SUP_VALUE_SIZE - 1) {
+        size_t length = strcspn(text, " ");
+        if (length > SUP_VALUE_SIZE - 1 - size) length = SUP_VALUE_SIZE - 1 - size;
+        memcpy(out + size, text, length);
+        size += length;
+        if (length > 0) out[size++] = '\0';
+        text += length + strspn(text + length, " ");
+    }
+    return size;
+}
+
+static int put_codes(unsigned char *out, const char *text, size_t *size)
+{
+    bool wanted[256] = {false};
+    while (*text != '\0') {
+        char *end;
+        long code = strtol(text, &end, 10);
+        if (end == text || code < 0 || code > 255) return -EINVAL;
+        wanted[code] = true;
+        text = end + strspn(end, " ");
+    }
+    *size = 0;
+    for (int code = 0; code < 256; code++)
+        if (wanted[code]) out[(*size)++] = (unsigned char) code;
+    return 0;
+}
+
+static int put_enum(unsigned char *out, const struct sup_option *option, const char *text)
+{
+    for (unsigned char i = 0; option->allowed != NULL && option->allowed[i] != NULL; i++) {
+        if (strcmp(option->allowed[i], text) != 0) continue;
+        *out = i;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* --- restart_delay ---------------------------------------------------------------------------- */
+
+struct delay {
+    int64_t initial_ns, max_ns, reset_ns;
+    double factor, jitter;
+};
+
+static size_t put_delay(unsigned char *out, const struct delay *delay)
+{
+    size_t size = put(out, &delay->initial_ns, sizeof delay->initial_ns);
+    size += put(out + size, &delay->max_ns, sizeof delay->max_ns);
+    size += put(out + size, &delay->factor, sizeof delay->factor);
+    size += put(out + size, &delay->jitter, sizeof delay->jitter);
+    return size + put(out + size, &delay->reset_ns, sizeof delay->reset_ns);
+}
+
+static bool set_delay_field(struct delay *delay, const char *name, size_t name_size,
+                            const char *value)
+{
+    const struct {
+        const char *name;
+        int64_t *ns;
+        double *number;
+    } fields[] = {
+        {"factor", NULL, &delay->factor},        {"initial", &delay->initial_ns, NULL},
+        {"jitter", NULL, &delay->jitter},        {"max", &delay->max_ns, NULL},
+        {"reset_after", &delay->reset_ns, NULL},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (strlen(fields[i].name) != name_size || memcmp(fields[i].name, name, name_size) != 0)
+            continue;
+        return fields[i].ns != NULL ? parse_time(value, fields[i].ns)
+                                    : parse_number(value, fields[i].number);
+    }
+    return false;
+}
+
+/* One word "name=value" at ${*text}, which moves behind it. */
+static bool read_delay_word(struct delay *delay, const char **text)
+{
+    char value[64];
+    size_t name_size = strcspn(*text, "= "), size;
+    const char *at = *text + name_size;
+    if (*at != '=') return false;
+    size = strcspn(++at, " ");
+    if (size >= sizeof value) return false;
+    memcpy(value, at, size);
+    value[size] = '\0';
+    bool good = set_delay_field(delay, *text, name_size, value);
+    *text = at + size + strspn(at + size, " ");
+    return good;
+}
+
+/* A time, which is always the same delay; or "initial=1s max=60s factor=2 jitter=0.1
+   reset_after=60s", of which only the first must be there. */
+static int encode_delay(unsigned char *out, const char *text, size_t *size)
+{
+    struct delay delay = {
+        .initial_ns = -1, .max_ns = -1, .reset_ns = 60 * SUP_SECOND_NS, .factor = 2, .jitter = 0};
+    if (parse_time(text, &delay.initial_ns)) {
+        delay.max_ns = delay.initial_ns;
+        delay.factor = 1;
+    } else {
+        text += strspn(text, " ");
+        while (*text != '\0')
+            if (!read_delay_word(&delay, &text)) return -EINVAL;
+        if (delay.initial_ns < 0) return -EINVAL;
+        if (delay.max_ns < 0)
+            delay.max_ns =
+                delay.initial_ns > 60 * SUP_SECOND_NS ? delay.initial_ns : 60 * SUP_SECOND_NS;
+    }
+    *size = put_delay(out, &delay);
+    return 0;
+}
+
+/* --- other values of several parts ------------------------------------------------------------ */
+
+/* "manual", a time after the launch, or the path of a file that appears. */
+static int put_ready(unsigned char *out, const char *text, size_t *size)
+{
+    int64_t delay_ns = 0;
+    const char *file = text[0] == '/' ? text : "";
+    if (text[0] == '/') out[0] = SUP_READY_FILE;
+    else if (strcmp(text, "manual") == 0) out[0] = SUP_READY_MANUAL;
+    else if (parse_time(text, &delay_ns)) out[0] = SUP_READY_DELAY;
+    else return -EINVAL;
+    memcpy(out + 1, &delay_ns, sizeof delay_ns);
+    *size = 9 + put(out + 9, file, strnlen(file, PATH_MAX) + 1);
+    return 0;
+}
+
+/* "none", "inherit", or the path of a file. */
+static int put_log(unsigned char *out, const char *text, size_t *size)
+{
+    const char *file = text[0] == '/' ? text : "";
+    if (text[0] == '/') out[0] = SUP_LOG_MODE_FILE;
+    else if (strcmp(text, "none") == 0) out[0] = SUP_LOG_MODE_NONE;
+    else if (strcmp(text, "inherit") == 0) out[0] = SUP_LOG_MODE_INHERIT;
+    else return -EINVAL;
+    *size = 1 + put(out + 1, file, strnlen(file, PATH_MAX) + 1);
+    return 0;
+}
+
+static int put_number(unsigned char *out, enum sup_option_type type, const char *text, size_t *size)
+{
+    double number;
+    uint32_t whole;
+    if (!parse_number(text, &number)) return -EINVAL;
+    if (type == SUP_TYPE_NUMBER) {
+        *size = put(out, &number, sizeof number);
+        return 0;
+    }
+    if (!(number >= 0 && number <= UINT32_MAX)) return -EINVAL;
+    whole = (uint32_t) number;
+    if ((double) whole < number) return -EINVAL;
+    *size = put(out, &whole, sizeof whole);
+    return 0;
+}
+
+/* --- any value -------------------------------------------------------------------------------- */
+
+static const char *encode_duration(const char *text, unsigned char *out, size_t *size)
+{
+    int64_t ns;
+    if (!parse_time(text, &ns)) return "a time such as \"10s\"";
+    *size = put(out, &ns, sizeof ns);
+    return NULL;
+}
+
+static const char *encode_size(const char *text, unsigned char *out, size_t *size)
+{
+    uint64_t bytes;
+    if (!sup_parse_size(text, &bytes)) return "a size such as \"64MiB\"";
+    *size = put(out, &bytes, sizeof bytes);
+    return NULL;
+}
+
+static const char *encode_signal(const char *text, unsigned char *out, size_t *size)
+{
+    int32_t number;
+    if (!sup_parse_signal(text, &number)) return "a signal such as \"TERM\"";
+    out[0] = (unsigned char) number;
+    *size = 1;
+    return NULL;
+}
+
+static const char *encode_bool(const char *text, unsigned char *out, size_t *size)
+{
+    out[0] = strcmp(text, "true") == 0;
+    *size = 1;
+    return out[0] || strcmp(text, "false") == 0 ? NULL : "true or false";
+}
+
+const char *sup_value_encode(const struct sup_option *option, const char *text, unsigned char *out,
+                             size_t *size)
+{
+    switch (option->type) {
+    case SUP_TYPE_BOOL:
+        return encode_bool(text, out, size);
+    case SUP_TYPE_COUNT:
+    case SUP_TYPE_NUMBER:
+        return put_number(out, option->type, text, size) == 0 ? NULL
+                                                              : "a number that is possible here";
+    case SUP_TYPE_DURATION:
+        return encode_duration(text, out, size);
+    case SUP_TYPE_DELAY:
+        return encode_delay(out, text, size) == 0
+                   ? NULL
+                   : "a time, or words such as \"initial=1s max=60s factor=2\"";
+    case SUP_TYPE_SIZE:
+        return encode_size(text, out, size);
+    case SUP_TYPE_ENUM:
+        *size = 1;
+        return put_enum(out, option, text) == 0 ? NULL : "one of its values";
+    case SUP_TYPE_SIGNAL:
+        return encode_signal(text, out, size);
+    case SUP_TYPE_STRING:
+        *size = put(out, text, strnlen(text, SUP_VALUE_SIZE - 1));
+        out[(*size)++] = '\0';
+        return NULL;
+    case SUP_TYPE_NAMES:
+        *size = put_words(out, text);
+        return NULL;
+    case SUP_TYPE_CODES:
+        return put_codes(out, text, size) == 0 ? NULL : "a list of exit codes";
+    case SUP_TYPE_READY:
+        return put_ready(out, text, size) == 0 ? NULL
+                                               : "\"manual\", a time, or the path of a file from /";
+    case SUP_TYPE_LOG:
+        return put_log(out, text, size) == 0
+                   ? NULL
+                   : "\"none\", \"inherit\", or the path of a file from /";
+    case SUP_TYPE_PATH:
+    case SUP_TYPE_COMMAND:
+    case SUP_TYPE_ENV:
+    case SUP_TYPE_ENV_FILE:
+    case SUP_TYPE_BYTES:
+    case SUP_TYPE_COUNT_OF:
+        break;
+    }
+    return "for here: it is a member of the struct";
+}
