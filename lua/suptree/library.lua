@@ -224,20 +224,20 @@ function Supervisor:serve(context)
     return nil, errors.new(errors.ErrGaveUp, ("%s ended by itself with code %d"):format(self.name, code))
 end
 
---- Runs the callbacks that wait, or the first that comes within `timeout` (default 0). Returns for how many events.
+--- Runs the callbacks that wait, or the first that comes within `timeout` (default 0). Returns for how many events, and
+-- true once the tree has ended and no more will come.
 function Supervisor:poll(timeout)
     check_self(self, "poll")
     local root = root_of(self)
     local wait_ns = check_time(timeout == nil and 0 or timeout, "poll")
     local count, closed = run_waiting(root)
-    if count > 0 or closed or wait_ns == 0 then return count end
+    if count > 0 or closed or wait_ns == 0 then return count, closed end
     root.handle:wait(wait_ns)
-    count = run_waiting(root)
-    return count
+    return run_waiting(root)
 end
 
---- A descriptor that is readable while poll has something to do: for the event loop of the program. It is the
--- supervisor's: do not read, write or close it.
+--- A descriptor that is readable while poll has something to do, and for good once the tree has ended: for the event
+-- loop of the program. It is the supervisor's: do not read, write or close it.
 function Supervisor:fd()
     check_self(self, "fd")
     return root_of(self).handle:fd()

@@ -87,6 +87,7 @@ struct sup_handle *sup_handle_create(const void *blob, size_t size,
     struct sup_form *form = sup_form_create(blob, size, err);
     if (form == NULL) return NULL;
     struct sup_handle *handle = calloc(1, sizeof *handle);
+    sup_library_open_standard();
     if (handle != NULL) {
         handle->name = strdup(sup_form_name(sup_form_root(form)));
         handle->blob = malloc(size);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -32,8 +33,7 @@ struct sup_library {
     struct sup_library_options options;
     struct sup_engine *engine;
     pthread_t thread;
-    pid_t keeper; /* 0: none */
-    bool ready;   /* the engine was initialised */
+    bool ready; /* the engine was initialised */
 };
 
 /* --- finding the keeper ----------------------------------------------------------------------- */
@@ -80,6 +80,28 @@ int sup_library_find_keeper(char *path, size_t size, struct sup_err *err)
                        "it is neither beside the library nor in %s", SUPTREE_BINDIR);
 }
 
+/* --- descriptors ------------------------------------------------------------------------------ */
+
+void sup_library_open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return;
+}
+
+void sup_library_check_socket(const struct sup_engine *engine)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (getsockopt(engine->link.socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+        type == SOCK_SEQPACKET)
+        return;
+    fprintf(stderr,
+            "suptree: this program has closed descriptors that belong to suptree: its services are "
+            "stopped, and it is aborted, as their numbers may be files of its own by now; close "
+            "what is unknown before the supervisor serves\n");
+    abort();
+}
+
 /* --- the keeper ------------------------------------------------------------------------------- */
 
 /* It begins as if nobody had touched its signals. */
@@ -100,8 +122,8 @@ static int set_signals(posix_spawnattr_t *attributes)
 /* Returns 0 or a positive errno. */
 static int spawn_keeper(const char *program, int socket, pid_t *pid)
 {
-    char *argv[] = {(char *) program, (char *) "--library", (char *) "--socket",
-                    (char *) KEEPER_FD_TEXT, NULL};
+    char *argv[] = {(char *) program,    (char *) "--library",    (char *) "--detach",
+                    (char *) "--socket", (char *) KEEPER_FD_TEXT, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int r = posix_spawn_file_actions_init(&actions);
@@ -118,28 +140,38 @@ static int spawn_keeper(const char *program, int socket, pid_t *pid)
 }
 
 /* The socket to a new keeper, or -errno with ${err}. */
-static int start_keeper(struct sup_library *library, struct sup_err *err)
+static int start_keeper(struct sup_err *err)
 {
     char program[PATH_MAX];
     int pair[2];
+    pid_t pid;
     int r = sup_library_find_keeper(program, sizeof program, err);
     if (r < 0) return r;
+    sup_library_open_standard();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return sup_err_set(err, -errno, "", "", "no socket to the keeper: %s", strerror(errno));
-    r = spawn_keeper(program, pair[1], &library->keeper);
+    r = spawn_keeper(program, pair[1], &pid);
     close(pair[1]);
-    if (r == 0) return pair[0];
-    close(pair[0]);
-    library->keeper = 0;
-    return sup_err_set(err, -r, program, "", "cannot be started: %s", strerror(r));
+    if (r != 0) {
+        close(pair[0]);
+        return sup_err_set(err, -r, program, "", "cannot be started: %s", strerror(r));
+    }
+    /* It goes on in a child of its own. The program may be quicker to wait for this one. */
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+    return pair[0];
 }
 
-/* It ends by itself once our end of the socket is closed. Somebody else may have waited for it. */
-static void await_keeper(struct sup_library *library)
+/* The keeper ends once it hears no more; its end of the socket is closed when it has ended. */
+static void await_keeper(int socket)
 {
-    if (library->keeper <= 0) return;
-    while (waitpid(library->keeper, NULL, 0) < 0 && errno == EINTR) continue;
-    library->keeper = 0;
+    struct pollfd end = {.fd = socket, .events = POLLIN};
+    char bytes[sizeof(struct sup_wire)];
+    ssize_t size;
+    shutdown(socket, SHUT_WR);
+    do {
+        poll(&end, 1, -1);
+        size = recv(socket, bytes, sizeof bytes, MSG_DONTWAIT);
+    } while (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)));
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
@@ -173,9 +205,9 @@ static void discard(struct sup_library *library)
     if (library->ready) {
         int socket = library->engine->link.socket;
         sup_engine_finish(library->engine);
+        await_keeper(socket);
         close(socket);
     }
-    await_keeper(library);
     free(library->engine);
     free(library);
 }
@@ -184,7 +216,7 @@ static int begin(struct sup_library *library, struct sup_err *err)
 {
     struct sup_host_options options = {.name = library->options.name,
                                        .threads = library->options.threads};
-    options.socket = start_keeper(library, err);
+    options.socket = start_keeper(err);
     if (options.socket < 0) return options.socket;
     int r = sup_engine_init(library->engine, &options);
     library->ready = true;

@@ -4,8 +4,9 @@
 ** it goes, the keeper stops the services.
 **
 ** No journal is kept: a tree ends with its program. Several engines in one process are independent.
-** A child that the program forks must not use an engine, and should exec or _exit: as long as it
-** holds a copy of the socket, the keeper does not see that the program has gone.
+** The keeper is nobody's child, so that a program which waits for any child of its own does not
+** meet it. It watches the program itself: a forked child that holds a copy of the socket does not
+** hide that the program has gone. Such a child must not use an engine.
 */
 #ifndef SUP_ENGINE_LIBRARY_H
 #define SUP_ENGINE_LIBRARY_H
@@ -48,6 +49,19 @@ struct sup_engine *sup_library_engine(struct sup_library *library);
 /* Wait for the end of the thread and of the keeper, and free all. The tree must be ending. NULL is
    harmless. Not on the engine thread. */
 void sup_library_close(struct sup_library *library);
+
+/*
+** Where descriptors 0, 1 or 2 are closed, open them to /dev/null: else one of ours would become the
+** standard output of the program.
+*/
+void sup_library_open_standard(void);
+
+/*
+** The socket to the keeper has failed. When that is because this program has closed it, with all
+** descriptors that it did not know, the loop cannot go on and must not touch the numbers, which may
+** be other files by now: says so and aborts. The keeper stops the services.
+*/
+void sup_library_check_socket(const struct sup_engine *engine);
 
 /*
 ** The path of suptree-keeper: $SUPTREE_KEEPER, beside the library or program that holds this code,

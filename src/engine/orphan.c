@@ -148,6 +148,7 @@ static void open_epoll(struct sup_engine *engine)
 void sup_orphan_begin(struct sup_engine *engine)
 {
     struct sup_input stop = {.type = SUP_IN_STOP, .text = "the keeper died"};
+    if (engine->library != NULL) sup_library_check_socket(engine);
     engine->orphaned = engine->link.lost = true;
     engine->orphan_patience_ms = PATIENCE_MS;
     uv_poll_stop(&engine->keeper_poll);

@@ -53,6 +53,7 @@ struct sup_keeper_options {
     bool no_colour; /* the default */
     bool quiet;
     bool library;
+    bool detach;   /* library mode: be nobody's child */
     bool no_log;   /* output of services goes to /dev/null, that of the host to stderr */
     int socket;    /* library mode: the peer; -1 */
     int blob;      /* the config blob; -1: none yet */

@@ -3,11 +3,12 @@
 **
 **   suptree-keeper --host PROGRAM --name NAME [--blob-fd N] [--events FILE] [--quiet]
 **                  [--colour|--no-colour] [-- WORDS FOR THE HOST]
-**   suptree-keeper --library --socket N [--no-log]
+**   suptree-keeper --library --socket N [--detach] [--no-log]
 **
-** Also: --no-log (no suptree-log: output of services goes to /dev/null). For tests alone:
-** --log-program PROGRAM instead of suptree-log, --test-speed N divides the keeper's own delays by
-** N, --test-eager starts hosts and suptree-log again without delay.
+** --detach: be no child of the program that uses the library. Also: --no-log (no suptree-log:
+** output of services goes to /dev/null). For tests alone: --log-program PROGRAM instead of
+** suptree-log, --test-speed N divides the keeper's own delays by N, --test-eager starts hosts and
+** suptree-log again without delay.
 */
 #include "keeper/keeper.h"
 
@@ -50,11 +51,25 @@ static int keep_only(int *fd)
     return syscall(SYS_close_range, (unsigned) moved + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
+/*
+** Become a stranger to the program that uses the library: it must not meet us when it waits for
+** children of its own. It knows that we have ended when a second descriptor of the socket, which
+** nobody else has, is closed by our end.
+*/
+static int detach(int socket)
+{
+    pid_t pid = fork();
+    if (pid < 0) return -errno;
+    if (pid > 0) _exit(0);
+    return fcntl(socket, F_DUPFD_CLOEXEC, MOVED_TO) < 0 ? -errno : 0;
+}
+
 static int run(struct sup_keeper_options *options)
 {
     const char *what = "use the descriptors that it was started with";
     int error = open_standard();
     if (error == 0) error = keep_only(options->library ? &options->socket : &options->blob);
+    if (error == 0 && options->detach) error = detach(options->socket);
     /* The terminal's signals are for the program that uses the library. */
     if (options->library) setsid();
     struct sup_keeper *keeper = NULL;

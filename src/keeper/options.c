@@ -25,12 +25,12 @@ struct option_row {
 
 static const struct option_row rows[] = {
     ROW("--blob-fd", KIND_DESCRIPTOR, blob),  ROW("--colour", KIND_FLAG, colour),
-    ROW("--events", KIND_TEXT, events),       ROW("--host", KIND_TEXT, host),
-    ROW("--library", KIND_FLAG, library),     ROW("--log-program", KIND_TEXT, log),
-    ROW("--name", KIND_TEXT, name),           ROW("--no-colour", KIND_FLAG, no_colour),
-    ROW("--no-log", KIND_FLAG, no_log),       ROW("--quiet", KIND_FLAG, quiet),
-    ROW("--socket", KIND_DESCRIPTOR, socket), ROW("--test-eager", KIND_FLAG, eager),
-    ROW("--test-speed", KIND_SPEED, speed),
+    ROW("--detach", KIND_FLAG, detach),       ROW("--events", KIND_TEXT, events),
+    ROW("--host", KIND_TEXT, host),           ROW("--library", KIND_FLAG, library),
+    ROW("--log-program", KIND_TEXT, log),     ROW("--name", KIND_TEXT, name),
+    ROW("--no-colour", KIND_FLAG, no_colour), ROW("--no-log", KIND_FLAG, no_log),
+    ROW("--quiet", KIND_FLAG, quiet),         ROW("--socket", KIND_DESCRIPTOR, socket),
+    ROW("--test-eager", KIND_FLAG, eager),    ROW("--test-speed", KIND_SPEED, speed),
 };
 
 struct complaint {
@@ -98,8 +98,8 @@ static int check(const struct sup_keeper_options *options, const struct complain
                             "keeper with what it needs");
     if (options->library && options->socket < 0)
         return complain(to, "--library needs --socket: the descriptor that leads to the peer");
-    if (!options->library && options->socket >= 0)
-        return complain(to, "--socket goes with --library alone");
+    if (!options->library && (options->socket >= 0 || options->detach))
+        return complain(to, "--socket and --detach go with --library alone");
     if (options->host_word_count > SUP_KEEPER_HOST_WORDS)
         return complain(to, "there are more than %d words for the host", SUP_KEEPER_HOST_WORDS);
     return 0;

@@ -5,6 +5,7 @@
 #include "script/service.h"
 
 #include "script/modules.h"
+#include "script/trust.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -108,9 +109,19 @@ static void surround_functions(lua_State *L)
 
 /* --- modules ---------------------------------------------------------------------------------- */
 
+/* A configuration's modules decide what runs with the rights of the host, at each launch anew. */
+static void check_trust(lua_State *L, const char *path)
+{
+    struct sup_err err = {.code = 0};
+    if (sup_trust_check(path, &err) != 0)
+        luaL_error(L, "the module '%s' is refused: %s: %s (%s)", lua_tostring(L, 1), path,
+                   err.reason, err.hint);
+}
+
 /* Pushes the loader and where it comes from. */
 static int load_module(lua_State *L, const char *path)
 {
+    if (lua_toboolean(L, lua_upvalueindex(4))) check_trust(L, path);
     if (luaL_loadfilex(L, path, "t") == LUA_OK) {
         lua_pushstring(L, path);
         return 2;
@@ -127,7 +138,7 @@ static bool is_readable(const char *path)
     return true;
 }
 
-/* Upvalues: the folder, package.searchpath, package. Text alone. */
+/* Upvalues: the folder, package.searchpath, package, whether files must be trusted. Text alone. */
 static int search_module(lua_State *L)
 {
     static const char *const endings[] = {"%s/%s.lua", "%s/%s/init.lua"};
@@ -150,13 +161,14 @@ static int search_module(lua_State *L)
 }
 
 /* The table package is on the top. */
-static void set_searchers(lua_State *L, const char *folder)
+static void set_searchers(lua_State *L, const char *folder, bool trusted_only)
 {
     lua_getfield(L, -1, "searchers");
     lua_pushstring(L, folder);
     lua_getfield(L, -3, "searchpath");
     lua_pushvalue(L, -4); /* package */
-    lua_pushcclosure(L, search_module, 3);
+    lua_pushboolean(L, trusted_only);
+    lua_pushcclosure(L, search_module, 4);
     lua_rawseti(L, -2, 2);
     lua_pop(L, 1);
     lua_getfield(L, -1, "preload");
@@ -168,7 +180,7 @@ static void set_searchers(lua_State *L, const char *folder)
 /* The same. What the program that declared the service searches comes before what is installed. */
 static void extend_path(lua_State *L, const char *path)
 {
-    if (path[0] == '\0') return;
+    if (path == NULL || path[0] == '\0') return;
     lua_pushstring(L, path);
     lua_pushliteral(L, ";");
     lua_getfield(L, -3, "path");
@@ -185,7 +197,7 @@ void sup_service_furnish(lua_State *L, const char *folder, const char *path)
     sup_modules_drop_relative(L, "path");
     sup_modules_drop_relative(L, "cpath");
     extend_path(L, path);
-    set_searchers(L, folder);
+    set_searchers(L, folder, path == NULL);
     lua_pop(L, 1);
     refuse_functions(L);
     surround_functions(L);

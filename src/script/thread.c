@@ -49,7 +49,7 @@ static void push_chunk(lua_State *L, const struct sup_bytes *run)
     lua_pushlstring(L, folder, size);
     folder = lua_tostring(L, -1);
     size_t length = strlen(folder);
-    sup_service_furnish(L, folder, length < size ? folder + length + 1 : "");
+    sup_service_furnish(L, folder, length < size ? folder + length + 1 : NULL);
     sup_unpack(L, at, left);
 }
 
