@@ -111,6 +111,14 @@ char *sup_duration_text(int64_t ns, char *buf, size_t size);
 /* "TERM", "KILL"; "RTMIN+3"; number as text else. Returns ${buf} or a constant. */
 const char *sup_signal_name(int signal, char *buf, size_t size);
 
+/*
+** What ${spec} has for ${option}, about as a person would write it: "10s", "./web --port 8081",
+** "{ db, cache }". Cut to ${size}, which must be 8 at least. "" for what is not set, for env, and
+** for bytes. Returns ${buf}.
+*/
+char *sup_option_text(const struct sup_option *option, const struct sup_spec *spec, char *buf,
+                      size_t size);
+
 /* Is ${name} a legal node name: [A-Za-z0-9_.@-]+, at most 128 bytes, not "." or ".."? */
 bool sup_name_is_valid(const char *name);
 

@@ -52,4 +52,34 @@ int sup_plan_make(const struct sup_tree *tree, const struct sup_form *form, enum
                   struct sup_changes *changes, struct sup_err *err);
 void sup_changes_finish(struct sup_changes *changes);
 
+/* --- showing (plan_write.c) ------------------------------------------------------------------ */
+
+struct sup_json;
+
+/* What is told of values of the environment. */
+enum sup_plan_values {
+    SUP_PLAN_HIDE_ENV,     /* none */
+    SUP_PLAN_HIDE_SECRETS, /* those whose names do not look like secrets */
+    SUP_PLAN_SHOW_ALL,
+};
+
+/*
+** Write ${changes}, made of ${tree} as it stands, as two members of the object that is open in
+** ${json}:
+**
+**   "changes": [{ path, kind, action, fields: [{ field, old, new, seen_by_exec, hidden }], because,
+**                 former_path, note }, …]
+**   "summary": { restart, update, rename, add, remove, none, reordered, empty }
+**
+** action: "add" "remove" "restart" "update" "rename" "none". Nodes below an added or removed
+** supervisor are listed, too. The summary counts services, and supervisors that are updated or
+** renamed. Texts of values are cut at 1,000 bytes.
+*/
+void sup_plan_write(struct sup_json *json, const struct sup_tree *tree,
+                    const struct sup_changes *changes, enum sup_plan_values values);
+
+/* Does the name of a variable look like that of a secret? PASSWORD, SECRET, TOKEN, KEY and such in
+   it. */
+bool sup_plan_is_secret(const char *name, size_t length);
+
 #endif

@@ -4,6 +4,7 @@
 */
 #include "script/sim.h"
 
+#include "base/json.h"
 #include "core/journal.h"
 #include "core/options.h"
 #include "core/plan.h"
@@ -337,12 +338,14 @@ static int find_errno(lua_State *L)
 struct plan {
     struct sup_form *form;
     struct sup_changes changes;
+    struct sup_json json;
 };
 
 static int close_plan(lua_State *L)
 {
     struct plan *plan = lua_touserdata(L, 1);
     sup_changes_finish(&plan->changes);
+    sup_json_finish(&plan->json);
     sup_form_unref(plan->form);
     memset(plan, 0, sizeof *plan);
     return 0;
@@ -363,17 +366,24 @@ static struct plan *push_plan(lua_State *L)
     return plan;
 }
 
+/* The plan of the blob at index 2, pushed; NULL: ${err}. */
+static struct plan *make_plan(lua_State *L, struct sup_tree *tree, struct sup_err *err)
+{
+    size_t size;
+    const char *blob = luaL_checklstring(L, 2, &size);
+    struct plan *plan = push_plan(L);
+    plan->form = sup_form_create(blob, size, err);
+    if (plan->form == NULL) return NULL;
+    int result = sup_plan_make(tree, plan->form, SUP_PLAN_FORTH, &plan->changes, err);
+    return result < 0 ? NULL : plan;
+}
+
 static int plan_reload(lua_State *L)
 {
     struct sup_tree *tree = check_tree(L);
-    size_t size;
-    const char *blob = luaL_checklstring(L, 2, &size);
     struct sup_err err = {0};
-    struct plan *plan = push_plan(L);
-    plan->form = sup_form_create(blob, size, &err);
-    if (plan->form == NULL) return push_error(L, &err);
-    int result = sup_plan_make(tree, plan->form, SUP_PLAN_FORTH, &plan->changes, &err);
-    if (result < 0) return push_error(L, &err);
+    struct plan *plan = make_plan(L, tree, &err);
+    if (plan == NULL) return push_error(L, &err);
     lua_createtable(L, (int) plan->changes.count, 0);
     for (size_t i = 0; i < plan->changes.count; i++) {
         sup_core_push_change(L, tree, &plan->changes.list[i]);
@@ -382,12 +392,35 @@ static int plan_reload(lua_State *L)
     return 1;
 }
 
+/* plan_json(blob, values) -> the plan as the control protocol tells it */
+static int plan_as_json(lua_State *L)
+{
+    static const char *const names[] = {"hide_env", "hide_secrets", "show_all", NULL};
+    struct sup_tree *tree = check_tree(L);
+    int values = luaL_checkoption(L, 3, "hide_secrets", names);
+    struct sup_err err = {0};
+    struct plan *plan = make_plan(L, tree, &err);
+    if (plan == NULL) return push_error(L, &err);
+    sup_json_finish(&plan->json);
+    sup_json_init_growing(&plan->json, (size_t) 64 << 20);
+    sup_json_begin_object(&plan->json);
+    sup_plan_write(&plan->json, tree, &plan->changes, (enum sup_plan_values) values);
+    sup_json_end_object(&plan->json);
+    const char *text = sup_json_text(&plan->json);
+    if (text == NULL) return luaL_error(L, "there is no memory for the plan");
+    lua_pushlstring(L, text, plan->json.size);
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
-    {"apply", apply_input},      {"because", node_because},     {"close", close_tree},
-    {"deadline", next_deadline}, {"ended", tree_ended},         {"find", find_node},
-    {"next", next_node},         {"path", node_path},           {"root", root_node},
-    {"save", save_tree},         {"spec", node_spec},           {"status", node_status},
-    {"plan", plan_reload},       {"stop_rank", node_stop_rank}, {NULL, NULL},
+    {"apply", apply_input},        {"because", node_because},
+    {"close", close_tree},         {"deadline", next_deadline},
+    {"ended", tree_ended},         {"find", find_node},
+    {"next", next_node},           {"path", node_path},
+    {"root", root_node},           {"save", save_tree},
+    {"spec", node_spec},           {"status", node_status},
+    {"plan", plan_reload},         {"plan_json", plan_as_json},
+    {"stop_rank", node_stop_rank}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

@@ -1,0 +1,233 @@
+/*
+** core/option_text.c: values of options as a person would write them.
+*/
+#include "core/options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A text that is cut where its buffer ends. */
+struct text {
+    char *buf;
+    size_t size, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t room = text->size - text->length;
+    int n = vsnprintf(text->buf + text->length, room, format, arguments);
+    va_end(arguments);
+    if (n > 0) text->length += (size_t) n < room ? (size_t) n : room - 1;
+}
+
+/* What was cut says so, and does not end with half a character. */
+static void end(struct text *text)
+{
+    static const char mark[] = "…";
+    if (text->length + 1 < text->size || text->size < sizeof mark) return;
+    size_t at = text->size - sizeof mark;
+    while (at > 0 && ((unsigned char) text->buf[at] & 0xc0) == 0x80) at--;
+    memcpy(text->buf + at, mark, sizeof mark);
+}
+
+static void put_duration(struct text *text, int64_t ns)
+{
+    char buf[48];
+    put(text, "%s", sup_duration_text(ns, buf, sizeof buf));
+}
+
+static void put_size(struct text *text, uint64_t bytes)
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < sizeof units / sizeof *units) {
+        bytes /= 1024;
+        unit++;
+    }
+    put(text, "%llu%s", (unsigned long long) bytes, units[unit]);
+}
+
+static void put_names(struct text *text, const struct sup_strings *names)
+{
+    const char *name = names->first;
+    put(text, "{");
+    for (uint32_t i = 0; i < names->count; i++, name = sup_strings_next(name))
+        put(text, "%s %s", i == 0 ? "" : ",", name);
+    put(text, names->count == 0 ? "}" : " }");
+}
+
+/* A word as a shell would need it, so that it is plain where it begins and ends. */
+static void put_word(struct text *text, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_@%+=:,./-";
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        put(text, "%s", word);
+        return;
+    }
+    put(text, "'");
+    for (; *word != '\0'; word++) {
+        if (*word == '\'') put(text, "'\\''");
+        else put(text, "%c", *word);
+    }
+    put(text, "'");
+}
+
+/* A shell line as it was written, anything else word by word. */
+static void put_command(struct text *text, const struct sup_strings *command)
+{
+    const char *word = command->first;
+    if (command->count == 3 && strcmp(word, "/bin/sh") == 0 &&
+        strcmp(sup_strings_next(word), "-c") == 0) {
+        put(text, "%s", sup_strings_next(sup_strings_next(word)));
+        return;
+    }
+    for (uint32_t i = 0; i < command->count; i++, word = sup_strings_next(word)) {
+        if (i > 0) put(text, " ");
+        put_word(text, word);
+    }
+}
+
+static void put_codes(struct text *text, const struct sup_codes *codes)
+{
+    bool first = true;
+    put(text, "{");
+    for (int code = 0; code < 256; code++) {
+        if (!sup_codes_has(codes, code)) continue;
+        put(text, "%s %d", first ? "" : ",", code);
+        first = false;
+    }
+    put(text, first ? "}" : " }");
+}
+
+static void put_delay(struct text *text, const struct sup_delay *delay)
+{
+    put_duration(text, delay->initial_ns);
+    if (delay->factor != 1) put(text, " x %.6g", delay->factor);
+    if (delay->factor != 1 && delay->max_ns != SUP_INFINITY_NS) {
+        put(text, " up to ");
+        put_duration(text, delay->max_ns);
+    }
+    if (delay->jitter > 0) put(text, ", jitter %.6g", delay->jitter);
+    if (delay->initial_ns == 0 || delay->reset_after_ns == 60 * SUP_SECOND_NS) return;
+    put(text, ", reset after ");
+    put_duration(text, delay->reset_after_ns);
+}
+
+static void put_ready(struct text *text, const struct sup_ready *ready)
+{
+    switch (ready->kind) {
+    case SUP_READY_AT_LAUNCH:
+        put(text, "at launch");
+        break;
+    case SUP_READY_DELAY:
+        put(text, "delay ");
+        put_duration(text, ready->delay_ns);
+        break;
+    case SUP_READY_FILE:
+        put(text, "file %s", ready->text);
+        break;
+    case SUP_READY_MANUAL:
+        put(text, "manual");
+        break;
+    }
+}
+
+static void put_log(struct text *text, const struct sup_log *log)
+{
+    switch (log->mode) {
+    case SUP_LOG_MODE_VIEW:
+        put(text, "shown");
+        break;
+    case SUP_LOG_MODE_FILE:
+        put(text, "file %s", log->file);
+        break;
+    case SUP_LOG_MODE_NONE:
+        put(text, "false");
+        break;
+    case SUP_LOG_MODE_INHERIT:
+        put(text, "inherit");
+        break;
+    }
+}
+
+static void put_string(struct text *text, const char *string)
+{
+    if (string != NULL) put(text, "%s", string);
+}
+
+static void put_enum(struct text *text, const struct sup_option *option, const void *field)
+{
+    int number;
+    memcpy(&number, field, sizeof number);
+    put(text, "%s", option->allowed[number]);
+}
+
+static void put_value(struct text *text, const struct sup_option *option, const void *field)
+{
+    char buf[32];
+    switch (option->type) {
+    case SUP_TYPE_BOOL:
+        put(text, "%s", *(const bool *) field ? "true" : "false");
+        break;
+    case SUP_TYPE_COUNT:
+        put(text, "%u", *(const uint32_t *) field);
+        break;
+    case SUP_TYPE_NUMBER:
+        put(text, "%.14g", *(const double *) field);
+        break;
+    case SUP_TYPE_DURATION:
+        put_duration(text, *(const int64_t *) field);
+        break;
+    case SUP_TYPE_SIZE:
+        put_size(text, *(const uint64_t *) field);
+        break;
+    case SUP_TYPE_STRING:
+    case SUP_TYPE_PATH:
+        put_string(text, *(const char *const *) field);
+        break;
+    case SUP_TYPE_ENUM:
+        put_enum(text, option, field);
+        break;
+    case SUP_TYPE_NAMES:
+        put_names(text, field);
+        break;
+    case SUP_TYPE_COMMAND:
+        put_command(text, field);
+        break;
+    case SUP_TYPE_CODES:
+        put_codes(text, field);
+        break;
+    case SUP_TYPE_SIGNAL:
+        put(text, "%s", sup_signal_name(*(const int32_t *) field, buf, sizeof buf));
+        break;
+    case SUP_TYPE_DELAY:
+        put_delay(text, field);
+        break;
+    case SUP_TYPE_READY:
+        put_ready(text, field);
+        break;
+    case SUP_TYPE_LOG:
+        put_log(text, field);
+        break;
+    case SUP_TYPE_ENV: /* one by one: their values may be secrets */
+    case SUP_TYPE_ENV_FILE:
+    case SUP_TYPE_BYTES:
+    case SUP_TYPE_COUNT_OF:
+        break;
+    }
+}
+
+char *sup_option_text(const struct sup_option *option, const struct sup_spec *spec, char *buf,
+                      size_t size)
+{
+    struct text text = {.buf = buf, .size = size};
+    buf[0] = '\0';
+    if (option->id == SUP_OPTION_INTENSITY && !spec->has_intensity) return buf;
+    put_value(&text, option, (const char *) spec + option->offset);
+    end(&text);
+    return buf;
+}
