@@ -1,0 +1,216 @@
+--- A systemd unit of services: [Unit] and [Service], one service a file.
+local words = require "suptree.import.words"
+local writer = require "suptree.import.writer"
+
+local RESTARTS = { no = "temporary", ["on-failure"] = "transient", ["on-abnormal"] = "transient",
+    ["on-abort"] = "transient", ["on-watchdog"] = "transient", ["on-success"] = "permanent", always = "permanent" }
+
+local LIMITS = { LimitNOFILE = "nofile", LimitCORE = "core", LimitNPROC = "nproc", LimitMEMLOCK = "memlock",
+    LimitSTACK = "stack", LimitAS = "as", LimitFSIZE = "fsize", LimitDATA = "data", LimitCPU = "cpu" }
+
+local CGROUP = { MemoryMax = "memory_max", MemoryHigh = "memory_high", TasksMax = "pids_max", CPUWeight = "cpu_weight" }
+
+-- What says nothing here, or is how suptree works anyway.
+local SILENT = { Requires = true, Wants = true, BindsTo = true, Documentation = true, DefaultDependencies = true,
+    RemainAfterExit = true, SyslogIdentifier = true, PIDFile = true, NotifyAccess = true }
+
+local UNITS = { [""] = 1, s = 1, sec = 1, second = 1, seconds = 1, ms = 0.001, msec = 0.001, us = 1e-6, m = 60,
+    min = 60, minute = 60, minutes = 60, h = 3600, hr = 3600, hour = 3600, hours = 3600, d = 86400, day = 86400,
+    days = 86400, w = 604800, week = 604800, weeks = 604800 }
+
+-- "1min 30s" as seconds or "infinity"; nil: not a time.
+local function duration(text)
+    if text == "infinity" then return text end
+    local seconds, rest = 0, text
+    while rest ~= "" do
+        local number, unit, after = rest:match "^%s*([%d.]+)%s*(%a*)%s*(.*)$"
+        if not number or not UNITS[unit] then return nil end
+        seconds, rest = seconds + tonumber(number) * UNITS[unit], after
+    end
+    return seconds
+end
+
+local function positive(text)
+    local time = duration(text)
+    return time == 0 and "infinity" or time
+end
+
+-- A command line without systemd's prefixes. `$` needs a shell here.
+local function command(line)
+    local prefix, rest = line:match "^([@%-:+!|]*)%s*(.*)$"
+    if rest:find "%$" then return "exec " .. rest, prefix end
+    return words.split(rest) or rest, prefix
+end
+
+local function add_env(env, line)
+    for _, word in ipairs(words.split(line) or {}) do
+        local key, value = word:match "^([^=]+)=(.*)$"
+        if key then env[key] = value end
+    end
+end
+
+local function output(value)
+    local file = value:match "^append:(.+)$" or value:match "^file:(.+)$" or value:match "^truncate:(.+)$"
+    if file then return { file = file } end
+    if value == "null" then return false end
+    return nil
+end
+
+local function success_codes(text)
+    local list = { 0 }
+    for code in text:gmatch "%f[%w]%d+%f[%W]" do list[#list + 1] = tonumber(code) end
+    return list
+end
+
+-- Each takes (service, value) and returns true when it could be taken over.
+local takers = {}
+
+function takers.Description(service, value) service.options.description = value return true end
+function takers.WorkingDirectory(service, value)
+    if value:find "^[~-]" then return false end
+    service.options.cwd = value
+    return true
+end
+function takers.User(service, value) service.options.user = value return true end
+function takers.Group(service, value) service.options.group = value return true end
+function takers.UMask(service, value) service.options.umask = value return true end
+function takers.Nice(service, value) service.options.nice = tonumber(value) return true end
+function takers.OOMScoreAdjust(service, value) service.options.oom_score = tonumber(value) return true end
+function takers.NoNewPrivileges(service, value)
+    service.options.no_new_privs = value:find "^[yYtT1]" ~= nil or value == "on"
+    return true
+end
+function takers.Restart(service, value)
+    service.options.restart = RESTARTS[value]
+    return RESTARTS[value] ~= nil
+end
+function takers.RestartSec(service, value) service.options.restart_delay = duration(value) return true end
+function takers.TimeoutStartSec(service, value) service.options.start_timeout = positive(value) return true end
+function takers.TimeoutStopSec(service, value) service.options.timeout = positive(value) return true end
+function takers.TimeoutSec(service, value)
+    service.options.start_timeout, service.options.timeout = positive(value), positive(value)
+    return true
+end
+function takers.WatchdogSec(service, value)
+    local time = duration(value)
+    service.options.watchdog = time ~= 0 and time or nil
+    return true
+end
+function takers.KillSignal(service, value) service.options.stop_signal = value:match "^S?I?G?(.*)$" return true end
+function takers.KillMode(service, value)
+    local mode = ({ process = "process", ["control-group"] = "cgroup", mixed = "cgroup" })[value]
+    service.options.kill_mode = mode
+    return mode ~= nil
+end
+function takers.SuccessExitStatus(service, value) service.options.success_exit = success_codes(value) return true end
+function takers.Environment(service, value)
+    service.options.env = service.options.env or {}
+    add_env(service.options.env, value)
+    return true
+end
+function takers.EnvironmentFile(service, value)
+    if service.options.env_file then return false end
+    service.options.env_file = value:gsub("^%-", "")
+    return not value:find "^%-"
+end
+function takers.StandardOutput(service, value)
+    service.options.log = output(value)
+    return service.options.log ~= nil or value == "journal" or value == "inherit"
+end
+function takers.Type(service, value)
+    if value == "notify" or value == "notify-reload" then service.options.ready = writer.ready "notify" end
+    service.is_oneshot = value == "oneshot"
+    return value ~= "forking" and value ~= "dbus"
+end
+function takers.ExecStart(service, value)
+    local argv, prefix = command(value)
+    service.commands[#service.commands + 1] = argv
+    return not prefix:find "[+!|@]"
+end
+function takers.ExecStartPre(service, value)
+    if service.options.before then return false end
+    service.options.before = command(value)
+    return true
+end
+function takers.ExecStopPost(service, value)
+    if service.options.after_exit then return false end
+    service.options.after_exit = command(value)
+    return true
+end
+function takers.ExecReload(service, value)
+    local signal = value:match "kill %-(%w+) %$MAINPID%s*$" or value:match "kill %-s (%w+) %$MAINPID%s*$"
+    service.options.reload_signal = signal and signal:gsub("^SIG", "")
+    return signal ~= nil
+end
+function takers.After(service, value)
+    for unit in value:gmatch "%S+" do
+        local name = unit:match "^(.+)%.service$"
+        if name then table.insert(service.options.after, words.node_name(name)) end
+    end
+    return true
+end
+for key, name in pairs(LIMITS) do
+    takers[key] = function(service, value)
+        service.options.limits = service.options.limits or {}
+        service.options.limits[name] = tonumber(value:match "^%d+$") or value
+        return true
+    end
+end
+for key, name in pairs(CGROUP) do
+    takers[key] = function(service, value)
+        service.options.cgroup = service.options.cgroup or {}
+        service.options.cgroup[name] = tonumber(value) or value:gsub("^(%d+)([KMG])$", "%1%2iB")
+        return true
+    end
+end
+function takers.CPUQuota(service, value)
+    local percent = tonumber(value:match "^(%d+)%%$")
+    service.options.cgroup = service.options.cgroup or {}
+    service.options.cgroup.cpu_max = percent and percent / 100
+    return percent ~= nil
+end
+
+local function take_entry(service, entry)
+    local taker = takers[entry.key]
+    local taken = taker and taker(service, entry.value)
+    if entry.value:find "%%%a" then
+        table.insert(service.remarks, ("%s has specifiers (%%…), which stand there as they are"):format(entry.key))
+    end
+    if not taken and not SILENT[entry.key] then
+        table.insert(service.remarks, ("not taken over: %s=%s"):format(entry.key, entry.value))
+    end
+end
+
+local function finish(service)
+    local options = service.options
+    options.restart = options.restart or "temporary"
+    if options.restart == "permanent" then options.restart = nil end
+    options.command = #service.commands == 1 and service.commands[1] or nil
+    if #service.commands > 1 then
+        local lines = {}
+        for place, argv in ipairs(service.commands) do
+            lines[place] = type(argv) == "table" and table.concat(argv, " ") or argv:gsub("^exec ", "")
+        end
+        options.command = table.concat(lines, " && ")
+    end
+    if service.is_oneshot then
+        table.insert(service.remarks, "Type=oneshot: it runs once; s.oneshot says that others wait for its end")
+    end
+end
+
+--- The tree that `contents` declares, and faults { line, fault }. `settings.base`: the file's name without ending.
+return function(contents, settings)
+    local sections, faults = words.sections(words.lines(contents))
+    local service = { name = words.node_name(settings.base), commands = {}, options = { after = {} }, remarks = {},
+        from = settings.file }
+    for _, section in ipairs(sections) do
+        for _, entry in ipairs(section) do
+            if section.name == "Unit" or section.name == "Service" then take_entry(service, entry) end
+        end
+    end
+    finish(service)
+    if not service.options.command and not faults[1] then
+        faults[1] = { line = 1, fault = "there is no ExecStart= in its [Service]" }
+    end
+    return { services = { service } }, faults
+end
