@@ -8,7 +8,7 @@ cd "$ROOT" || exit
 BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config
     lua5.4 liblua5.4-dev libuv1-dev lua-luv lua-luv-dev lua-cjson lua-cjson-dev
-    lua-argparse lua-inspect libedit-dev
+    lua-argparse lua-inspect lua-yaml libedit-dev
 )
 TEST_PACKAGES=(lua-busted lua-check clang-format procps)
 

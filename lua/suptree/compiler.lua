@@ -203,16 +203,34 @@ local function check_result(result, display)
     return refuse(display, ("returns %s, not a declaration"):format(text.describe(result)), HINT_RETURN)
 end
 
+-- A Procfile as the configuration that says the same; or nil and the faults.
+local function translate_procfile(file, contents)
+    local import = require "suptree.import"
+    local tree, found = import.read(file, contents, "procfile")
+    if tree then return import.write(tree) end
+    local faults = {}
+    for place, fault in ipairs(found) do
+        local where = ("%s:%d"):format(file, fault.line)
+        faults[place] = declaration.fault(where, "", "", fault.fault, "Write NAME: COMMAND.")
+    end
+    return nil, declaration.faults(faults)
+end
+
 --- The blob of the configuration `file` and notes about it, or nil and all faults. Changes how this state searches
 -- for modules. `settings`: `name` and `assume_ready` as in declaration.encode.
 function compiler.compile(file, settings)
     local code, reason, hint = read_code(file)
     if not code then return refuse(file, reason, hint) end
+    local result, faults
+    if paths.name(file):find "^Procfile" then
+        code, faults = translate_procfile(file, code)
+        if not code then return nil, faults end
+    end
     local shown_folder = paths.folder(file)
     local folder = system.real_path(shown_folder == "" and "." or shown_folder)
     install_searcher(folder, shown_folder)
     note_reading()
-    local result, faults = run_file(code, file)
+    result, faults = run_file(code, file)
     if faults then return nil, faults end
     local good
     good, faults = check_result(result, file)

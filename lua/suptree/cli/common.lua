@@ -112,15 +112,19 @@ local function tell_missing(file, why)
     end
 end
 
---- The configuration that a person means by `file`: itself, or supervise.lua in that folder, or in this one. The second
--- result says why it cannot be read, or is nil.
+-- supervise.lua in `folder`, which ends in "/" or is empty; or a Procfile, when that is all there is.
+local function find_in_folder(folder)
+    local contents, why = system.read_file(folder .. DEFAULT_FILE)
+    if not contents and system.read_file(folder .. "Procfile") then return folder .. "Procfile" end
+    return folder .. DEFAULT_FILE, not contents and why or nil
+end
+
+--- The configuration that a person means by `file`: itself, or supervise.lua in that folder, or in this one; where
+-- there is none, a Procfile. The second result says why it cannot be read, or is nil.
 function common.find_file(file)
-    file = file or DEFAULT_FILE
+    if not file then return find_in_folder "" end
     local contents, why = system.read_file(file)
-    if not contents and why == "Is a directory" then
-        file = file:gsub("/+$", "") .. "/" .. DEFAULT_FILE
-        contents, why = system.read_file(file)
-    end
+    if not contents and why == "Is a directory" then return find_in_folder(file:gsub("/+$", "") .. "/") end
     return file, not contents and why or nil
 end
 

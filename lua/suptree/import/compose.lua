@@ -103,7 +103,7 @@ local function make_service(name, service)
     }
     if not made.options.command then
         made.options.command, made.options.enabled = { "/bin/false" }, false
-        table.insert(made.remarks, 1, "to be filled in: the image says what to run; write it here and remove enabled = false")
+        table.insert(made.remarks, 1, "to be filled in: the image says what to run; write it, drop enabled = false")
     end
     return made
 end
