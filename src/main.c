@@ -3,6 +3,7 @@
 ** services; all others are said in Lua: lua/suptree/cli.
 */
 #include "engine/host.h"
+#include "script/control.h"
 #include "script/state.h"
 #include "script/thread.h"
 
@@ -31,6 +32,20 @@ static int read_descriptor(const char *text)
     return end != text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int) number : -1;
 }
 
+/* The control thread lives beside the engine; without memory for it the tree is supervised alone. */
+static int run_with_control(struct sup_host_options *options)
+{
+    struct sup_control *control = sup_control_create();
+    if (control != NULL) {
+        options->opened = sup_control_opened;
+        options->closing = sup_control_closing;
+        options->context = control;
+    }
+    int code = sup_host_run(options);
+    sup_control_destroy(control);
+    return code;
+}
+
 static int run_host(int count, char **words)
 {
     struct sup_host_options options = {.socket = -1, .threads = &sup_script_threads};
@@ -40,7 +55,7 @@ static int run_host(int count, char **words)
         else return refuse_host();
     }
     if (count % 2 != 0 || options.socket < 0 || options.name == NULL) return refuse_host();
-    return sup_host_run(&options);
+    return run_with_control(&options);
 }
 
 static int run_script(int count, char **words)

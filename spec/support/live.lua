@@ -97,6 +97,17 @@ local function environment(extra)
     return list
 end
 
+-- Control sockets of one spec are not those of another. Under the runner's own folder, by which it finds what was left
+-- behind.
+local runtime
+local function runtime_folder()
+    if not runtime then
+        local base = os.getenv "XDG_RUNTIME_DIR" or os.getenv "TMPDIR" or "/tmp"
+        runtime = assert(uv.fs_mkdtemp(base .. "/spec.XXXXXX"))
+    end
+    return runtime
+end
+
 --- Start a program. `options`: env (name -> value, false removes), cwd. Fields of what is returned: pid, out and err
 -- (what it has written so far), code and signal once it has ended.
 function live.spawn(words, options)
@@ -104,7 +115,7 @@ function live.spawn(words, options)
     tags = tags + 1
     local self = setmetatable({ open = 0, words = words }, process)
     self.tag = ("%d.%d"):format(uv.os_getpid(), tags)
-    local env = { [TAG] = self.tag }
+    local env = { [TAG] = self.tag, XDG_RUNTIME_DIR = runtime_folder() }
     for name, value in pairs(options.env or {}) do env[name] = value end
     local out, read_out = collect(self, "out")
     local err, read_err = collect(self, "err")
@@ -387,6 +398,8 @@ function live.clean()
         end
     end
     opened = {}
+    if runtime then folders[#folders + 1] = runtime end
+    runtime = nil
     for _, folder in ipairs(folders) do os.execute("rm -rf " .. shell_quote(folder)) end
     if #left > 0 then error("processes were left behind:\n" .. table.concat(left, "\n"), 2) end
 end

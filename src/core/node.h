@@ -188,6 +188,7 @@ struct sup_tree {
     struct sup_effect *effects;
     size_t effect_count, effect_next, effect_room;
     char text[SUP_TEXT_MAX];    /* the input's text while its effects are drained */
+    bool person;                /* that is what a person says about a command to a node */
     char reply[SUP_TEXT_MAX];   /* text of replies made by the core */
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;

@@ -55,6 +55,7 @@ struct sup_event *sup_tree_emit(struct sup_tree *tree, enum sup_event_type type,
     event->cause = node->cause;
     event->other = node->cause_node;
     if (tree->context[0] != '\0') event->context = tree->context;
+    else if (tree->person && tree->text[0] != '\0') event->context = tree->text;
     return event;
 }
 
@@ -285,6 +286,7 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     if (now_ns > tree->now_ns) tree->now_ns = now_ns;
     tree->reply[0] = '\0';
     sup_text_copy(tree->text, sizeof tree->text, input->text);
+    tree->person = input->type >= SUP_IN_ADD; /* the tree's own stop has a context that lasts */
     switch (input->type) {
     case SUP_IN_TICK:
         tick(tree);

@@ -82,9 +82,10 @@ enum sup_input_type {
        0. Emits host_restarted */
     SUP_IN_HOST_DIED,
     /* commands */
-    SUP_IN_START,        /* serve: launch the tree; text: context */
-    SUP_IN_STOP,         /* stop the tree; text: context. request is answered when it has ended */
-    SUP_IN_KILL,         /* during a stop: all budgets are over now */
+    SUP_IN_START, /* serve: launch the tree; text: context */
+    SUP_IN_STOP,  /* stop the tree; text: context. request is answered when it has ended */
+    SUP_IN_KILL,  /* during a stop: all budgets are over now */
+    /* those below: text is the context of the events that follow at once */
     SUP_IN_ADD,          /* node: the parent; blob: a tree of one declaration. Reply: the token */
     SUP_IN_REMOVE,       /* node. Reply at once; with wait: when it ended */
     SUP_IN_START_NODE,   /* node: a person's start; with wait: until ready or known not to be */

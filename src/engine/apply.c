@@ -67,6 +67,17 @@ int32_t sup_engine_pid(const struct sup_view *view, sup_token node)
     return slot != NULL && slot->live ? slot->pid : 0;
 }
 
+int64_t sup_engine_launched_ns(const struct sup_view *view, sup_token node)
+{
+    const struct sup_slot *slot = sup_slots_find(&view->engine->slots, node);
+    return slot != NULL && slot->live ? slot->launched_ns : 0;
+}
+
+const struct sup_facts *sup_engine_facts(const struct sup_engine *engine)
+{
+    return &engine->facts;
+}
+
 /* --- effects ---------------------------------------------------------------------------------- */
 
 struct sup_slot *sup_engine_slot(struct sup_engine *engine, sup_token node, enum sup_kind kind)

@@ -20,6 +20,17 @@ struct sup_engine;
 int sup_engine_submit(struct sup_engine *engine, const struct sup_input *input,
                       sup_answer_fn *answer, void *context);
 
+/* What does not change while the host lives. */
+struct sup_facts {
+    const char *name; /* of the tree */
+    int control;      /* the listening control socket, the engine's; -1: none */
+    int control_lock; /* the lock that its name is held by, the engine's; -1: none */
+    uint32_t hosts;   /* how many have been started for this tree, this one included */
+    bool safe_mode;   /* too many of them died: no thread services, no hooks */
+};
+
+const struct sup_facts *sup_engine_facts(const struct sup_engine *engine);
+
 /* What a reader sees: valid only inside the call. */
 struct sup_view {
     const struct sup_tree *tree;
@@ -29,7 +40,7 @@ struct sup_view {
 
 /*
 ** Look at the tree from any thread: ${look} runs under the engine's mutex, so it must be short:
-** no I/O, no lock, no call back into the engine but sup_engine_pid.
+** no I/O, no lock, no call back into the engine but by the functions below that say so.
 */
 void sup_engine_read(struct sup_engine *engine,
                      void (*look)(void *context, const struct sup_view *view), void *context);
@@ -48,5 +59,9 @@ int32_t sup_engine_pid(const struct sup_view *view, sup_token node);
 ** the engine's and lives as long as it. Any thread.
 */
 int sup_engine_rings(const struct sup_engine *engine);
+
+/* When the live instance of ${node} was launched; 0: none lives, or not known yet. Inside
+   sup_engine_read only. */
+int64_t sup_engine_launched_ns(const struct sup_view *view, sup_token node);
 
 #endif

@@ -61,12 +61,17 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_plan_env_finish(&engine->plan_env);
     sup_tree_destroy(engine->tree);
     pthread_mutex_destroy(&engine->mutex);
+    if (engine->facts.control >= 0) close(engine->facts.control);
+    if (engine->facts.control_lock >= 0) close(engine->facts.control_lock);
     return left;
 }
 
 int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *options)
 {
-    *engine = (struct sup_engine){.name = options->name};
+    *engine = (struct sup_engine){
+        .name = options->name,
+        .facts = {.name = options->name, .control = -1, .control_lock = -1},
+    };
     engine->config.blob = engine->config.former = -1;
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
     engine->rings = -1;
@@ -122,7 +127,7 @@ static int run_engine(struct sup_engine *engine, const struct sup_host_options *
     if (options->opened != NULL) options->opened(options->context, engine);
     sup_loop_run(engine);
     code = sup_engine_end(engine);
-    sup_inbox_close(&engine->inbox);
+    sup_inbox_refuse(&engine->inbox); /* who still waits hears it while somebody can tell him */
     if (options->closing != NULL) options->closing(options->context);
     return code;
 }

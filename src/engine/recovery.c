@@ -26,7 +26,6 @@
 #define LEFTOVER_WAIT_NS (10 * SUP_SECOND_NS)
 #define EXIT_CONFIG 78
 #define EXIT_LOST 70
-#define FD_KINDS SUP_FD_COUNT
 
 /* A message between HELLO and HELLO_END about an instance. */
 struct told {
@@ -36,7 +35,7 @@ struct told {
 
 struct hello {
     struct sup_wire word;
-    int fds[FD_KINDS]; /* by enum sup_wire_fd; -1: absent */
+    int fds[SUP_FD_COUNT]; /* by enum sup_wire_fd; -1: absent */
     struct told *told;
     size_t count, room;
     uint64_t last_instance; /* the greatest that the keeper knows */
@@ -69,7 +68,7 @@ static int hear(struct hello *hello, const struct sup_wire *message, int fd)
         message->type == SUP_WIRE_EXIT)
         return keep_told(hello, message, fd);
     if (message->type == SUP_WIRE_HELLO) hello->word = *message;
-    if (message->type == SUP_WIRE_FD && message->a > 0 && message->a < FD_KINDS && fd >= 0 &&
+    if (message->type == SUP_WIRE_FD && message->a > 0 && message->a < SUP_FD_COUNT && fd >= 0 &&
         hello->fds[message->a] < 0)
         hello->fds[message->a] = fd;
     else if (fd >= 0) close(fd);
@@ -103,7 +102,7 @@ static int take_fd(struct hello *hello, enum sup_wire_fd kind)
 
 static void finish_hello(struct hello *hello)
 {
-    for (int i = 0; i < FD_KINDS; i++)
+    for (int i = 0; i < SUP_FD_COUNT; i++)
         if (hello->fds[i] >= 0) close(hello->fds[i]);
     for (size_t i = 0; i < hello->count; i++)
         if (hello->told[i].fd >= 0) close(hello->told[i].fd);
@@ -399,6 +398,10 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
         sup_err_set(err, r, "", "free some memory", "there is no memory for the host");
         return EXIT_LOST;
     }
+    engine->facts.control = take_fd(hello, SUP_FD_CONTROL);
+    engine->facts.control_lock = take_fd(hello, SUP_FD_CONTROL_LOCK);
+    engine->facts.hosts = (uint32_t) hosts;
+    engine->facts.safe_mode = (hello->word.b & SUP_HELLO_SAFE_MODE) != 0;
     /* Numbers of plan sets that no former host can have used for what still lives. */
     engine->plan_number = (int32_t) ((hosts & 0x3ff) << 21);
     sup_engine_tick(engine);
@@ -410,7 +413,7 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
 int sup_recovery_run(struct sup_engine *engine, struct sup_err *err)
 {
     struct hello hello = {.count = 0};
-    for (int i = 0; i < FD_KINDS; i++) hello.fds[i] = -1;
+    for (int i = 0; i < SUP_FD_COUNT; i++) hello.fds[i] = -1;
     int r = listen_to_keeper(engine, &hello);
     /* Having spoken tells the keeper that we understand each other, whatever happens next. */
     struct sup_wire word = {.type = SUP_WIRE_HEARTBEAT};

@@ -53,12 +53,14 @@ struct sup_keeper_options {
     bool no_colour; /* the default */
     bool quiet;
     bool library;
-    bool detach;   /* library mode: be nobody's child */
-    bool no_log;   /* output of services goes to /dev/null, that of the host to stderr */
-    int socket;    /* library mode: the peer; -1 */
-    int blob;      /* the config blob; -1: none yet */
-    int64_t speed; /* tests only: every delay of the keeper itself is divided by it */
-    bool eager;    /* tests only: what died is started again without delay */
+    bool detach;      /* library mode: be nobody's child */
+    bool no_log;      /* output of services goes to /dev/null, that of the host to stderr */
+    int socket;       /* library mode: the peer; -1 */
+    int blob;         /* the config blob; -1: none yet */
+    int control;      /* the listening control socket; -1: none */
+    int control_lock; /* the lock of its name; -1: none */
+    int64_t speed;    /* tests only: every delay of the keeper itself is divided by it */
+    bool eager;       /* tests only: what died is started again without delay */
 };
 
 /*

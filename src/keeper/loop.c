@@ -196,6 +196,8 @@ struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
     keeper->children_ns = SUP_KEEPER_NEVER;
     for (int kind = 0; kind < SUP_FD_COUNT; kind++) keeper->fds[kind] = -1;
     keeper->fds[SUP_FD_BLOB] = options->blob;
+    keeper->fds[SUP_FD_CONTROL] = options->control;
+    keeper->fds[SUP_FD_CONTROL_LOCK] = options->control_lock;
     sup_list_init(&keeper->tell_queue);
     sup_list_init(&keeper->output_queue);
     sup_list_init(&keeper->log_queue);

@@ -1,8 +1,8 @@
 /*
 ** keeper/main.c: suptree-keeper, the process that holds what was started.
 **
-**   suptree-keeper --host PROGRAM --name NAME [--blob-fd N] [--events FILE] [--quiet]
-**                  [--colour|--no-colour] [-- WORDS FOR THE HOST]
+**   suptree-keeper --host PROGRAM --name NAME [--blob-fd N] [--control-fd N --control-lock-fd N]
+**                  [--events FILE] [--quiet] [--colour|--no-colour] [-- WORDS FOR THE HOST]
 **   suptree-keeper --library --socket N [--detach] [--no-log]
 **
 ** --detach: be no child of the program that uses the library. Also: --no-log (no suptree-log:
@@ -40,15 +40,25 @@ static int open_standard(void)
     }
 }
 
-/* Move ${*fd}, the only one that was handed to us, out of the way, and close all others. */
-static int keep_only(int *fd)
+/* Move the ${count} descriptors that were handed to us (-1: none) out of the way, and close all
+   others. */
+static int keep_only(int *const fds[], size_t count)
 {
-    if (*fd < 0) return syscall(SYS_close_range, 3, ~0U, 0) < 0 ? -errno : 0;
-    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, MOVED_TO);
-    if (moved < 0) return -errno;
-    *fd = moved;
-    if (syscall(SYS_close_range, 3, (unsigned) moved - 1, 0) < 0) return -errno;
-    return syscall(SYS_close_range, (unsigned) moved + 1, ~0U, 0) < 0 ? -errno : 0;
+    unsigned next = 3; /* what has not been looked at begins here */
+    int moved = MOVED_TO - 1;
+    for (size_t i = 0; i < count; i++) {
+        if (*fds[i] < 0) continue;
+        moved = fcntl(*fds[i], F_DUPFD_CLOEXEC, moved + 1);
+        if (moved < 0) return -errno;
+        *fds[i] = moved;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (*fds[i] < 0) continue;
+        unsigned kept = (unsigned) *fds[i];
+        if (kept > next && syscall(SYS_close_range, next, kept - 1, 0) < 0) return -errno;
+        next = kept + 1;
+    }
+    return syscall(SYS_close_range, next, ~0U, 0) < 0 ? -errno : 0;
 }
 
 /*
@@ -68,7 +78,9 @@ static int run(struct sup_keeper_options *options)
 {
     const char *what = "use the descriptors that it was started with";
     int error = open_standard();
-    if (error == 0) error = keep_only(options->library ? &options->socket : &options->blob);
+    int *const handed[] = {&options->socket, &options->blob, &options->control,
+                           &options->control_lock};
+    if (error == 0) error = keep_only(handed, sizeof handed / sizeof handed[0]);
     if (error == 0 && options->detach) error = detach(options->socket);
     /* The terminal's signals are for the program that uses the library. */
     if (options->library) setsid();

@@ -24,13 +24,22 @@ struct option_row {
     }
 
 static const struct option_row rows[] = {
-    ROW("--blob-fd", KIND_DESCRIPTOR, blob),  ROW("--colour", KIND_FLAG, colour),
-    ROW("--detach", KIND_FLAG, detach),       ROW("--events", KIND_TEXT, events),
-    ROW("--host", KIND_TEXT, host),           ROW("--library", KIND_FLAG, library),
-    ROW("--log-program", KIND_TEXT, log),     ROW("--name", KIND_TEXT, name),
-    ROW("--no-colour", KIND_FLAG, no_colour), ROW("--no-log", KIND_FLAG, no_log),
-    ROW("--quiet", KIND_FLAG, quiet),         ROW("--socket", KIND_DESCRIPTOR, socket),
-    ROW("--test-eager", KIND_FLAG, eager),    ROW("--test-speed", KIND_SPEED, speed),
+    ROW("--blob-fd", KIND_DESCRIPTOR, blob),
+    ROW("--colour", KIND_FLAG, colour),
+    ROW("--control-fd", KIND_DESCRIPTOR, control),
+    ROW("--control-lock-fd", KIND_DESCRIPTOR, control_lock),
+    ROW("--detach", KIND_FLAG, detach),
+    ROW("--events", KIND_TEXT, events),
+    ROW("--host", KIND_TEXT, host),
+    ROW("--library", KIND_FLAG, library),
+    ROW("--log-program", KIND_TEXT, log),
+    ROW("--name", KIND_TEXT, name),
+    ROW("--no-colour", KIND_FLAG, no_colour),
+    ROW("--no-log", KIND_FLAG, no_log),
+    ROW("--quiet", KIND_FLAG, quiet),
+    ROW("--socket", KIND_DESCRIPTOR, socket),
+    ROW("--test-eager", KIND_FLAG, eager),
+    ROW("--test-speed", KIND_SPEED, speed),
 };
 
 struct complaint {
@@ -109,7 +118,8 @@ int sup_keeper_options_read(struct sup_keeper_options *options, int argc, char *
                             char *message, size_t size)
 {
     const struct complaint to = {message, size};
-    *options = (struct sup_keeper_options){.name = "suptree", .socket = -1, .blob = -1, .speed = 1};
+    *options = (struct sup_keeper_options){
+        .name = "suptree", .socket = -1, .blob = -1, .control = -1, .control_lock = -1, .speed = 1};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--") == 0) {
             options->host_words = argv + i + 1;

@@ -5,21 +5,12 @@
 */
 #include "script/service.h"
 
-#include <dlfcn.h>
+#include "script/luv.h"
+
 #include <lauxlib.h>
-#include <luv/lhandle.h>
 #include <string.h>
 
 #define SELF "uv.%s is refused in a thread service"
-
-typedef int (*call_fn)(lua_State *L, int arguments, int results, int flags);
-
-struct library {
-    lua_CFunction open;
-    void (*set_loop)(lua_State *L, uv_loop_t *loop);
-    void (*set_callback)(lua_State *L, call_fn call);
-    luv_ctx_t *(*context)(lua_State *L);
-};
 
 static const char
     raised; /* registry: the first error of a callback that uv.run has not raised yet */
@@ -157,31 +148,6 @@ static void furnish(lua_State *L)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static void find_symbol(lua_State *L, void *library, const char *name, void *out)
-{
-    void *symbol = dlsym(library, name);
-    if (symbol == NULL) luaL_error(L, "luv has no %s: another version of it is needed", name);
-    memcpy(out, &symbol, sizeof symbol); /* ISO C knows no conversion to a function */
-}
-
-static void load_library(lua_State *L, struct library *luv)
-{
-    lua_getglobal(L, "package");
-    lua_getfield(L, -1, "searchpath");
-    lua_pushliteral(L, "luv");
-    lua_getfield(L, -3, "cpath");
-    lua_call(L, 2, 2);
-    if (lua_isnil(L, -2)) luaL_error(L, "luv is not installed:%s", lua_tostring(L, -1));
-    const char *path = lua_tostring(L, -2);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (library == NULL) luaL_error(L, "luv cannot be loaded: %s", dlerror());
-    find_symbol(L, library, "luaopen_luv", &luv->open);
-    find_symbol(L, library, "luv_set_loop", &luv->set_loop);
-    find_symbol(L, library, "luv_set_callback", &luv->set_callback);
-    find_symbol(L, library, "luv_context", &luv->context);
-    lua_pop(L, 3);
-}
-
 static int answer_yes(lua_State *L)
 {
     lua_pushboolean(L, 1);
@@ -227,8 +193,8 @@ static void open_loop(lua_State *L, struct sup_service *service)
 int sup_evloop_open(lua_State *L)
 {
     struct sup_service *service = sup_service_of(L);
-    struct library luv;
-    load_library(L, &luv);
+    struct sup_luv luv;
+    sup_luv_load(L, &luv);
     if (!service->has_loop) open_loop(L, service);
     luv.set_loop(L, &service->loop);
     luv.set_callback(L, call_back);

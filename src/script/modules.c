@@ -3,10 +3,12 @@
 */
 #include "script/modules.h"
 
+#include "script/dial.h"
 #include "script/embedded.h"
 #include "script/form.h"
 #include "script/library.h"
 #include "script/options.h"
+#include "script/place.h"
 #include "script/sim.h"
 #include "script/system.h"
 
@@ -15,10 +17,9 @@
 #include <string.h>
 
 static const luaL_Reg c_modules[] = {
-    {"suptree.core", sup_sim_open},
-    {"suptree.form", sup_form_open},
-    {"suptree.library.native", sup_library_open_module},
-    {"suptree.options", sup_options_open},
+    {"suptree.core", sup_sim_open},        {"suptree.dial", sup_dial_open},
+    {"suptree.form", sup_form_open},       {"suptree.library.native", sup_library_open_module},
+    {"suptree.options", sup_options_open}, {"suptree.place", sup_place_open_module},
     {"suptree.system", sup_system_open},
 };
 

@@ -48,12 +48,19 @@ static int close_file(lua_State *L)
     return 0;
 }
 
+static void set_file_type(lua_State *L);
+
 static struct file *push_file(lua_State *L)
 {
     struct file *file = lua_newuserdatauv(L, sizeof *file, 0);
     *file = (struct file){.fd = -1};
-    luaL_setmetatable(L, FILE_TYPE);
+    set_file_type(L);
     return file;
+}
+
+int *sup_system_push_file(lua_State *L)
+{
+    return &push_file(L)->fd;
 }
 
 static struct file *check_file(lua_State *L, int index)
@@ -254,24 +261,45 @@ static int run_child(lua_State *L)
     return 3;
 }
 
+static void set_inherited(lua_State *L, int first, int last, int flags)
+{
+    for (int i = first; i <= last; i++) fcntl(check_file(L, i)->fd, F_SETFD, flags);
+}
+
 /*
 ** Signals wait until the new program takes them: between its first instruction and its handlers
 ** they would end it.
 */
 static int become(lua_State *L)
 {
-    struct file *file = check_file(L, 2);
+    int last = lua_gettop(L);
+    for (int i = 2; i <= last; i++) check_file(L, i);
     char **argv = push_argv(L, 1);
     sigset_t all;
     sigset_t former;
-    if (fcntl(file->fd, F_SETFD, 0) != 0) return push_errno(L, errno);
+    set_inherited(L, 2, last, 0);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &former);
     execv(argv[0], argv);
     int code = errno;
     sigprocmask(SIG_SETMASK, &former, NULL);
-    fcntl(file->fd, F_SETFD, FD_CLOEXEC);
+    set_inherited(L, 2, last, FD_CLOEXEC);
     return push_errno(L, code);
+}
+
+/* Give the userdata on the top its type, which is made for the first one. */
+static void set_file_type(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"__close", close_file}, {"__gc", close_file}, {"close", close_file}, {"fd", file_fd},
+        {"read", file_read},     {"seal", file_seal},  {"write", file_write}, {NULL, NULL},
+    };
+    if (luaL_newmetatable(L, FILE_TYPE)) {
+        luaL_setfuncs(L, methods, 0);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_setmetatable(L, -2);
 }
 
 int sup_system_open(lua_State *L)
@@ -289,15 +317,6 @@ int sup_system_open(lua_State *L)
         {"write", write_descriptor},
         {NULL, NULL},
     };
-    static const luaL_Reg methods[] = {
-        {"__close", close_file}, {"__gc", close_file}, {"close", close_file}, {"fd", file_fd},
-        {"read", file_read},     {"seal", file_seal},  {"write", file_write}, {NULL, NULL},
-    };
-    luaL_newmetatable(L, FILE_TYPE);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
     luaL_newlib(L, functions);
     lua_pushliteral(L, SUPTREE_VERSION);
     lua_setfield(L, -2, "version");

@@ -20,11 +20,14 @@
 **   run(argv, memfd, limit_ns)  run a program under watch, see script/child.h, with the memory file
 **                        for its result -> "exit", "signal" or "timeout", code, bytes of output
 **                        dropped
-**   exec(argv, memfd)    become the program argv[1], which inherits the memory file and finds all
-**   signals
+**   exec(argv, file...)  become the program argv[1], which inherits the files and finds all signals
 **                        blocked; returns only to say why not
 **   version              text
 */
 int sup_system_open(lua_State *L);
+
+/* Push a file of that kind that is still empty, and return where its descriptor goes, which it
+   owns from then on. May raise. */
+int *sup_system_push_file(lua_State *L);
 
 #endif

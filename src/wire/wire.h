@@ -77,7 +77,10 @@ enum sup_wire_fd {
     SUP_FD_RINGS,
     /* the blobs that ran before BLOB, the last one first, one after the other; may be empty */
     SUP_FD_FORMER,
-    SUP_FD_COUNT,
+    /* the listening control socket, and the lock that its name is held by; absent without one */
+    SUP_FD_CONTROL,
+    SUP_FD_CONTROL_LOCK,
+    SUP_FD_COUNT
 };
 
 enum sup_wire_hello {

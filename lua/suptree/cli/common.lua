@@ -5,7 +5,8 @@ local text = require "suptree.text"
 
 local common = {}
 
-common.DONE, common.USAGE, common.UNKNOWN, common.SYSTEM, common.BAD_CONFIG = 0, 2, 4, 70, 78
+common.DONE, common.FAILED, common.USAGE, common.UNKNOWN, common.REFUSED, common.NO_HOST = 0, 1, 2, 4, 5, 7
+common.SYSTEM, common.BAD_CONFIG, common.TIMED_OUT = 70, 78, 124
 
 local DEFAULT_FILE = "supervise.lua"
 
@@ -90,6 +91,15 @@ function common.tell_faults(file, faults, consequence, when)
     end
     local count = text.count(#faults, "error")
     io.stderr:write(paint("red", ("%s: %s; %s"):format(common.printable(file), count, consequence)), "\n")
+end
+
+-- --- a running tree ------------------------------------------------------------------------------------------------
+
+--- Adds -n and --socket to a parser: which tree is meant.
+function common.add_tree(parser)
+    parser:option("-n --name", "The tree that is meant (default: the only one that runs)."):argname "NAME":target "tree"
+    parser:option("--socket", "Its control socket (default: $SUPTREE_SOCKET, or found by the name).")
+        :argname "PATH"
 end
 
 -- --- the configuration ---------------------------------------------------------------------------------------------

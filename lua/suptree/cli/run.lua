@@ -2,6 +2,7 @@
 -- what it starts.
 local common = require "suptree.cli.common"
 local paths = require "suptree.paths"
+local place = require "suptree.place"
 local system = require "suptree.system"
 
 -- The program that stands beside this one.
@@ -23,7 +24,21 @@ local function sealed_file(blob)
     return file
 end
 
-local function become_keeper(result, arguments)
+-- The socket and the lock of the tree's name, or nothing when it has to live without; or nil and the exit code, when
+-- the name is taken.
+local function claim(name)
+    local socket, lock, pid = place.claim(name)
+    if socket then return { socket = socket, lock = lock } end
+    if lock ~= "busy" then
+        common.complain("%s; no verb will reach this tree, it runs nevertheless", lock)
+        return {}
+    end
+    common.complain('%s runs already%s; stop it first, or give this one another name with --name', name,
+        pid and pid > 0 and ": pid " .. pid or "")
+    return nil, common.REFUSED
+end
+
+local function become_keeper(result, arguments, control)
     local file = sealed_file(result.blob)
     local keeper = beside "suptree-keeper"
     local argv = { keeper, "--host", assert(system.executable()), "--name", result.summary.name,
@@ -32,10 +47,15 @@ local function become_keeper(result, arguments)
         argv[#argv + 1] = "--events"
         argv[#argv + 1] = arguments.events
     end
+    if control.socket then
+        for _, word in ipairs { "--control-fd", control.socket:fd(), "--control-lock-fd", control.lock:fd() } do
+            argv[#argv + 1] = tostring(word)
+        end
+    end
     if arguments.quiet then argv[#argv + 1] = "--quiet" end
     argv[#argv + 1] = common.is_coloured(arguments.colour, 1) and "--colour" or "--no-colour"
     io.stdout:flush()
-    local _, why = system.exec(argv, file)
+    local _, why = system.exec(argv, file, control.socket, control.lock)
     common.complain("%s cannot be started: %s; it belongs beside suptree: install both again", keeper, why)
     return common.SYSTEM
 end
@@ -45,8 +65,8 @@ return {
     description = "Starts what a configuration declares, in the order that it says, and keeps it running. What the "
         .. "services print is shown as \"name | line\". Ctrl-C (or TERM) stops everything in order, a second one kills "
         .. "what is left.",
-    epilog = "Exit codes: 0 stopped as asked; 1 too many failures at the root; 2 a mistake on the command line; 78 "
-        .. "the configuration cannot be used; 70 a part of suptree itself was lost; else what the service that "
+    epilog = "Exit codes: 0 stopped as asked; 1 too many failures at the root; 2 a mistake on the command line; 5 a "
+        .. "tree of this name runs already; 78 the configuration cannot be used; 70 a part of suptree itself was lost; else what the service that "
         .. "ended the tree ended with.",
     describe = function(parser)
         common.add_file(parser)
@@ -63,6 +83,9 @@ return {
         local settings = { name = arguments.name, colour = arguments.colour, consequence = "nothing was started" }
         local result, code = common.compile(arguments.file, settings)
         if not result then return code end
-        return become_keeper(result, arguments)
+        local control
+        control, code = claim(result.summary.name)
+        if not control then return code end
+        return become_keeper(result, arguments, control)
     end,
 }

@@ -6,6 +6,7 @@ return {
     { name = "compile", internal = true },
     { name = "help", usage = "help [TOPIC]", summary = "explain a verb, or an option of a configuration" },
     { name = "import", usage = "import FILE...", summary = "turn another supervisor's file into a supervise.lua" },
+    { name = "rpc", usage = "rpc METHOD [JSON]", summary = "call a method of the control protocol of a running tree" },
     { name = "run", usage = "run [FILE]", summary = "start what FILE declares and keep it running" },
     { name = "simulate", usage = "simulate [FILE]", summary = "play failures through in virtual time; starts nothing" },
     { name = "version", usage = "version", summary = "print the version" },

@@ -1,0 +1,241 @@
+/*
+** script/control_handle.c: what a connection may do. Who is at the other end decides once, by the
+** kernel's word, which of two kinds of handles it gets: that of a reader has no method that changes
+** anything.
+*/
+#include "script/control_inside.h"
+
+#include "script/place.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READER "suptree.control.reader"
+#define WRITER "suptree.control.writer"
+#define MAX_GROUPS 1024
+
+struct handle {
+    struct ucred peer; /* as it was when he connected */
+};
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static int select_method(lua_State *L)
+{
+    return sup_control_select(L, sup_control_of(L));
+}
+
+struct writing {
+    struct sup_json *json;
+    const sup_token *nodes;
+    size_t count;
+    sup_token node;
+    bool there;
+};
+
+static void write_slice(void *context, const struct sup_view *view)
+{
+    struct writing *writing = context;
+    for (size_t i = 0; i < writing->count; i++)
+        sup_control_write_node(writing->json, view, writing->nodes[i]);
+}
+
+static size_t take_slice(lua_State *L, int index, lua_Integer first, sup_token *nodes)
+{
+    size_t count = 0;
+    for (; count < SUP_CONTROL_SLICE; count++) {
+        if (lua_rawgeti(L, index, first + (lua_Integer) count) != LUA_TNUMBER) break;
+        nodes[count] = (sup_token) lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    if (count < SUP_CONTROL_SLICE) lua_pop(L, 1);
+    return count;
+}
+
+/* services(tokens) -> an array of them as JSON; nil: more than can be said at once */
+static int write_services(lua_State *L)
+{
+    sup_token nodes[SUP_CONTROL_SLICE];
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct writing writing = {.json = sup_control_push_json(L), .nodes = nodes};
+    sup_json_begin_array(writing.json);
+    for (lua_Integer at = 1; (writing.count = take_slice(L, 2, at, nodes)) > 0;
+         at += SUP_CONTROL_SLICE) {
+        sup_engine_read(sup_control_of(L)->engine, write_slice, &writing);
+        sched_yield();
+    }
+    sup_json_end_array(writing.json);
+    sup_control_finish_json(L);
+    return 1;
+}
+
+static void write_one(void *context, const struct sup_view *view)
+{
+    struct writing *writing = context;
+    writing->there = sup_control_write_node(writing->json, view, writing->node);
+}
+
+/* node(token) -> it as JSON, or nil: it is gone */
+static int write_node(lua_State *L)
+{
+    sup_token node = (sup_token) luaL_checkinteger(L, 2);
+    struct writing writing = {.json = sup_control_push_json(L), .node = node};
+    sup_engine_read(sup_control_of(L)->engine, write_one, &writing);
+    if (!writing.there) return 0;
+    sup_control_finish_json(L);
+    return 1;
+}
+
+struct place {
+    sup_token node;
+    char path[SUP_CONTROL_PATH];
+    enum sup_state state;
+};
+
+static void find_place(void *context, const struct sup_view *view)
+{
+    struct place *place = context;
+    struct sup_status status;
+    sup_token root = sup_tree_root(view->tree);
+    sup_tree_path(view->tree, place->node, place->path, sizeof place->path);
+    if (sup_tree_status(view->tree, root, view->now_ns, &status)) place->state = status.state;
+}
+
+/* path(token) -> text, or nil: it is gone */
+static int get_path(lua_State *L)
+{
+    struct place place = {.node = (sup_token) luaL_checkinteger(L, 2)};
+    sup_engine_read(sup_control_of(L)->engine, find_place, &place);
+    if (place.path[0] == '\0') return 0;
+    lua_pushstring(L, place.path);
+    return 1;
+}
+
+/* state() -> that of the tree */
+static int get_state(lua_State *L)
+{
+    struct place place = {.node = 0};
+    sup_engine_read(sup_control_of(L)->engine, find_place, &place);
+    lua_pushstring(L, sup_state_name(place.state));
+    return 1;
+}
+
+/* --- changing --------------------------------------------------------------------------------- */
+
+static const char *const verbs[] = {"start", "stop", "restart", "shutdown", NULL};
+static const enum sup_input_type inputs[] = {SUP_IN_START_NODE, SUP_IN_STOP_NODE,
+                                             SUP_IN_RESTART_NODE, SUP_IN_STOP};
+
+/* Push what goes into events: who it was, and what he said about it. */
+static const char *push_context(lua_State *L, const struct handle *handle, const char *words)
+{
+    return lua_pushfstring(L, "uid %d by control%s%s", (int) handle->peer.uid,
+                           words[0] == '\0' ? "" : ": ", words);
+}
+
+static const char *error_name(int error)
+{
+    if (error == -ESHUTDOWN) return "stopped";
+    return error == -EBUSY ? "busy" : "limit";
+}
+
+/*
+** command(verb, token, context, wait, seconds) -> a ticket, under which the answer comes; or nil
+** and the code of an error. Without `wait` it is answered at once; `seconds` 0: no bound.
+*/
+static int send_command(lua_State *L)
+{
+    const struct handle *handle = luaL_checkudata(L, 1, WRITER);
+    int verb = luaL_checkoption(L, 2, NULL, verbs);
+    lua_settop(L, 6);
+    const char *context = push_context(L, handle, luaL_optstring(L, 4, ""));
+    double seconds = luaL_optnumber(L, 6, 0);
+    struct sup_input input = {
+        .type = inputs[verb],
+        .node = (sup_token) luaL_checkinteger(L, 3),
+        .text = context,
+        .wait = lua_toboolean(L, 5),
+        .wait_ns = seconds > 0 && seconds < 1e9 ? (int64_t) (seconds * 1e9) : 0,
+    };
+    struct place place = {.node = input.node};
+    sup_engine_read(sup_control_of(L)->engine, find_place, &place);
+    sup_control_say("%s%s%s (%s; pid %d)", verbs[verb], verb == 3 ? "" : " ",
+                    verb == 3 ? "" : place.path, context, (int) handle->peer.pid);
+    int error;
+    uint64_t ticket = sup_control_send(sup_control_of(L), &input, &error);
+    if (ticket == 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, error_name(error));
+        return 2;
+    }
+    lua_pushinteger(L, (lua_Integer) ticket);
+    return 1;
+}
+
+/* --- admission -------------------------------------------------------------------------------- */
+
+static bool has_group(int fd, const struct ucred *peer, gid_t wanted)
+{
+    gid_t groups[MAX_GROUPS];
+    socklen_t size = sizeof groups;
+    if (peer->gid == wanted) return true;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0) return false;
+    for (size_t i = 0; i < size / sizeof *groups; i++)
+        if (groups[i] == wanted) return true;
+    return false;
+}
+
+static void push_handle(lua_State *L, const struct ucred *peer, const char *type)
+{
+    static const luaL_Reg reading[] = {
+        {"node", write_node},         {"path", get_path},   {"select", select_method},
+        {"services", write_services}, {"state", get_state}, {NULL, NULL},
+    };
+    static const luaL_Reg changing[] = {{"command", send_command}, {NULL, NULL}};
+    struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+    handle->peer = *peer;
+    if (luaL_newmetatable(L, type)) {
+        lua_newtable(L);
+        luaL_setfuncs(L, reading, 0);
+        if (strcmp(type, WRITER) == 0) luaL_setfuncs(L, changing, 0);
+        lua_setfield(L, -2, "__index");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_setmetatable(L, -2);
+}
+
+static void push_peer(lua_State *L, const struct ucred *peer, const char *role)
+{
+    lua_newtable(L);
+    lua_pushinteger(L, (lua_Integer) peer->uid);
+    lua_setfield(L, -2, "uid");
+    lua_pushinteger(L, (lua_Integer) peer->pid);
+    lua_setfield(L, -2, "pid");
+    lua_pushstring(L, role);
+    lua_setfield(L, -2, "role");
+}
+
+int sup_control_admit(lua_State *L, struct sup_control *control, int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    gid_t group;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return 0;
+    bool may_write = peer.uid == 0 || peer.uid == geteuid();
+    bool may_read =
+        may_write || (sup_place_group(sup_engine_facts(control->engine)->control, &group) &&
+                      has_group(fd, &peer, group));
+    if (!may_read) return 0;
+    push_handle(L, &peer, may_write ? WRITER : READER);
+    push_peer(L, &peer, may_write ? "write" : "read");
+    return 2;
+}

@@ -1,0 +1,102 @@
+/*
+** script/control_inside.h: the inside of the control thread; only src/script/control*.c include it.
+**
+**   control.c         its life; answers that come from the engine thread
+**   control_native.c  what its Lua finds in suptree.control.native: socket, wake-ups, admission
+**   control_handle.c  what a connection may do: two kinds of handles, by who is at the other end
+**   control_select.c  paths and patterns to nodes
+**   control_node.c    a node as JSON, as a table
+**
+** Lua decides what is said when; C decides who may do what, and reads the tree.
+*/
+#ifndef SUP_SCRIPT_CONTROL_INSIDE_H
+#define SUP_SCRIPT_CONTROL_INSIDE_H
+
+#include "base/json.h"
+#include "core/tree.h"
+#include "engine/engine.h"
+#include "script/control.h"
+
+#include <lua.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#define SUP_CONTROL_PATH 1024     /* room for the path of a node */
+#define SUP_CONTROL_SLICE 32      /* nodes that are written under one hold of the engine's mutex */
+#define SUP_CONTROL_MAX_OWED 4096 /* answers that may be due at a time */
+
+/* A command that was handed in, and its answer. */
+struct sup_errand {
+    struct sup_errand *next; /* in sup_control::first */
+    struct sup_control *control;
+    uint64_t ticket;
+    enum sup_reply_status status;
+    sup_token node;
+    char *text; /* owned; NULL: none */
+};
+
+struct sup_control {
+    struct sup_engine *engine;
+    pthread_t thread;
+    bool runs;           /* there is a thread to join */
+    int wake;            /* eventfd: something has come in; -1: none */
+    atomic_bool closing; /* finish up */
+
+    pthread_mutex_t mutex;           /* around what follows */
+    struct sup_errand *first, *last; /* answers that have come */
+    size_t owed;                     /* errands that have not been taken */
+    bool deaf;                       /* nobody takes answers any more */
+
+    /* the control thread's own */
+    uint64_t ticket;    /* of the last errand */
+    uv_loop_t *loop;    /* luv's; NULL: not open */
+    bool in_loop;       /* an error has passed through the loop when this is left set */
+    bool state_closing; /* no more callbacks into Lua */
+};
+
+/* The control thread that ${L} belongs to. */
+struct sup_control *sup_control_of(lua_State *L);
+
+/* A line of the host's own. Any thread. */
+__attribute__((format(printf, 1, 2))) void sup_control_say(const char *format, ...);
+
+/* --- control.c: errands ----------------------------------------------------------------------- */
+
+/* Hand in ${input}. Returns its ticket, or 0 with *error: -ENOMEM, -EBUSY (too many are under
+   way), -ESHUTDOWN (the tree has ended). */
+uint64_t sup_control_send(struct sup_control *control, const struct sup_input *input, int *error);
+
+/* The next answer, which the caller frees with sup_control_free; NULL: none has come. */
+struct sup_errand *sup_control_take(struct sup_control *control);
+void sup_control_free(struct sup_errand *errand);
+
+/* --- control_native.c ------------------------------------------------------------------------- */
+
+/* The loader of suptree.control.native. May raise. */
+int sup_control_open_native(lua_State *L);
+
+/* --- control_handle.c ------------------------------------------------------------------------- */
+
+/* Push the handle for whoever is at the other end of the connected socket ${fd}, and what is known
+   about him as a table; or nil: he is not admitted. May raise. */
+int sup_control_admit(lua_State *L, struct sup_control *control, int fd);
+
+/* --- control_select.c ------------------------------------------------------------------------- */
+
+/* The method select of handles: see there. May raise. */
+int sup_control_select(lua_State *L, struct sup_control *control);
+
+/* --- control_node.c --------------------------------------------------------------------------- */
+
+/* Write the object of ${node}; false: there is none any more. Inside sup_engine_read. */
+bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node);
+
+/* A JSON value that is being written: a userdata, so that an error does not leak it. */
+struct sup_json *sup_control_push_json(lua_State *L);
+/* Replace it, on the top, by its text; nil when it failed. May raise. */
+void sup_control_finish_json(lua_State *L);
+
+#endif
