@@ -85,8 +85,6 @@ describe("the control socket", function()
         local code, _, err = live.run { live.program, "run", tree.folder .. "/supervise.lua" }
         assert.are.equal(5, code)
         assert.matches("shop runs already: pid " .. tree.pid, err, 1, true)
-        assert.are.equal(0, live.spawn({ live.program, "run", tree.folder .. "/supervise.lua", "--name", "other" })
-            :kill "TERM")
     end)
 
     it("outlives the host", function()

@@ -66,8 +66,8 @@ return {
         .. "services print is shown as \"name | line\". Ctrl-C (or TERM) stops everything in order, a second one kills "
         .. "what is left.",
     epilog = "Exit codes: 0 stopped as asked; 1 too many failures at the root; 2 a mistake on the command line; 5 a "
-        .. "tree of this name runs already; 78 the configuration cannot be used; 70 a part of suptree itself was lost; else what the service that "
-        .. "ended the tree ended with.",
+        .. "tree of this name runs already; 78 the configuration cannot be used; 70 a part of suptree itself was lost; "
+        .. "else what the service that ended the tree ended with.",
     describe = function(parser)
         common.add_file(parser)
         parser:option("--name", "Another name for the tree than the one that FILE gives it."):argname "NAME"
