@@ -24,11 +24,11 @@ local function sealed_file(blob)
     return file
 end
 
--- The socket and the lock of the tree's name, or nothing when it has to live without; or nil and the exit code, when
+-- The socket and the lock of the tree's name, none of them when it has to live without; or nil and the exit code, when
 -- the name is taken.
 local function claim(name)
     local socket, lock, pid = place.claim(name)
-    if socket then return { socket = socket, lock = lock } end
+    if socket then return { socket, lock } end
     if lock ~= "busy" then
         common.complain("%s; no verb will reach this tree, it runs nevertheless", lock)
         return {}
@@ -47,15 +47,16 @@ local function become_keeper(result, arguments, control)
         argv[#argv + 1] = "--events"
         argv[#argv + 1] = arguments.events
     end
-    if control.socket then
-        for _, word in ipairs { "--control-fd", control.socket:fd(), "--control-lock-fd", control.lock:fd() } do
+    local socket, lock = table.unpack(control)
+    if socket then
+        for _, word in ipairs { "--control-fd", socket:fd(), "--control-lock-fd", lock:fd() } do
             argv[#argv + 1] = tostring(word)
         end
     end
     if arguments.quiet then argv[#argv + 1] = "--quiet" end
     argv[#argv + 1] = common.is_coloured(arguments.colour, 1) and "--colour" or "--no-colour"
     io.stdout:flush()
-    local _, why = system.exec(argv, file, control.socket, control.lock)
+    local _, why = system.exec(argv, file, table.unpack(control))
     common.complain("%s cannot be started: %s; it belongs beside suptree: install both again", keeper, why)
     return common.SYSTEM
 end
