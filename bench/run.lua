@@ -78,7 +78,8 @@ end
 local function own_words(folder, count, argument)
     local tree = folder .. "/supervise.lua"
     write_tree(tree, count, argument)
-    return { build .. "/suptree", "run", tree, "--quiet" }
+    -- Several benches may run at the same time: a name is for one tree.
+    return { build .. "/suptree", "run", tree, "--quiet", "--name", folder:match "[^/.]+$" }
 end
 
 local function joined(...)
