@@ -1,5 +1,6 @@
 -- SEMANTICS §1, last paragraph: a service's own backoff, before the supervisor's meter.
 local world = require "spec.support.world"
+local suptree = require "suptree"
 local up, fail, process, group = world.up, world.fail, world.process, world.group
 local told_when, told = world.told_when, world.told
 
@@ -128,6 +129,17 @@ describe("§1 'or { initial, max, factor, jitter, reset_after }'", function()
         delays(sim, 3)
         sim:advance(59.9)
         assert.same({ 8 }, delays(sim, 1))
+    end)
+
+    it("a start that was not ready in time was no good running, however long it took", function()
+        local sim = up {
+            failure_threshold = 1e6,
+            process("a", { ready = suptree.ready.manual(), restart_delay = { initial = 1, factor = 2, max = 60 } }),
+        }
+        sim:advance(60 + 1 + 60 + 2 + 60 + 4)
+        assert.same({
+            "60 interrupt a", "61 launch a", "121 interrupt a", "123 launch a", "183 interrupt a", "187 launch a",
+        }, told_when(sim))
     end)
 
     it("reset_after may be named", function()

@@ -296,6 +296,16 @@ describe("§1 'Stop discards the pause and the queue at once'", function()
         assert.same({}, told(sim))
         assert.equal("stopped stopped", states(sim, "w", "w/a"))
     end)
+
+    it("of what is below as well, though it is not its turn yet", function()
+        local sim = up { stop_order = "reverse", group("v", { group("w", { "a", "b" }) }), "z" }
+        fail(sim, "v/w/a", 6)
+        sim:hang("z", "kill")
+        sim:stop()
+        assert.equal("running stopped running", states(sim, "v/w", "v/w/a", "v/w/b"))
+        sim:advance(60)
+        assert.same({}, happened(sim, "resume"))
+    end)
 end)
 
 describe("§1 'Event order: the trip emits `backoff` first, then the `failed` event with restarting = "
@@ -671,5 +681,34 @@ describe("§1 'A paused supervisor whose strategy is a group one holds the whole
         fail(sim, "b")
         sim:advance(15)
         assert.same({ "interrupt c", "launch a", "launch b", "launch c" }, told(sim))
+    end)
+
+    it("a round that is stopping its members when the pause begins goes on with that; its launches wait", function()
+        local sim = up { strategy = "rest_for_one", failure_threshold = 1, "first", "a", "b", "c" }
+        sim:hang("c")
+        fail(sim, "a")
+        fail(sim, "first")
+        assert.equal("paused", sim:state().state)
+        sim:advance(10)
+        assert.same({ "interrupt c", "kill c", "interrupt b" }, told(sim))
+        assert.equal("queued queued queued queued", states(sim, "first", "a", "b", "c"))
+        sim:advance(5)
+        assert.same({ "launch first", "launch a", "launch b", "launch c" }, told(sim))
+    end)
+
+    it("one that has had its round while it was in its delay is let go alone", function()
+        local sim = up {
+            strategy = "one_for_all", failure_threshold = 2, process("a", { restart_delay = 5 }), "b", "c",
+        }
+        fail(sim, "a")
+        fail(sim, "b")
+        sim:add(".", process("d", { restart = "transient" }))
+        fail(sim, "d")
+        sim:advance(5)
+        assert.equal("paused queued", states(sim, ".", "a"))
+        sim:stop_node("d")
+        sim:effects()
+        sim:advance(10)
+        assert.same({ "launch a" }, told(sim))
     end)
 end)

@@ -807,6 +807,33 @@ describe("§7 'or has a counted failure within max(`start_timeout`, 3 s)'", func
     end)
 end)
 
+describe("§7 and §1: a counted failure that rolls back and trips the meter", function()
+    for _, action in ipairs { "give_up", "escalate" } do
+        it(action .. ": the reload goes back instead", function()
+            local sim = up { failure_threshold = 0, on_threshold = action, "a" }
+            reload(sim, { failure_threshold = 0, on_threshold = action, changed "a" })
+            sim:events()
+            fail(sim, "a")
+            assert.same({ "failed a", "rolled_back .", "launched a" },
+                happened(sim, "failed", "gave_up", "escalated", "rolled_back", "launched"))
+            assert.equal("running", sim:state("a").state)
+            assert.equal(1, sim:state().count)
+            fail(sim, "a")
+            assert.equal(action == "give_up" and "running failed" or "failed failed", states(sim, ".", "a"))
+        end)
+    end
+
+    it("pause: both", function()
+        local sim = up { failure_threshold = 0, "a", "b" }
+        reload(sim, { failure_threshold = 0, changed "a", "b" })
+        sim:events()
+        fail(sim, "a")
+        assert.same({ "backoff .", "failed a", "rolled_back .", "launched a" },
+            happened(sim, "failed", "backoff", "rolled_back", "launched"))
+        assert.equal("paused running", states(sim, ".", "a"))
+    end)
+end)
+
 describe("§7 'once, by the same rules'", function()
     it("what fails after the rollback does not roll forward", function()
         local sim = up { "a" }
@@ -912,5 +939,44 @@ describe("§7 a reload that waits is answered when it is settled", function()
         local request = sim:request { type = "reload", blob = blob, wait = true }
         sim:advance(5)
         assert.equal("not_reached", sim:reply(request).status)
+    end)
+
+    local function wait_for(sim, options)
+        local blob = require "suptree.declaration".encode(tree(options))
+        return sim:request { type = "reload", blob = blob, wait = true, flag = true }
+    end
+
+    it("given up", function()
+        local options = { failure_threshold = 0, on_threshold = "give_up", "b" }
+        local sim = up(options)
+        options[2] = process("a", { ready = suptree.ready.manual() })
+        local request = wait_for(sim, options)
+        fail(sim, "a")
+        assert.equal("failed", sim:state("a").state)
+        assert.equal("not_reached", sim:reply(request).status)
+    end)
+
+    it("stuck: the old one does not make room", function()
+        local sim = up { "a" }
+        sim:hang("a", "kill")
+        local request = wait_for(sim, { changed "a" })
+        sim:advance(19)
+        assert.is_nil(sim:reply(request))
+        sim:advance(1)
+        assert.equal("not_reached", sim:reply(request).status)
+    end)
+
+    it("what goes back is answered so, and what waited behind it by itself", function()
+        local sim = up { strategy = "one_for_all", "a", "b" }
+        sim:hang("b")
+        local slow = changed("a", { ready = suptree.ready.manual() })
+        local blob = require "suptree.declaration".encode(tree { strategy = "one_for_all", slow, "b" })
+        local first = sim:request { type = "reload", blob = blob, wait = true }
+        fail(sim, "b")
+        fail(sim, "a")
+        local second = wait_for(sim, { strategy = "one_for_all", "a", "b", "c" })
+        sim:advance(60)
+        assert.equal("not_reached", sim:reply(first).status)
+        assert.equal("ok", sim:reply(second).status)
     end)
 end)

@@ -289,6 +289,36 @@ describe("§4 'A supervisor is ready when all its wanted children have been; tha
         assert.equal("stopped", sim:state("w/y").state)
         assert.is_true(sim:state("w").ready)
     end)
+
+    it("'wanted': one that a reload disables is not waited for any more, one that it enables is", function()
+        local function children(x, y)
+            return world.tree {
+                group("w", {
+                    process("x", { ready = suptree.ready.manual(), enabled = x }),
+                    process("y", { ready = suptree.ready.manual(), enabled = y }),
+                }),
+            }
+        end
+        local sim = world.sim(children(true, false))
+        sim:start()
+        sim:reload(children(true, true))
+        sim:ready("w/x")
+        assert.is_false(sim:state("w").ready)
+        sim:reload(children(true, false))
+        assert.is_true(sim:state("w").ready)
+    end)
+
+    it("'wanted': one that a person starts again is waited for again, unless it has been ready", function()
+        local sim = nested()
+        sim:stop_node("w/y")
+        sim:start_node("w/y")
+        sim:advance(2)
+        assert.is_false(sim:state("w").ready)
+        sim:stop_node("w/x")
+        sim:start_node("w/x")
+        sim:advance(2)
+        assert.is_true(sim:state("w").ready)
+    end)
 end)
 
 describe("§4 'every launch waits until they are ready'", function()

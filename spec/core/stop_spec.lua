@@ -635,6 +635,31 @@ describe("§9.3 'After a stop is accepted nothing launches below it, and it ends
         assert.same({ "kill a", "kill b" }, world.told_sorted(sim))
         assert.equal(0, sim:ended())
     end)
+
+    it("kills those too whose supervisor waits for its turn", function()
+        local sim = up { stop_order = "reverse", group("w", { "x", group("v", { "y" }) }), "b" }
+        sim:hang("b")
+        sim:stop()
+        sim:effects()
+        sim:kill()
+        assert.same({ "kill b", "kill w/v/y", "kill w/x" }, world.told_sorted(sim))
+        assert.equal(0, sim:ended())
+    end)
+
+    it("a delay that ends below one that waits for its turn begins no round", function()
+        local sim = up {
+            stop_order = "reverse",
+            group("w", { strategy = "one_for_all", process("x", { restart_delay = 2 }), "y" }),
+            "b",
+        }
+        sim:hang("b")
+        fail(sim, "w/x")
+        sim:stop()
+        sim:effects()
+        sim:advance(5)
+        assert.same({}, told(sim))
+        assert.equal("stopped running", states(sim, "w/x", "w/y"))
+    end)
 end)
 
 describe("§4 a person's stop of a supervisor", function()

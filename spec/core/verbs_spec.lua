@@ -569,6 +569,28 @@ describe("§6 auto_shutdown", function()
         assert.is_truthy(sim:ended())
     end)
 
+    it("a failed start of a temporary one does: that is its end", function()
+        local sim = world.sim(tree { auto_shutdown = "any_significant", job("a", { restart = "temporary" }), "b" })
+        sim:fail_launch("a", "ENOENT", 1)
+        sim:start()
+        assert.equal(1, sim:ended())
+        local slow = job("a", { restart = "temporary", ready = suptree.ready.manual(), start_timeout = 5 })
+        sim = up { auto_shutdown = "any_significant", slow, "b" }
+        sim:advance(4)
+        assert.is_nil(sim:ended())
+        sim:advance(1)
+        assert.equal(1, sim:ended())
+    end)
+
+    it("the end of a temporary one by a group restart does not", function()
+        local sim = up {
+            strategy = "one_for_all", auto_shutdown = "any_significant", job("a", { restart = "temporary" }), "b",
+        }
+        fail(sim, "b")
+        assert.is_nil(sim:ended())
+        assert.equal("gone running", states(sim, "a", "b"))
+    end)
+
     it("'a child waiting for its restart still counts as alive'", function()
         local sim = up {
             auto_shutdown = "all_significant", failure_threshold = 0, job "a", job("b", { restart_delay = 5 }),
@@ -621,6 +643,11 @@ describe("§6 'The tree's exit code is the code of the service that ended it, 12
 
     it("a thread that returned", function()
         assert.equal(0, ended_by({ restart = "temporary" }, { returned = true }, thread))
+    end)
+
+    it("1 for a thread that raised, and for an end that nobody knows", function()
+        assert.equal(1, ended_by({ restart = "temporary" }, { error = "boom" }, thread))
+        assert.equal(1, ended_by({ restart = "temporary" }, { lost = true }))
     end)
 
     it("terminate_exit", function()

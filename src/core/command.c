@@ -211,10 +211,7 @@ static void announce_added(struct sup_tree *tree, struct sup_node *node)
     node->dynamic = true;
     sup_tree_emit(tree, SUP_EVENT_ADDED, node);
     if (!sup_node_runs_children(tree, node->parent)) return;
-    if (!node->parent->ready && sup_node_is_wanted(node)) {
-        node->awaited = true;
-        node->parent->pending_ready++;
-    }
+    sup_node_await(tree, node);
     sup_node_bring_up(tree, node, SUP_CAUSE_PERSON);
 }
 
@@ -310,6 +307,7 @@ static struct sup_node *start_node(struct sup_tree *tree, struct sup_node *node)
     node->held = false;
     node->asked_up = true;
     node->automatic = false;
+    sup_node_await(tree, node);
     struct sup_node *obstacle = start_dependencies(tree, node);
     bool has_its_turn = node->in_round && node->parent->round_stopping;
     if (has_its_turn) return obstacle; /* its round launches it */

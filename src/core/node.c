@@ -61,6 +61,7 @@ static void await_children(struct sup_tree *tree, struct sup_node *supervisor)
         child->automatic = false;
         child->delay_attempt = 0;
         child->asked_up = child->asked_up && !child->held;
+        child->has_been_ready = false;
         child->awaited = sup_node_is_wanted(child);
         if (child->awaited) supervisor->pending_ready++;
         if (child->state == SUP_STATE_STUCK) child->then = SUP_THEN_LAUNCH;
@@ -164,10 +165,20 @@ void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node)
     node->ready = true;
     if (node->deadline.phase == SUP_PHASE_START) sup_deadline_clear(tree, &node->deadline);
     sup_tree_emit(tree, SUP_EVENT_READY, node);
+    node->has_been_ready = true;
     sup_node_unawait(tree, node);
     sup_dependents_wake(tree, node);
     sup_waiters_check(tree, node);
     sup_reload_settled(tree, node);
+}
+
+void sup_node_await(struct sup_tree *tree, struct sup_node *node)
+{
+    struct sup_node *parent = node->parent;
+    if (parent == NULL || parent->ready || !sup_node_runs_children(tree, parent)) return;
+    if (node->awaited || node->has_been_ready || !sup_node_is_wanted(node)) return;
+    node->awaited = true;
+    parent->pending_ready++;
 }
 
 void sup_node_unawait(struct sup_tree *tree, struct sup_node *node)
@@ -217,10 +228,27 @@ static enum verdict judge(const struct sup_node *node, struct sup_outcome outcom
     return VERDICT_FAILURE;
 }
 
-static int exit_code_of(struct sup_outcome outcome)
+int sup_exit_code(struct sup_outcome outcome)
 {
-    if (outcome.kind == SUP_END_SIGNAL) return 128 + outcome.code;
-    return outcome.kind == SUP_END_LIMIT ? 1 : outcome.code;
+    switch (outcome.kind) {
+    case SUP_END_SIGNAL:
+        return 128 + outcome.code;
+    case SUP_END_ERROR:
+    case SUP_END_LOST:
+    case SUP_END_LIMIT:
+    case SUP_END_NO_LAUNCH:
+    case SUP_END_NOT_READY:
+        return 1;
+    case SUP_END_NONE:
+    case SUP_END_EXIT:
+    case SUP_END_RETURNED:
+    case SUP_END_DONE:
+    case SUP_END_TERMINATE:
+    case SUP_END_SHUTDOWN: /* the code of what was below it */
+    case SUP_END_STOPPED:
+        break;
+    }
+    return outcome.code;
 }
 
 void sup_supervisor_end_itself(struct sup_tree *tree, struct sup_node *supervisor,
@@ -239,7 +267,7 @@ static void terminate_supervisor(struct sup_tree *tree, struct sup_node *supervi
 {
     enum sup_outcome_kind kind =
         supervisor->spec.propagate_termination ? SUP_END_TERMINATE : SUP_END_SHUTDOWN;
-    struct sup_outcome ending = {kind, exit_code_of(outcome)};
+    struct sup_outcome ending = {kind, sup_exit_code(outcome)};
     sup_supervisor_end_itself(tree, supervisor, SUP_CAUSE_TERMINATE, ending);
 }
 
@@ -267,6 +295,7 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
         bool is_done = sup_node_is_service(node) && verdict == VERDICT_FINISHED;
         sup_node_set_state(tree, node, is_done ? SUP_STATE_DONE : SUP_STATE_STOPPED,
                            SUP_CAUSE_FINISHED, 0);
+        node->has_been_ready = true;
         sup_node_unawait(tree, node);
         sup_reload_settled(tree, node);
     }
@@ -280,7 +309,7 @@ static void end_root(struct sup_tree *tree, struct sup_node *root, bool planned)
 {
     bool limit = !planned && root->ending.kind == SUP_END_LIMIT;
     sup_node_set_state(tree, root, limit ? SUP_STATE_FAILED : SUP_STATE_STOPPED, root->cause, 0);
-    sup_tree_end(tree, planned ? 0 : exit_code_of(root->ending));
+    sup_tree_end(tree, planned ? 0 : sup_exit_code(root->ending));
 }
 
 static void note_end(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
@@ -326,6 +355,20 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
     }
 }
 
+/* A start did not succeed. Of a temporary node that is its end. */
+static void fail_start(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                       const char *text)
+{
+    struct sup_node *parent = node->parent;
+    bool significant = node->spec.significant;
+    if (node->spec.restart != SUP_TEMPORARY) {
+        sup_strategy_fail(tree, node, outcome, text);
+        return;
+    }
+    leave_tree(tree, node);
+    sup_strategy_natural_end(tree, parent, significant, outcome);
+}
+
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
 {
     enum sup_then then = node->then;
@@ -342,9 +385,7 @@ void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
         node->automatic = true; /* late: its round went on without it */
         sup_node_bring_up(tree, node, SUP_CAUSE_GROUP);
     } else if (then == SUP_THEN_FAILURE && sup_node_runs_children(tree, parent)) {
-        struct sup_outcome outcome = {SUP_END_NOT_READY, 0};
-        if (node->spec.restart == SUP_TEMPORARY) leave_tree(tree, node);
-        else sup_strategy_fail(tree, node, outcome, NULL);
+        fail_start(tree, node, (struct sup_outcome){SUP_END_NOT_READY, 0}, NULL);
     }
     sup_waiters_check(tree, node);
     sup_stop_progress(tree, node);
@@ -375,11 +416,7 @@ void sup_node_launch_failed(struct sup_tree *tree, struct sup_node *node,
         sup_node_set_state(tree, node, SUP_STATE_DELAYED, SUP_CAUSE_RESOURCES, 0);
         sup_deadline_set(tree, &node->deadline, SUP_PHASE_RESOURCES, SUP_SECOND_NS);
     } else {
-        struct sup_node *parent = node->parent;
-        bool temporary = node->spec.restart == SUP_TEMPORARY;
-        if (temporary) leave_tree(tree, node);
-        else sup_strategy_fail(tree, node, input->outcome, text);
-        if (temporary) sup_strategy_natural_end(tree, parent, false, input->outcome);
+        fail_start(tree, node, input->outcome, text);
         sup_stop_progress(tree, node);
     }
 }

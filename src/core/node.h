@@ -108,6 +108,7 @@ struct sup_node {
     bool self_ending;      /* supervisor: ends by itself (limit, termination, auto shutdown) */
     bool counted_starting; /* in parent's starting */
     bool awaited;          /* in parent's pending_ready */
+    bool has_been_ready;   /* or well done, since its supervisor was launched */
     bool in_round;         /* in parent's round_left */
     bool by_round;         /* the launch to come is its round's */
     bool follows;          /* the launch to come is that of a follower: all others know already */
@@ -254,8 +255,11 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
 /* What follows a planned end, or an abandoned instance. */
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node);
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed);
-/* The node no longer holds up its supervisor's readiness. */
+/* The node holds up its supervisor's readiness, if it is wanted and has not been ready; no longer. */
+void sup_node_await(struct sup_tree *tree, struct sup_node *node);
 void sup_node_unawait(struct sup_tree *tree, struct sup_node *node);
+/* What a tree exits with that ends because of ${outcome}. */
+int sup_exit_code(struct sup_outcome outcome);
 void sup_supervisor_settle(struct sup_tree *tree, struct sup_node *supervisor);
 /* End a supervisor from inside. */
 void sup_supervisor_end_itself(struct sup_tree *tree, struct sup_node *supervisor,
@@ -288,8 +292,8 @@ void sup_strategy_resume(struct sup_tree *tree, struct sup_node *supervisor);
 void sup_strategy_next_queued(struct sup_tree *tree, struct sup_node *supervisor);
 void sup_strategy_round_launch(struct sup_tree *tree, struct sup_node *supervisor);
 void sup_strategy_leave_round(struct sup_tree *tree, struct sup_node *node);
-void sup_strategy_drop(struct sup_tree *tree,
-                       struct sup_node *supervisor); /* pause, queue, round */
+/* Pause, queue and round of ${supervisor}, and of those below it that are not being stopped yet. */
+void sup_strategy_drop(struct sup_tree *tree, struct sup_node *supervisor);
 void sup_strategy_enqueue(struct sup_tree *tree, struct sup_node *node);
 void sup_strategy_dequeue(struct sup_node *node);
 /* A natural end that is not followed by a restart. */
@@ -391,6 +395,8 @@ void sup_reload_launched(struct sup_tree *tree, struct sup_node *node);
 bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node);
 /* Nobody need wait for ${node} any more: it is ready, done, stopped by a person or gone. */
 void sup_reload_settled(struct sup_tree *tree, struct sup_node *node);
+/* It is given up, or stuck. */
+void sup_reload_out_of_reach(struct sup_tree *tree, struct sup_node *node);
 void sup_reload_probation_over(struct sup_tree *tree);
 void sup_reload_stop(struct sup_tree *tree);   /* the tree stops: answer what waits, free */
 void sup_reload_finish(struct sup_tree *tree); /* free what it holds */

@@ -256,9 +256,11 @@ static void mark_kept(struct sup_tree *tree, struct sup_node *node, enum sup_cha
                       bool was_unwanted)
 {
     bool ends = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
-    if (!node->held && !sup_node_is_wanted(node))
-        sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
-    else if (ends && was_unwanted && sup_node_is_wanted(node)) node->then = SUP_THEN_LAUNCH;
+    bool is_wanted = sup_node_is_wanted(node);
+    if (is_wanted) sup_node_await(tree, node);
+    else sup_node_unawait(tree, node);
+    if (!node->held && !is_wanted) sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
+    else if (ends && was_unwanted && is_wanted) node->then = SUP_THEN_LAUNCH;
     else if (kind == SUP_CHANGE_RESTART && !ends) sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
 }
 
@@ -288,10 +290,7 @@ static void bring_up_new(struct sup_tree *tree, struct sup_node *node)
     node->automatic = false;
     sup_tree_emit(tree, SUP_EVENT_ADDED, node)->cause = SUP_CAUSE_RELOAD;
     if (!sup_node_runs_children(tree, node->parent)) return;
-    if (!node->parent->ready && sup_node_is_wanted(node)) {
-        node->awaited = true;
-        node->parent->pending_ready++;
-    }
+    sup_node_await(tree, node);
     sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
 }
 
@@ -393,7 +392,9 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
     if (acts) end_former_probation(tree, &changes);
     change_structure(tree, form, &changes, preparations);
     if (acts) {
+        tree->restructuring = true;
         mark_all(tree, &changes, preparations, &probation_ns);
+        tree->restructuring = false;
         bring_up_all(tree, &changes, preparations);
         let_all_go(tree, &changes);
     }
@@ -520,17 +521,33 @@ void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
     else sup_tree_reply(tree, input->request, status, NULL, tree->reply);
 }
 
+/* Who waits for the reload that runs learns that it is not to be. */
+static void disappoint(struct sup_tree *tree)
+{
+    const struct sup_reload *reload = &tree->reload;
+    sup_list_each_safe(link, &tree->root->waiters)
+    {
+        struct sup_waiter *waiter = sup_container(link, struct sup_waiter, in_node);
+        bool is_pending = reload->pending != NULL && waiter->request == reload->pending_request;
+        if (waiter->goal == SUP_GOAL_SETTLED && !is_pending)
+            sup_waiter_release(tree, waiter, SUP_NOT_REACHED);
+    }
+}
+
+void sup_reload_out_of_reach(struct sup_tree *tree, struct sup_node *node)
+{
+    if (!node->unsettled) return;
+    disappoint(tree);
+    sup_reload_settled(tree, node);
+}
+
 static void roll_back(struct sup_tree *tree)
 {
     struct sup_form *former = sup_form_ref(tree->reload.former);
     sup_token sick = tree->reload.sick;
     struct sup_err err;
     bool changed = false;
-    sup_list_each_safe(link, &tree->root->waiters)
-    {
-        struct sup_waiter *waiter = sup_container(link, struct sup_waiter, in_node);
-        if (waiter->goal == SUP_GOAL_SETTLED) sup_waiter_release(tree, waiter, SUP_NOT_REACHED);
-    }
+    disappoint(tree);
     struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_ROLLED_BACK, tree->root);
     event->cause = SUP_CAUSE_ROLLBACK;
     event->other = sick;

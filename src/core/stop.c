@@ -252,6 +252,7 @@ void sup_stop_stuck(struct sup_tree *tree, struct sup_node *node)
         return;
     }
     sup_waiters_check(tree, node);
+    sup_reload_out_of_reach(tree, node);
     sup_stop_progress(tree, node);
 }
 
@@ -263,9 +264,13 @@ void sup_stop_forget_abandoned(struct sup_node *node, uint64_t instance)
 
 /* --- now ------------------------------------------------------------------------------------- */
 
+/* Also one whose turn, or whose supervisor's, has not come yet. */
 static void kill_now(struct sup_tree *tree, struct sup_node *node)
 {
-    if (node->state != SUP_STATE_STOPPING || node->killed) return;
+    if (node->state == SUP_STATE_STUCK) return;
+    if (node->state != SUP_STATE_STOPPING)
+        sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_STOP, 0);
+    if (node->killed) return;
     if (!node->stop_asked) {
         node->stop_asked = true;
         sup_tree_emit(tree, SUP_EVENT_STOPPING, node);

@@ -5,7 +5,10 @@
 ** Rules written here because the law is silent: a group restart that waits for a member's own delay
 ** begins when the delay is over, the siblings running on meanwhile (as with a pause); a member that
 ** is in its delay when a round takes place keeps its deadline and launches alone; a round starts
-** the members that had ended well again, as OTP does; one that gave up is left out.
+** the members that had ended well again, as OTP does; one that gave up is left out; a round that is
+** stopping its members when a pause comes goes on with that, and its launches wait; a failure that
+** rolls a reload back is counted, and may pause, but neither gives up nor escalates; a failed start
+** of a temporary node is its natural end, its end by a group restart is none.
 */
 #include "core/node.h"
 
@@ -62,11 +65,12 @@ static void report_failure(struct sup_tree *tree, const struct sup_node *node,
 /* --- a service's own delay ------------------------------------------------------------------- */
 
 /* The delay before the next launch; 0: none. Counts the attempt. */
-static int64_t next_delay(struct sup_tree *tree, struct sup_node *node)
+static int64_t next_delay(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome)
 {
     const struct sup_delay *delay = &node->spec.restart_delay;
     if (delay->initial_ns == 0) return 0;
-    bool ran_well = node->launched && tree->now_ns - node->launched_ns >= delay->reset_after_ns;
+    bool ran = node->launched && outcome.kind != SUP_END_NOT_READY;
+    bool ran_well = ran && tree->now_ns - node->launched_ns >= delay->reset_after_ns;
     if (ran_well) node->delay_attempt = 0;
     double ns = (double) delay->initial_ns * pow(delay->factor, node->delay_attempt);
     if (ns > (double) delay->max_ns) ns = (double) delay->max_ns;
@@ -171,7 +175,9 @@ void sup_strategy_restart(struct sup_tree *tree, struct sup_node *node)
     struct sup_node *supervisor = node->parent;
     bool alone = supervisor->spec.strategy == SUP_ONE_FOR_ONE || node->absorbed;
     node->automatic = true;
-    if (supervisor->paused) sup_strategy_enqueue(tree, node);
+    if (!sup_node_runs_children(tree, supervisor)) /* it is about to be stopped with it */
+        sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_SUPERVISOR, 0);
+    else if (supervisor->paused) sup_strategy_enqueue(tree, node);
     else if (alone) sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
     else begin_round(tree, node);
 }
@@ -257,9 +263,7 @@ static void drop_round(struct sup_tree *tree, struct sup_node *supervisor)
 
 void sup_strategy_drop(struct sup_tree *tree, struct sup_node *supervisor)
 {
-    bool held = supervisor->deadline.phase == SUP_PHASE_RESUME ||
-                supervisor->deadline.phase == SUP_PHASE_SPACING;
-    if (held) sup_deadline_clear(tree, &supervisor->deadline);
+    sup_deadline_clear(tree, &supervisor->deadline); /* the resume's, or that of the spacing */
     supervisor->paused = false;
     supervisor->sequence = false;
     supervisor->sequence_cursor = 0;
@@ -268,6 +272,12 @@ void sup_strategy_drop(struct sup_tree *tree, struct sup_node *supervisor)
         struct sup_node *node = sup_container(supervisor->queue.next, struct sup_node, queued);
         sup_strategy_dequeue(node);
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_SUPERVISOR, 0);
+    }
+    sup_list_each(link, &supervisor->children)
+    {
+        struct sup_node *child = sup_container(link, struct sup_node, sibling);
+        bool runs = !sup_node_is_service(child) && child->instance != 0;
+        if (runs && child->state != SUP_STATE_STOPPING) sup_strategy_drop(tree, child);
     }
 }
 
@@ -303,6 +313,7 @@ static void give_up(struct sup_tree *tree, struct sup_node *node, struct measure
     struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_GAVE_UP, node);
     event->count = measure.count;
     event->threshold = measure.threshold;
+    sup_reload_out_of_reach(tree, node);
 }
 
 enum answer { ANSWER_RESTART, ANSWER_HOLD, ANSWER_GIVE_UP, ANSWER_ESCALATE };
@@ -314,8 +325,9 @@ static enum answer answer_trip(struct sup_tree *tree, struct sup_node *superviso
     return pauses_are_used_up(tree, supervisor) ? ANSWER_ESCALATE : ANSWER_HOLD;
 }
 
+/* ${sick}: the reload that brought ${node} is rolled back instead of the worst. */
 static enum answer answer_failure(struct sup_tree *tree, struct sup_node *supervisor,
-                                  struct sup_node *node, struct measure measure)
+                                  struct sup_node *node, struct measure measure, bool sick)
 {
     bool tripped = measure.count > measure.threshold;
     if (supervisor->paused) {
@@ -325,6 +337,7 @@ static enum answer answer_failure(struct sup_tree *tree, struct sup_node *superv
     if (!tripped) return ANSWER_RESTART;
     enum answer answer = answer_trip(tree, supervisor);
     if (answer == ANSWER_HOLD) pause_supervisor(tree, supervisor, node, measure);
+    else if (sick) return ANSWER_HOLD;
     if (answer == ANSWER_ESCALATE) escalate(tree, supervisor, node, measure);
     if (answer == ANSWER_GIVE_UP) give_up(tree, node, measure);
     return answer;
@@ -340,14 +353,15 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
         return;
     }
     struct measure measure = add_failure(tree, supervisor);
-    enum answer answer = answer_failure(tree, supervisor, node, measure);
+    bool sick = sup_reload_failed(tree, node);
+    enum answer answer = answer_failure(tree, supervisor, node, measure, sick);
     bool comes_back = answer == ANSWER_RESTART || answer == ANSWER_HOLD;
-    int64_t delay_ns = comes_back ? next_delay(tree, node) : 0;
+    int64_t delay_ns = comes_back ? next_delay(tree, node, outcome) : 0;
     int64_t until_ns = delay_ns > 0 ? tree->now_ns + delay_ns : 0;
     if (supervisor->paused && supervisor->deadline.timer.at_ns > until_ns)
         until_ns = supervisor->deadline.timer.at_ns;
     report_failure(tree, node, outcome, text, measure, until_ns, answer == ANSWER_RESTART);
-    if (comes_back && sup_reload_failed(tree, node)) {
+    if (sick) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
     } else if (comes_back && delay_ns > 0) {
         delay_restart(tree, node, delay_ns);
@@ -370,7 +384,6 @@ void sup_strategy_natural_end(struct sup_tree *tree, struct sup_node *supervisor
     bool over = rule == SUP_SHUTDOWN_ANY ||
                 (rule == SUP_SHUTDOWN_ALL && supervisor->significant_alive == 0);
     if (!over) return;
-    int32_t code = outcome.kind == SUP_END_SIGNAL ? 128 + outcome.code : outcome.code;
-    struct sup_outcome ending = {SUP_END_SHUTDOWN, code};
+    struct sup_outcome ending = {SUP_END_SHUTDOWN, sup_exit_code(outcome)};
     sup_supervisor_end_itself(tree, supervisor, SUP_CAUSE_AUTO_SHUTDOWN, ending);
 }

@@ -100,6 +100,7 @@ static void begin_life(struct sim *sim, struct shadow *node, const struct sup_ef
     check_dependencies(sim, node);
     use_licence(sim, node);
     sim->last_instance = effect->instance;
+    node->born_step = sim->steps;
     node->instance = effect->instance;
     node->generation = effect->generation;
     node->instance_kind = (uint8_t) effect->kind;
@@ -141,7 +142,7 @@ static void begin_children(struct sim *sim, const struct shadow *supervisor)
     each_shadow(sim, child)
     {
         if (child->parent != supervisor) continue;
-        child->automatic = false;
+        child->automatic = child->been_ready = false;
         child->delay_ns = 0;
     }
 }
@@ -164,10 +165,38 @@ void check_launched(struct sim *sim, struct shadow *node, const struct sup_effec
     check_order(sim, node, effect, LIFE_TOLD, LIFE_LAUNCHED | LIFE_READY, LIFE_LAUNCHED);
 }
 
+/* A child that is wanted and has not been ready since its supervisor was launched, or NULL. */
+static struct shadow *find_awaited(struct sim *sim, const struct shadow *supervisor)
+{
+    struct shadow *awaited = NULL;
+    struct sup_status status;
+    each_shadow(sim, child)
+    {
+        if (child->parent != supervisor || child->been_ready || child->removed) continue;
+        bool there = sup_tree_status(sim->tree, child->token, sim->now_ns, &status);
+        if (there && status.wanted) awaited = child;
+    }
+    return awaited;
+}
+
 void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
 {
     check_order(sim, node, effect, LIFE_LAUNCHED, LIFE_READY | LIFE_STOPPING, LIFE_READY);
-    node->ready = true;
+    node->ready = node->been_ready = true;
+    if (node->traits.kind != SUP_SUPERVISOR || sim->reloads > 0) return;
+    if (shadow_is_stopped_now(sim, node)) return;
+    const struct shadow *awaited = find_awaited(sim, node);
+    if (awaited == NULL) return;
+    sim_violate(sim, 17, "%s is called ready although %s, which is wanted, has not been",
+                sim_name(sim, node), sim_name(sim, awaited));
+}
+
+void check_held_up(struct sim *sim, const struct shadow *supervisor)
+{
+    if (supervisor->ready || shadow_is_stopped_now(sim, supervisor) || sim->stopping) return;
+    if (find_awaited(sim, supervisor) != NULL) return;
+    sim_violate(sim, 18, "%s runs, all its children have been ready, and it is not",
+                sim_name(sim, supervisor));
 }
 
 void check_delayed(struct sim *sim, struct shadow *node, const struct sup_event *event)
@@ -217,7 +246,7 @@ static void judge_natural_end(struct sim *sim, struct shadow *node, struct sup_o
         check_counted(sim, node);
         return;
     }
-    node->finished = true;
+    node->finished = node->been_ready = true;
     if (parent == NULL || shadow_is_going_down(parent)) return;
     if (verdict == VERDICT_TERMINATE) parent->terminated_step = sim->steps;
     parent->ended_step = sim->steps;
@@ -246,6 +275,10 @@ void check_late_start(struct sim *sim, struct shadow *node, const struct sup_eff
                     sim_name(sim, node));
     }
     if (is_counted) check_counted(sim, node);
+    if (node->traits.restart != SUP_TEMPORARY) return;
+    /* of one that was stuck it is not seen what was to follow */
+    node->finished = ended->type == SUP_DO_EVENT && ended->event.cause == SUP_CAUSE_NOT_READY;
+    node->parent->ended_step = sim->steps;
 }
 
 void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *effect)

@@ -172,6 +172,15 @@ static void check_count_shown(struct sim *sim, const struct shadow *supervisor, 
     }
 }
 
+/* It is why the last reload is taken back, which comes before giving up and escalating. */
+static bool is_rolled_back(const struct sim *sim, const struct shadow *node)
+{
+    struct sup_status status;
+    if (sim->uncertain == 0) return false;
+    if (!sup_tree_status(sim->tree, node->token, sim->now_ns, &status)) return sim->reloads > 0;
+    return status.cause == SUP_CAUSE_ROLLBACK || sim->reloads > 0;
+}
+
 void check_failed(struct sim *sim, struct shadow *node, const struct sup_event *event)
 {
     struct shadow *parent = node->parent;
@@ -180,6 +189,8 @@ void check_failed(struct sim *sim, struct shadow *node, const struct sup_event *
         return;
     }
     node->failure_due = false;
+    bool is_alone = sim->input->type == SUP_IN_ENDED || sim->input->type == SUP_IN_LAUNCH_FAILED;
+    if (event->restarting && is_alone) sim->failed = node;
     sim->touched |= UINT64_C(1) << parent->slot;
     check_count_shown(sim, parent, event->count, event->threshold);
     if (is_borderline(&parent->meter, &parent->traits, sim->now_ns)) return;
@@ -188,6 +199,7 @@ void check_failed(struct sim *sim, struct shadow *node, const struct sup_event *
         sim_violate(sim, 4, "%s: `failed` says that it is %srestarted", sim_name(sim, node),
                     event->restarting ? "" : "not ");
     }
+    if (is_rolled_back(sim, node)) return;
     if (answer == ANSWER_PAUSE && !parent->paused) {
         sim_violate(sim, 5, "%s should have paused", sim_name(sim, parent));
     }
@@ -289,10 +301,17 @@ static bool may_be_extended(const struct shadow *node, const struct sim *sim, in
            pause_ns <= backoff_ns + backoff_ns / 2;
 }
 
+static bool must_be_extended(const struct shadow *node, const struct sim *sim)
+{
+    return node->paused && node->traits.extends && node->tripped_step == sim->steps &&
+           node->answer == ANSWER_HELD && sim->reloads == 0 &&
+           !is_borderline(&node->meter, &node->traits, sim->now_ns);
+}
+
 void check_meter(struct sim *sim, struct shadow *node, const struct sup_status *status)
 {
     bool is_paused = status->state == SUP_STATE_PAUSED;
-    if (status->state == SUP_STATE_STOPPING) node->paused = false; /* discarded at once */
+    if (node->paused && shadow_is_stopped_now(sim, node)) node->paused = false; /* discarded */
     if (is_paused != node->paused || (status->resumes_ns != 0) != node->paused) {
         sim_violate(sim, 5, "%s says it is %spaused", sim_name(sim, node), is_paused ? "" : "not ");
     }
@@ -302,6 +321,9 @@ void check_meter(struct sim *sim, struct shadow *node, const struct sup_status *
         }
         node->resume_ns = status->resumes_ns;
     }
+    if (must_be_extended(node, sim) && status->resumes_ns < sim->now_ns + node->traits.backoff_ns) {
+        sim_violate(sim, 5, "%s: its pause should have been extended", sim_name(sim, node));
+    }
     if (node->instance == 0 || sim->steps % 4 != 0) return;
     double folded = read_count(&node->meter, &node->traits, sim->now_ns);
     bool is_unsure = node->meter.unsure || node->meter.unsure_step == sim->steps;
@@ -309,8 +331,7 @@ void check_meter(struct sim *sim, struct shadow *node, const struct sup_status *
         sim_violate(sim, 4, "%s shows a count of %.12g, the fold gives %.12g", sim_name(sim, node),
                     status->count, folded);
     }
-    if (sim->steps % 32 != 0 || node->meter.overflowed || node->meter.unsure ||
-        node->meter.stamp_count == 0)
+    if (sim->steps % 32 != 0 || node->meter.overflowed || is_unsure || node->meter.stamp_count == 0)
         return;
     double whole = fold_all(&node->meter, &node->traits, sim->now_ns);
     if (!is_near(whole, status->count)) {

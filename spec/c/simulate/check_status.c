@@ -309,6 +309,30 @@ static void note_look(struct sim *sim, struct shadow *node, const struct sup_sta
     node->since_ns = status->since_ns;
 }
 
+/* A child ended for good: was that the end of its supervisor, too? */
+static void check_shutdown(struct sim *sim, const struct shadow *supervisor)
+{
+    bool is_alone = sim->input->type == SUP_IN_ENDED || sim->input->type == SUP_IN_LAUNCH_FAILED;
+    uint8_t rule = supervisor->traits.auto_shutdown;
+    const struct shadow *ended = sim->subject;
+    if (!is_alone || sim->reloads > 0 || rule == SUP_SHUTDOWN_NEVER) return;
+    if (supervisor->ended_step != sim->steps || ended == NULL || !ended->traits.significant) return;
+    if (!ended->finished || ended->parent != supervisor) return;
+    if (shadow_is_stopped_now(sim, supervisor)) return;
+    bool is_left = false;
+    each_shadow(sim, child)
+    {
+        if (child->parent != supervisor || child->removed || !child->traits.significant) continue;
+        enum sup_state state = shadow_state(sim, child);
+        is_left = is_left || (state != SUP_STATE_STOPPED && state != SUP_STATE_DONE &&
+                              state != SUP_STATE_FAILED);
+    }
+    if (rule == SUP_SHUTDOWN_ANY || !is_left) {
+        sim_violate(sim, 14, "%s runs on after the end of %s, which is significant",
+                    sim_name(sim, supervisor), sim_name(sim, ended));
+    }
+}
+
 static void check_node(struct sim *sim, struct shadow *node)
 {
     struct sup_status status;
@@ -319,7 +343,11 @@ static void check_node(struct sim *sim, struct shadow *node)
     check_instance(sim, node, &status);
     check_deadline(sim, node, &status);
     check_not_forgotten(sim, node, &status);
-    if (node->traits.kind == SUP_SUPERVISOR) check_meter(sim, node, &status);
+    if (node->traits.kind == SUP_SUPERVISOR) {
+        check_meter(sim, node, &status);
+        if (status.state == SUP_STATE_RUNNING) check_held_up(sim, node);
+        check_shutdown(sim, node);
+    }
     if (status.held != node->held && !node->removed) {
         sim_violate(sim, 2, "%s says a person %s it", sim_name(sim, node),
                     status.held ? "stopped" : "did not stop");
@@ -424,6 +452,8 @@ void check_after(struct sim *sim)
         check_node(sim, node);
     }
     if (asked) check_stop_order(sim);
+    if (sim->failed != NULL) check_group_falls(sim);
+    if (type == SUP_IN_KILL && !sim->ended) check_all_killed(sim);
     if (full) check_budgets(sim);
     check_idle(sim);
     check_replies(sim);

@@ -131,6 +131,13 @@ void check_budgets(struct sim *sim)
 
 /* --- who is asked, and when ------------------------------------------------------------------ */
 
+static bool is_waiting_for_rollback(struct sim *sim, const struct shadow *node)
+{
+    struct sup_status status;
+    return sup_tree_status(sim->tree, node->token, sim->now_ns, &status) &&
+           status.cause == SUP_CAUSE_ROLLBACK;
+}
+
 static void check_group(struct sim *sim, const struct shadow *node, const struct sup_event *event)
 {
     const struct shadow *cause = shadow_of(sim, event->other);
@@ -155,6 +162,29 @@ static void check_group(struct sim *sim, const struct shadow *node, const struct
     } else if (cause->order > node->order && sim->config_changes == 0) {
         sim_violate(sim, 10, "%s comes before %s, which failed, and was stopped with it",
                     sim_name(sim, node), sim_name(sim, cause));
+    }
+}
+
+static bool is_of_group(const struct shadow *node, const struct shadow *failed)
+{
+    if (node == failed || node->parent != failed->parent || node->removed) return false;
+    return failed->parent->traits.strategy == SUP_ONE_FOR_ALL || node->order > failed->order;
+}
+
+void check_group_falls(struct sim *sim)
+{
+    const struct shadow *failed = sim->failed;
+    bool is_group = failed->parent->traits.strategy != SUP_ONE_FOR_ONE && sim->reloads == 0;
+    if (!is_group || shadow_is_stopped_now(sim, failed->parent)) return;
+    if (failed->delay_ns > sim->now_ns || is_waiting_for_rollback(sim, failed)) return;
+    each_shadow(sim, node)
+    {
+        if (!is_of_group(node, failed) || node->instance == 0 || node->born_step == sim->steps)
+            continue;
+        enum sup_state state = shadow_state(sim, node);
+        if (state == SUP_STATE_STOPPING || state == SUP_STATE_STUCK) continue;
+        sim_violate(sim, 10, "%s failed, and %s, which is of its group, runs on",
+                    sim_name(sim, failed), sim_name(sim, node));
     }
 }
 
@@ -238,6 +268,7 @@ void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event
     node->ready = false;
     node->asked = node->instance;
     node->follows = event->cause == SUP_CAUSE_FOLLOW ? event->other : 0;
+    node->falls_with = event->cause == SUP_CAUSE_GROUP ? event->other : 0;
     node->asked_step = sim->steps;
     if (check_is_for_restart(event->cause))
         node->licence = UINT64_MAX; /* that of the one who asks */
@@ -294,7 +325,10 @@ static bool is_separate(struct sim *sim, const struct shadow *node, const struct
     if (status.cause == SUP_CAUSE_FOLLOW) {
         return status.cause_node != node->token && status.cause_node != node->follows;
     }
-    return node->follows != 0 && sim->input->type == SUP_IN_TICK; /* several deadlines at once */
+    if (sim->input->type != SUP_IN_TICK) return false; /* else several deadlines at once: */
+    bool is_other_group = status.cause == SUP_CAUSE_GROUP && node->falls_with != 0 &&
+                          status.cause_node != node->falls_with;
+    return node->follows != 0 || is_other_group;
 }
 
 static void check_asked(struct sim *sim, const struct shadow *node)
@@ -317,6 +351,17 @@ static void check_asked(struct sim *sim, const struct shadow *node)
             sim_violate(sim, 9, "%s was asked while %s, which is later, still stops",
                         sim_name(sim, node), sim_name(sim, other));
         }
+    }
+}
+
+void check_all_killed(struct sim *sim)
+{
+    each_shadow(sim, node)
+    {
+        if (node->instance == 0 || node->traits.kind == SUP_SUPERVISOR) continue;
+        if (node->life & (LIFE_KILLED | LIFE_STUCK)) continue;
+        sim_violate(sim, 8, "%s was not killed although nobody is to have any more time",
+                    sim_name(sim, node));
     }
 }
 

@@ -22,6 +22,13 @@ enum sup_state shadow_state(const struct sim *sim, const struct shadow *node)
     return there ? status.state : SUP_STATE_COUNT;
 }
 
+bool shadow_is_stopped_now(const struct sim *sim, const struct shadow *supervisor)
+{
+    for (; supervisor != NULL; supervisor = supervisor->parent)
+        if (!supervisor->runs || shadow_state(sim, supervisor) == SUP_STATE_STOPPING) return true;
+    return false;
+}
+
 bool shadow_is_below(const struct shadow *node, const struct shadow *above)
 {
     for (; node != NULL; node = node->parent) {

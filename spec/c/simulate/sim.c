@@ -288,6 +288,7 @@ void sim_apply(struct sim *sim, struct sup_input *input, int64_t now_ns)
     }
     sim->input = input;
     sim->subject = shadow_of(sim, input->node);
+    sim->failed = NULL;
     sim->touched = sim->subject == NULL ? 0 : UINT64_C(1) << sim->subject->slot;
     check_before(sim);
     if (sim->coverage != NULL) coverage_note(sim, input);

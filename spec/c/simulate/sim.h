@@ -74,22 +74,25 @@ struct shadow {
     int64_t kill_ns;  /* the kill is due then; NEVER_NS: it is not */
     int64_t stuck_ns; /* the same of being stuck */
     bool ready;
+    bool been_ready; /* or well done, since its supervisor was launched */
     bool removed;
     bool held;
-    bool automatic;      /* down by its own failure: its restart has to keep to the pause */
-    bool failure_due;    /* an end that counts: a `failed` event must follow in the same step */
-    bool was_stopping;   /* the state before the input was stopping or stuck */
-    bool held_by_pause;  /* it failed while its supervisor was paused */
-    bool fell_before;    /* it was being stopped when that pause began */
-    bool finished;       /* its last end was a natural one that is not followed by a restart */
-    bool late_failure;   /* it was not ready in time, and now its launch turns out to have failed */
-    bool not_ready;      /* this generation was not ready in time */
-    bool untimed;        /* the times of its stop cannot be told from outside */
-    bool stops_alone;    /* its stop concerns no dependents: a limit, a late start, a shutdown */
-    sup_token follows;   /* for whom it was asked, when to follow one */
-    uint64_t asked;      /* the instance that was asked last, by a `stopping` event */
-    uint64_t asked_step; /* the step that asked it to stop */
-    uint64_t licence;    /* the parent's licence that its last launch used up */
+    bool automatic;     /* down by its own failure: its restart has to keep to the pause */
+    bool failure_due;   /* an end that counts: a `failed` event must follow in the same step */
+    bool was_stopping;  /* the state before the input was stopping or stuck */
+    bool held_by_pause; /* it failed while its supervisor was paused */
+    bool fell_before;   /* it was being stopped when that pause began */
+    bool finished;      /* its last end was a natural one that is not followed by a restart */
+    bool late_failure;  /* it was not ready in time, and now its launch turns out to have failed */
+    bool not_ready;     /* this generation was not ready in time */
+    bool untimed;       /* the times of its stop cannot be told from outside */
+    bool stops_alone;   /* its stop concerns no dependents: a limit, a late start, a shutdown */
+    sup_token follows;  /* for whom it was asked, when to follow one */
+    sup_token falls_with; /* the same of a group */
+    uint64_t asked;       /* the instance that was asked last, by a `stopping` event */
+    uint64_t asked_step;  /* the step that asked it to stop */
+    uint64_t born_step;   /* the step that launched it */
+    uint64_t licence;     /* the parent's licence that its last launch used up */
     uint64_t not_ready_licence;
     int64_t delay_ns; /* its own delay runs until then; 0: none */
 
@@ -154,6 +157,7 @@ struct sim {
     int64_t lateness_ns;  /* by how much deadlines were handled late, in all */
     const struct sup_input *input; /* being applied */
     struct shadow *subject;        /* input->node, when it is there */
+    struct shadow *failed;         /* it failed in this input, alone, and is restarted at once */
     bool quiet;                    /* the input may have no effect but a reply */
     uint32_t config;               /* the config that runs, when it is known */
     bool config_known;
@@ -204,6 +208,8 @@ void shadow_remove(struct sim *sim, struct shadow *top);    /* it and all below 
 void shadow_forget(struct sim *sim, struct shadow *node);
 /* As the tree says now; SUP_STATE_COUNT: it is not there. */
 enum sup_state shadow_state(const struct sim *sim, const struct shadow *node);
+/* It, or one above it, does not run, or is marked for a stop, now. */
+bool shadow_is_stopped_now(const struct sim *sim, const struct shadow *supervisor);
 /* It, or one above it, does not run or (as of the last look) is marked for a stop. */
 bool shadow_is_going_down(const struct shadow *supervisor);
 bool shadow_is_below(const struct shadow *node, const struct shadow *above);
@@ -213,6 +219,8 @@ bool shadow_is_below(const struct shadow *node, const struct shadow *above);
 void check_launch(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 void check_launched(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
+/* Nobody but its wanted children holds up the readiness of ${supervisor}. */
+void check_held_up(struct sim *sim, const struct shadow *supervisor);
 void check_launch_failed(struct sim *sim, struct shadow *node, const struct sup_event *event);
 void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 /* ${ended}: the first effect that may be the `failed` event. */
@@ -226,6 +234,8 @@ void check_kill(struct sim *sim, struct shadow *node, const struct sup_effect *e
 void check_stuck(struct sim *sim, struct shadow *node);
 void check_abandon(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 void check_stop_order(struct sim *sim);
+void check_group_falls(struct sim *sim); /* with sim->failed, if its strategy says so */
+void check_all_killed(struct sim *sim);
 void check_budgets(struct sim *sim);
 void check_new_budgets(struct sim *sim);
 
