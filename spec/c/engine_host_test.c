@@ -38,6 +38,7 @@ struct stage {
     pid_t host;
     int socket;
     int blob, journal;
+    int births;               /* table of struct sup_birth; -1: the keeper has none */
     int lines, lines_write;   /* for people */
     int events, events_write; /* for programs */
     int hosts;                /* started so far */
@@ -80,7 +81,7 @@ static struct stage *open_stage(int blob)
     MUST(stage != NULL);
     signal(SIGPIPE, SIG_IGN);
     stage->blob = blob;
-    stage->journal = stage->socket = -1;
+    stage->journal = stage->births = stage->socket = -1;
     stage->options = (struct sup_host_options){.name = "shop"};
     MUST(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
     stage->lines = ends[0];
@@ -120,6 +121,7 @@ static void greet(struct stage *stage)
     say_fd(stage, SUP_FD_JOURNAL, stage->journal);
     say_fd(stage, SUP_FD_OUTPUT, stage->lines_write);
     say_fd(stage, SUP_FD_EVENTS, stage->events_write);
+    say_fd(stage, SUP_FD_BIRTHS, stage->births);
     for (size_t i = 0; i < stage->told_count; i++) say(stage, stage->told[i], stage->told_fd[i]);
     say(stage, (struct sup_wire){.type = SUP_WIRE_HELLO_END}, -1);
 }
@@ -232,6 +234,7 @@ static void close_stage(struct stage *stage)
     if (stage->host > 0) kill_host(stage);
     if (stage->socket >= 0) close(stage->socket);
     if (stage->journal >= 0) close(stage->journal);
+    if (stage->births >= 0) close(stage->births);
     close(stage->blob);
     close(stage->lines);
     close(stage->lines_write);
@@ -745,6 +748,37 @@ static void without_keeper_it_stops_the_tree_itself(void)
     close_stage(stage);
 }
 
+/*
+** The first was told of, without a pidfd; of the second only the table knows; the third was never
+** made, the entry at its node is a former one's.
+*/
+static void without_keeper_it_stops_what_it_was_not_told_of(void)
+{
+    struct stage *stage = open_stage(patient_shop(3));
+    struct sup_birth births[200] = {{0}};
+    struct sup_wire spawns[3];
+    pid_t pids[2];
+    int pidfds[2];
+    stage->births = memfd_create("births", MFD_CLOEXEC);
+    start_host(stage);
+    for (int i = 0; i < 3; i++) spawns[i] = next(stage, SUP_WIRE_SPAWN);
+    for (int i = 0; i < 2; i++) pids[i] = make_process(&pidfds[i]);
+    say(stage, spawned(&spawns[0], pids[0]), -1); /* there were no descriptors for a pidfd */
+    births[150] = (struct sup_birth){spawns[1].instance, spawns[1].node, pids[1], 0};
+    births[151] = (struct sup_birth){spawns[2].instance + 70, spawns[2].node, getpid(), 0};
+    births[199] = (struct sup_birth){1, 2, getpid(), 0};
+    MUST(write(stage->births, births, sizeof births) == (ssize_t) sizeof births);
+    close(stage->socket);
+    stage->socket = -1;
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(status_of(pids[i]), SIGTERM);
+        close(pidfds[i]);
+    }
+    CHECK_INT(end_of_host(stage), 70);
+    await(stage, stage->json, "\"type\":\"launched\",\"path\":\"s1\"");
+    close_stage(stage);
+}
+
 /* --- other threads ---------------------------------------------------------------------------- */
 
 struct bystander {
@@ -838,4 +872,5 @@ TEST_MAIN(TEST(a_plan_comes_before_its_spawn), TEST(an_end_is_answered_by_a_spaw
           TEST(a_long_story_fits_into_short_journals),
           TEST(killed_at_any_moment_it_asks_for_each_run_once),
           TEST(without_keeper_it_stops_the_tree_itself),
+          TEST(without_keeper_it_stops_what_it_was_not_told_of),
           TEST(threads_hand_in_and_look_while_it_works))

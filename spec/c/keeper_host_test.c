@@ -199,9 +199,7 @@ static void announces_how_much_it_tells(void)
     stage_ack(stage, last); /* not told yet, and still counted */
     stage_signal(stage, 1, SIGKILL, SUP_TARGET_PROCESS);
     AWAIT(count_unread(stage) == 0);
-    struct sup_wire hello = stage_expect(stage, SUP_WIRE_HELLO, 0, NULL);
-    MUST_EQUAL(hello.instance, LIVE + FAILED_STARTS);
-    stage_expect(stage, SUP_WIRE_HELLO_END, 0, NULL);
+    MUST_EQUAL(stage_greet(stage).instance, LIVE + FAILED_STARTS);
     size_t news = stage_count(stage, SUP_WIRE_EXIT, 1); /* may have come right behind */
     MUST(news <= 1);
     MUST_EQUAL(stage->count - news, LIVE + FAILED_STARTS);
@@ -210,6 +208,36 @@ static void announces_how_much_it_tells(void)
     stage_kill_host(stage);
     MUST_EQUAL(next_host(stage).instance, LIVE + 1 + FAILED_STARTS - 1);
     must_end_well(stage);
+}
+
+/* --- should it die itself --------------------------------------------------------------------- */
+
+/* Whoever is not told of a process, because the keeper died, finds it in the table. */
+static void writes_births_where_they_outlive_it(void)
+{
+    struct stage *stage = open_stage(NULL);
+    stage_plan_shell(stage, NODE(0), "exec sleep 1000");
+    stage_plan_shell(stage, NODE(1), "exit 4");
+    stage_plan(stage, NODE(2), &(struct stage_plan){.argv = (const char *const[]){"/none", NULL}});
+    pid_t pid = stage_start(stage, NODE(0), 1, NULL);
+    MUST_EQUAL(stage_birth(stage, 1), pid);
+    stage_start(stage, NODE(1), 2, NULL);
+    stage_expect(stage, SUP_WIRE_EXIT, 2, NULL);
+    MUST_EQUAL(stage_birth(stage, 2), 0); /* its pid may be another's by now */
+    stage_spawn(stage, NODE(2), 3);
+    stage_expect(stage, SUP_WIRE_SPAWN_FAILED, 3, NULL);
+    MUST_EQUAL(stage_birth(stage, 3), 0);
+    stage_kill_host(stage);
+    next_host(stage);
+    MUST_EQUAL(stage_birth(stage, 1), pid);
+    MUST(mmap(NULL, 1, PROT_WRITE, MAP_SHARED, stage->births, 0) == MAP_FAILED);
+    kill(stage->keeper, SIGKILL);
+    stage_wait_end(stage);
+    MUST_EQUAL(stage_birth(stage, 1), pid);
+    kill(pid, SIGKILL);
+    kill(stage->host, SIGKILL);
+    stage->host = 0;
+    stage_close(stage);
 }
 
 /* --- what it holds for hosts ---------------------------------------------------------------- */
@@ -544,6 +572,7 @@ int main(int argc, char **argv)
     }
     static const struct stage_case cases[] = {
         CASE(touches_no_service_when_the_host_is_killed),
+        CASE(writes_births_where_they_outlive_it),
         CASE(keeps_every_status_until_it_is_acknowledged),
         CASE(tells_what_ended_while_there_was_no_host),
         CASE(obeys_the_last_words_of_a_killed_host),

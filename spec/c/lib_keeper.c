@@ -112,7 +112,7 @@ static struct stage *make_stage(void)
     struct stage *stage =
         mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     MUST(stage != MAP_FAILED);
-    stage->socket = stage->door = -1;
+    stage->socket = stage->door = stage->births = -1;
     keeper_program(); /* fails here rather than in the child */
     snprintf(stage->folder, sizeof stage->folder, "/tmp/keeper-spec-XXXXXX");
     MUST(mkdtemp(stage->folder) != NULL);
@@ -202,6 +202,7 @@ int stage_close(struct stage *stage)
     stage->socket = -1;
     int status = stage->keeper > 0 ? stage_wait_end(stage) : 0;
     if (stage->door >= 0) close(stage->door);
+    if (stage->births >= 0) close(stage->births);
     stage_remove_folder(stage->folder);
     current = NULL;
     munmap(stage, sizeof *stage);
@@ -317,11 +318,34 @@ struct sup_wire stage_expect(struct stage *stage, int type, uint64_t instance, i
     }
 }
 
+static void take_births(struct stage *stage)
+{
+    for (size_t i = 0; i < stage->count; i++) {
+        const struct sup_wire *wire = &stage->backlog[i].wire;
+        if (wire->type != SUP_WIRE_FD || wire->a != SUP_FD_BIRTHS) continue;
+        if (stage->births >= 0) close(stage->births);
+        take(stage, i, &stage->births);
+        return;
+    }
+    FAILED("the table of births was not given");
+}
+
 struct sup_wire stage_greet(struct stage *stage)
 {
     struct sup_wire hello = stage_expect(stage, SUP_WIRE_HELLO, 0, NULL);
     stage_expect(stage, SUP_WIRE_HELLO_END, 0, NULL);
+    take_births(stage);
+    hello.instance--;
     return hello;
+}
+
+pid_t stage_birth(const struct stage *stage, uint64_t instance)
+{
+    struct sup_birth birth;
+    for (off_t at = 0; pread(stage->births, &birth, sizeof birth, at) == (ssize_t) sizeof birth;
+         at += (off_t) sizeof birth)
+        if (birth.pid != 0 && birth.instance == instance) return birth.pid;
+    return 0;
 }
 
 size_t stage_count(const struct stage *stage, int type, uint64_t instance)

@@ -38,6 +38,7 @@ struct stage {
     pid_t keeper;
     pid_t host; /* the puppet; 0: library mode, or none now */
     int socket; /* the host's end; -1 */
+    int births; /* table of struct sup_birth, of the last greeting; -1 */
     int door;   /* puppets knock here; -1: library mode */
     char folder[64];
     uint64_t seq;
@@ -68,8 +69,13 @@ void stage_send(struct stage *stage, struct sup_wire message, int fd);
 ** goes to ${fd} (NULL: closed).
 */
 struct sup_wire stage_expect(struct stage *stage, int type, uint64_t instance, int *fd);
-/* Read until HELLO_END; returns HELLO. What stood between stays in the backlog. */
+/*
+** Read until HELLO_END; returns HELLO. What stood between stays in the backlog, but for the table of
+** births, which is always given: HELLO's count is that of the others.
+*/
 struct sup_wire stage_greet(struct stage *stage);
+/* The pid of ${instance} in the table of births; 0: it is not there. */
+pid_t stage_birth(const struct stage *stage, uint64_t instance);
 /* How many messages of ${type} about ${instance} (0: any) are in the backlog now. */
 size_t stage_count(const struct stage *stage, int type, uint64_t instance);
 void stage_drop_backlog(struct stage *stage);

@@ -106,6 +106,15 @@ static void check_end(struct sup_engine *engine)
     uv_stop(&engine->uv);
 }
 
+static bool read_keeper(struct sup_engine *engine, int limit);
+
+/* Sending may find the keeper dead while words of it are still to be read. */
+static void begin_orphaned_life(struct sup_engine *engine)
+{
+    while (read_keeper(engine, READ_AT_ONCE)) continue;
+    sup_orphan_begin(engine);
+}
+
 void sup_loop_settle(struct sup_engine *engine)
 {
     sup_ready_check(engine);
@@ -118,7 +127,7 @@ void sup_loop_settle(struct sup_engine *engine)
     apply_tick(engine);
     if (engine->stopping && engine->progress_ns <= engine->now_ns) sup_tell_progress(engine);
     sup_engine_commit(engine);
-    if (engine->link.lost && !engine->orphaned) sup_orphan_begin(engine);
+    if (engine->link.lost && !engine->orphaned) begin_orphaned_life(engine);
     if (more) sup_loop_wake(engine);
     check_end(engine);
     watch_keeper(engine);

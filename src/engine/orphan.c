@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define EVENTS_AT_ONCE 64
+#define BIRTHS_AT_ONCE 128
 #define PATIENCE_MS 500        /* in all, for new parents that are slow to reap */
 #define SIGNAL_GROUP (1U << 2) /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
 
@@ -110,15 +111,63 @@ static void on_ends(uv_poll_t *poll, int status, int events)
     sup_loop_settle(engine);
 }
 
+/* --- what the keeper did not tell any more ---------------------------------------------------- */
+
+static int open_process(pid_t pid)
+{
+    return (int) syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* It was made, and the keeper died before it could say so: what it would have said. */
+static void hear_of_birth(struct sup_engine *engine, const struct sup_birth *birth)
+{
+    const struct sup_slot *slot = sup_slots_find(&engine->slots, birth->node);
+    if (slot == NULL || slot->kind != SUP_PROCESS || !slot->launching) return;
+    if (slot->instance + engine->bases.instance != birth->instance) return;
+    int pidfd = open_process(birth->pid);
+    if (pidfd < 0 && errno == ESRCH) return;
+    struct sup_wire spawned = {
+        .type = SUP_WIRE_SPAWNED,
+        .node = birth->node,
+        .instance = birth->instance,
+        .generation = slot->generation,
+        .time_ns = engine->now_ns,
+        .a = birth->pid,
+    };
+    sup_process_fact(engine, &spawned, pidfd);
+}
+
+static void hear_of_births(struct sup_engine *engine)
+{
+    struct sup_birth births[BIRTHS_AT_ONCE];
+    off_t at = 0;
+    ssize_t size;
+    while (engine->births >= 0 &&
+           (size = pread(engine->births, births, sizeof births, at)) >= (ssize_t) sizeof *births) {
+        size_t count = (size_t) size / sizeof *births;
+        for (size_t i = 0; i < count; i++)
+            if (births[i].pid > 0) hear_of_birth(engine, &births[i]);
+        at += (off_t) (count * sizeof *births);
+    }
+}
+
+/* Those that the keeper could not give, for lack of descriptors. */
+static void open_missing_pidfds(struct sup_engine *engine)
+{
+    for (size_t i = 0; i < sup_slots_room(&engine->slots); i++) {
+        struct sup_slot *slot = sup_slots_at(&engine->slots, i);
+        if (slot->node == 0 || slot->kind != SUP_PROCESS || !slot->live) continue;
+        if (slot->pidfd < 0 && slot->pid > 0) slot->pidfd = open_process(slot->pid);
+    }
+}
+
 /* --- beginning -------------------------------------------------------------------------------- */
 
 /* True: the end of what runs in ${slot} will be heard of. */
 static bool watch(struct sup_engine *engine, struct sup_slot *slot, uint32_t index)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
-    if (engine->orphan_epoll < 0) return false;
-    if (slot->pidfd < 0 && slot->pid > 0) slot->pidfd = (int) syscall(SYS_pidfd_open, slot->pid, 0);
-    if (slot->pidfd < 0) return false;
+    if (engine->orphan_epoll < 0 || slot->pidfd < 0) return false;
     return epoll_ctl(engine->orphan_epoll, EPOLL_CTL_ADD, slot->pidfd, &event) == 0;
 }
 
@@ -130,6 +179,8 @@ static void take_over(struct sup_engine *engine)
         if (slot->launching) sup_engine_refuse(engine, slot, EPIPE, false, "the keeper died");
         else if (slot->live && !watch(engine, slot, i))
             end_instance(engine, slot, (struct sup_outcome){SUP_END_LOST, 0});
+        /* The keeper may have had no time to do it. */
+        else if (slot->live && slot->killed) sup_orphan_signal(engine, slot, SIGKILL, true);
     }
 }
 
@@ -157,7 +208,9 @@ void sup_orphan_begin(struct sup_engine *engine)
             engine->library != NULL ? "their supervisor ends; make a new one"
                                     : "this host ends with code 70; run it again afterwards");
     open_epoll(engine);
-    /* Stop first: what turns out to have ended is then not started again. */
+    hear_of_births(engine);
+    open_missing_pidfds(engine);
+    /* Stop before looking at ends: what turns out to have ended is then not started again. */
     sup_engine_apply(engine, &stop);
     take_over(engine);
     sup_engine_apply_refusals(engine);

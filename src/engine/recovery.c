@@ -387,6 +387,7 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
 {
     uint64_t hosts = (uint64_t) hello->word.a;
     engine->rings = take_fd(hello, SUP_FD_RINGS);
+    engine->births = take_fd(hello, SUP_FD_BIRTHS);
     int r = sup_inbox_init(&engine->inbox, hosts, sup_loop_wake, engine);
     if (r == 0)
         r = sup_output_init(&engine->lines,

@@ -7,7 +7,7 @@
 ** Zeroed memory is an empty table. Times are CLOCK_MONOTONIC in ns; INT64_MAX is never.
 **
 ** Files: options, table (nodes, instances), plans, service (SPAWN, SIGNAL), reap, talk (to the
-** host), listen (from the host), host, logger, stop, signals, say, loop.
+** host), listen (from the host), births, host, logger, stop, signals, say, loop.
 */
 #ifndef SUP_KEEPER_KEEPER_H
 #define SUP_KEEPER_KEEPER_H
@@ -230,9 +230,10 @@ struct sup_keeper {
     char **env;            /* the keeper's own: hosts get it */
     char beside[PATH_MAX]; /* the folder of this program, ending in '/' */
     int epoll;
-    int signals;           /* signalfd */
-    int fds[SUP_FD_COUNT]; /* by enum sup_wire_fd, to hand to hosts; -1: none */
-    int rings;             /* as suptree-log gets it: writable; -1: none */
+    int signals;              /* signalfd */
+    int fds[SUP_FD_COUNT];    /* by enum sup_wire_fd, to hand to hosts; -1: none */
+    int rings;                /* as suptree-log gets it: writable; -1: none */
+    struct sup_birth *births; /* by slot of `instances`; shared with hosts */
 
     enum sup_keeper_phase phase;
     int code;            /* exit code */
@@ -436,6 +437,16 @@ void sup_keeper_logger_ended(struct sup_keeper *keeper, int status);
 void sup_keeper_logger_check(struct sup_keeper *keeper);
 void sup_keeper_logger_tick(struct sup_keeper *keeper, int64_t now_ns);
 int64_t sup_keeper_logger_deadline(const struct sup_keeper *keeper);
+
+/* --- births.c ------------------------------------------------------------------------------- */
+
+/* Make the table that hosts read when the keeper has died. Returns 0 or -errno. */
+int sup_keeper_births_init(struct sup_keeper *keeper);
+/* ${instance} is about to be made. Returns where the kernel is to write its pid. */
+pid_t *sup_keeper_birth_begin(struct sup_keeper *keeper,
+                              const struct sup_keeper_instance *instance);
+/* It is about to be reaped: its pid may soon be another's. */
+void sup_keeper_birth_clear(struct sup_keeper *keeper, const struct sup_keeper_instance *instance);
 
 /* --- stop.c --------------------------------------------------------------------------------- */
 

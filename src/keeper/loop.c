@@ -178,6 +178,9 @@ static int make_parts(struct sup_keeper *keeper, const char **what)
     *what = "make the pipes for output";
     r = sup_keeper_logger_init(keeper);
     if (r < 0) return r;
+    *what = "make the table of processes";
+    r = sup_keeper_births_init(keeper);
+    if (r < 0) return r;
     *what = "listen to the host";
     return sup_keeper_host_init(keeper);
 }

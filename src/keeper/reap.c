@@ -47,6 +47,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     /* What is left of the service goes with it; while the main process is a zombie, the id of
        the group cannot have become somebody else's. */
     keeper->sys->kill(-instance->pid, SIGKILL);
+    sup_keeper_birth_clear(keeper, instance);
     if (keeper->sys->wait(instance->pid, &status, WNOHANG, &usage) != instance->pid) return;
     instance->state = SUP_INSTANCE_ENDED;
     instance->status = status;

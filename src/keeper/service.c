@@ -180,6 +180,7 @@ void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
     int step, pidfd = -1;
     pid_t pid = -EAGAIN;
     int r = prepare(keeper, node, message->generation, &order, &step);
+    if (r == 0) order.birth = sup_keeper_birth_begin(keeper, instance);
     if (r == 0 && keeper->live >= SUP_WIRE_MAX_INSTANCES) step = SUP_STEP_CLONE;
     else if (r == 0) pid = sup_spawn(&keeper->spawner, &order, &pidfd, &step);
     else pid = r;

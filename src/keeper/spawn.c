@@ -257,7 +257,7 @@ pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order
     pid_t pid = 0;
     int made = sys->clone(run_child, spawner->stack_top,
                           CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PARENT_SETTID | SIGCHLD,
-                          spawner, &pid);
+                          spawner, order->birth != NULL ? order->birth : &pid);
     if (made > 0 && spawner->report.step == 0) *pidfd = open_pidfd(spawner, made);
     clear_places(sys, order);
     spawner->order = NULL;
@@ -267,6 +267,7 @@ pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order
     }
     if (spawner->report.step == 0) return made;
     *step = spawner->report.step;
+    if (order->birth != NULL) *order->birth = 0;
     forget_child(sys, made);
     return -spawner->report.error;
 }

@@ -35,7 +35,9 @@ struct sup_spawn_order {
     int out;                     /* its stdout; -1: the keeper's */
     int err;                     /* its stderr; -1: the keeper's */
     int extra[SUP_SPAWN_EXTRAS]; /* its descriptors 3 and 4; -1: none, and none after it */
-    bool keep_limits;            /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
+    /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
+    pid_t *birth;
+    bool keep_limits; /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
 };
 
 /* Where a child tells why it could not become what was asked. Shared memory, one child at a

@@ -80,6 +80,7 @@ enum sup_wire_fd {
     /* the listening control socket, and the lock that its name is held by; absent without one */
     SUP_FD_CONTROL,
     SUP_FD_CONTROL_LOCK,
+    SUP_FD_BIRTHS, /* memfd, read-only: an array of struct sup_birth */
     SUP_FD_COUNT
 };
 
@@ -117,6 +118,18 @@ struct sup_wire {
     int64_t time_ns; /* CLOCK_MONOTONIC */
     int32_t a;
     int32_t b;
+};
+
+/*
+** What a host reads when the keeper has died: the processes that it made and may not have told of.
+** An entry is valid while `pid` is not 0. The kernel writes the pid before the process runs its
+** first instruction, and the keeper clears it before it reaps: so nothing that runs is missing.
+*/
+struct sup_birth {
+    uint64_t instance;
+    uint64_t node;
+    int32_t pid;
+    int32_t reserved;
 };
 
 /* Tables of the keeper are reserved for this many live instances, and as many nodes. */
