@@ -775,6 +775,24 @@ describe("§7 'or has a counted failure within max(`start_timeout`, 3 s)'", func
         assert.equal("running", sim:state("a").state)
     end)
 
+    it("also one after which its supervisor gives up on it", function()
+        local sim = up { failure_threshold = 0, on_threshold = "give_up", "a", "b" }
+        reload(sim, { failure_threshold = 0, on_threshold = "give_up", changed "a", "b" })
+        fail(sim, "a")
+        assert.same({ "rolled_back ." }, happened(sim, "rolled_back"))
+        assert.equal("running", sim:state("a").state)
+        assert.equal("1 1", generations(sim, "b", "b"))
+    end)
+
+    it("also one after which its supervisor escalates", function()
+        local function inner(child) return group("w", { failure_threshold = 0, on_threshold = "escalate", child, "x" }) end
+        local sim = up { inner "a" }
+        reload(sim, { inner(changed "a") })
+        fail(sim, "w/a")
+        assert.same({ "rolled_back ." }, happened(sim, "rolled_back"))
+        assert.equal("running running", states(sim, "w/a", "w/x"))
+    end)
+
     it("an end that is not counted is none", function()
         local sim = up { process("a", { restart = "transient" }), "b" }
         reload(sim, { changed("a", { restart = "transient" }), "b" })
@@ -860,7 +878,9 @@ describe("§7 'once, by the same rules'", function()
         local sim = up { "a", "b" }
         reload(sim, { changed "a", changed "b" })
         fail(sim, "b")
-        assert.equal("b", world.events(sim, "rolled_back")[1].by)
+        local event = world.events(sim, "rolled_back")[1]
+        assert.equal("b", event.by)
+        assert.equal("exit code 1", event.reason)
     end)
 
     it("the next reload starts afresh: it stays when it is well, and goes back when it is sick", function()

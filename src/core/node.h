@@ -169,6 +169,11 @@ struct sup_reload {
     bool pending_wait;
     bool pending_no_rollback;
     bool pending_back; /* the way back */
+    bool rolled_back;  /* the last reload was */
+    /* who made it so, or is about to, and why */
+    sup_token culprit;
+    struct sup_outcome why;
+    char why_text[SUP_LAST_TEXT];
     char plain_end;
 };
 
@@ -392,7 +397,8 @@ void sup_reload_command(struct sup_tree *tree, const struct sup_input *input);
 void sup_reload_progress(struct sup_tree *tree);
 /* A counted failure of ${node}. True: it is on probation, and a rollback will follow instead. */
 void sup_reload_launched(struct sup_tree *tree, struct sup_node *node);
-bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node);
+bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                       const char *text);
 /* Nobody need wait for ${node} any more: it is ready, done, stopped by a person or gone. */
 void sup_reload_settled(struct sup_tree *tree, struct sup_node *node);
 /* It is given up, or stuck. */

@@ -212,12 +212,29 @@ void sup_reload_launched(struct sup_tree *tree, struct sup_node *node)
         set_probation(tree, node->probation_ns);
 }
 
-bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node)
+bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                       const char *text)
 {
-    if (tree->reload.former == NULL || node->probation_ns == 0) return false;
+    struct sup_reload *reload = &tree->reload;
+    if (reload->former == NULL || node->probation_ns == 0) return false;
     if (tree->now_ns > node->probation_ns) return false;
-    if (tree->reload.sick == 0) tree->reload.sick = sup_node_token(node);
+    if (reload->sick != 0) return true;
+    reload->sick = reload->culprit = sup_node_token(node);
+    reload->why = outcome;
+    sup_text_copy(reload->why_text, sizeof reload->why_text, text);
     return true;
+}
+
+void sup_tree_reload_report(const struct sup_tree *tree, struct sup_reload_report *report)
+{
+    const struct sup_reload *reload = &tree->reload;
+    *report = (struct sup_reload_report){
+        .rolled_back = reload->rolled_back,
+        .culprit = reload->rolled_back ? reload->culprit : 0,
+        .outcome = reload->why,
+        .text = reload->why_text,
+    };
+    if (reload->former != NULL) report->until_ns = reload->deadline.timer.at_ns;
 }
 
 void sup_reload_settled(struct sup_tree *tree, struct sup_node *node)
@@ -429,6 +446,7 @@ static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *
     bool can_roll_back = !no_rollback && tree->serving;
     enum sup_plan_way way = back ? SUP_PLAN_BACK : SUP_PLAN_FORTH;
     if (reload(tree, form, way, can_roll_back, &changed, &err) < 0) return refuse(tree, &err);
+    tree->reload.rolled_back = false;
     if (changed) sup_tree_emit(tree, SUP_EVENT_RELOADED, tree->root)->cause = SUP_CAUSE_RELOAD;
     return SUP_OK;
 }
@@ -551,7 +569,10 @@ static void roll_back(struct sup_tree *tree)
     struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_ROLLED_BACK, tree->root);
     event->cause = SUP_CAUSE_ROLLBACK;
     event->other = sick;
+    event->outcome = tree->reload.why;
+    event->text = tree->reload.why_text;
     tree->reload.sick = 0;
+    tree->reload.rolled_back = true;
     if (reload(tree, former, SUP_PLAN_BACK, false, &changed, &err) < 0) {
         sup_err_text(&err, tree->reply, sizeof tree->reply);
         sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;

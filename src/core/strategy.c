@@ -353,7 +353,7 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
         return;
     }
     struct measure measure = add_failure(tree, supervisor);
-    bool sick = sup_reload_failed(tree, node);
+    bool sick = sup_reload_failed(tree, node, outcome, text);
     enum answer answer = answer_failure(tree, supervisor, node, measure, sick);
     bool comes_back = answer == ANSWER_RESTART || answer == ANSWER_HOLD;
     int64_t delay_ns = comes_back ? next_delay(tree, node, outcome) : 0;

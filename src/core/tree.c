@@ -120,7 +120,8 @@ static void handle_node_deadline(struct sup_tree *tree, struct sup_node *node, e
     switch (phase) {
     case SUP_PHASE_START:
         sup_tree_emit(tree, SUP_EVENT_LAUNCH_FAILED, node)->outcome.kind = SUP_END_NOT_READY;
-        sup_reload_failed(tree, node); /* the rollback need not wait for its end */
+        /* the rollback need not wait for its end */
+        sup_reload_failed(tree, node, (struct sup_outcome){SUP_END_NOT_READY, 0}, NULL);
         sup_stop_now(tree, node, SUP_THEN_FAILURE, SUP_CAUSE_NOT_READY, 0);
         break;
     case SUP_PHASE_STOP:

@@ -309,6 +309,16 @@ struct sup_unstopped {
 };
 size_t sup_tree_unstopped(const struct sup_tree *tree, struct sup_unstopped *out, size_t room);
 
+/* What became of the last reload. */
+struct sup_reload_report {
+    bool rolled_back;
+    sup_token culprit;          /* whose failure rolled it back; 0: nobody's */
+    struct sup_outcome outcome; /* how it failed */
+    const char *text;           /* "" when there is none; valid until the next apply */
+    int64_t until_ns;           /* it can still be rolled back until then; 0: it cannot */
+};
+void sup_tree_reload_report(const struct sup_tree *tree, struct sup_reload_report *report);
+
 /* The order for a stop without host: a node with a higher rank stops earlier. */
 uint32_t sup_tree_stop_rank(struct sup_tree *tree, sup_token node);
 

@@ -322,7 +322,9 @@ static void tell_rolled_back(struct line *line, const struct sup_story *story)
 {
     say(line, "the reload was rolled back");
     if (story->other[0] != '\0') say(line, " because of %s", story->other);
-    say_text(line, story->event);
+    if (story->event->outcome.kind == SUP_END_NONE) return;
+    say(line, ": ");
+    say_outcome(line, story);
 }
 
 static void tell_host_restarted(struct line *line, const struct sup_story *story)
