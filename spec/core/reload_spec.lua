@@ -785,7 +785,9 @@ describe("§7 'or has a counted failure within max(`start_timeout`, 3 s)'", func
     end)
 
     it("also one after which its supervisor escalates", function()
-        local function inner(child) return group("w", { failure_threshold = 0, on_threshold = "escalate", child, "x" }) end
+        local function inner(child)
+            return group("w", { failure_threshold = 0, on_threshold = "escalate", child, "x" })
+        end
         local sim = up { inner "a" }
         reload(sim, { inner(changed "a") })
         fail(sim, "w/a")
