@@ -189,7 +189,8 @@ describe("when the keeper is killed", function()
             local s = require "suptree"
             local function server(name, after)
                 return s.process(name) {
-                    command = "trap 'echo $SUPTREE_PATH >> ended; exit 0' TERM; /bin/sleep 1000 & echo up; wait",
+                    command = [=[trap 'echo bye; echo $SUPTREE_PATH >> ended; exit 0' TERM
+                        /bin/sleep 1000 & echo up; wait]=],
                     after = after,
                 }
             end
@@ -204,5 +205,9 @@ describe("when the keeper is killed", function()
                 live.read_file(tree.folder .. "/events.jsonl"))
         end, function() return #tree:family() == 0 end)
         assert.are.equal("web\ndb\n", live.read_file(tree.folder .. "/ended"))
+        -- suptree-log stays as long as the host: last words are kept, and told.
+        tree:await_line("web", "bye")
+        tree:await_line("db", "bye")
+        tree:await { type = "stopped", path = "." }
     end)
 end)

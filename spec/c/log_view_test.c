@@ -179,6 +179,32 @@ static void ends_like_that_when_the_keeper_dies(void)
     rig_finish(&rig);
 }
 
+static void goes_on_while_the_host_of_a_dead_keeper_lives(void)
+{
+    struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig);
+    struct rig_source *host = rig_add(&rig, SUP_RING_HOST, SUP_LOG_VIEW, "suptree", "");
+    struct rig_source *web = rig_add(&rig, 1, SUP_LOG_VIEW, "web", "");
+    rig_print(host, "up\n");
+    rig_expect(&rig, "suptree | up\n");
+    close(rig.socket);
+    rig.socket = -1;
+    for (int i = 0; i < 3; i++) {
+        rig_print(web, "a last word\n");
+        rig_expect(&rig, "web     | a last word\n");
+        rig_expect_idle(&rig, -1);
+        rig_forget(&rig);
+    }
+    rig_print(host, "ended\n");
+    close(host->write);
+    host->write = -1;
+    rig_print(web, "never gone\n"); /* its pipe stays open: that keeps nobody waiting */
+    CHECK(rig_wait(&rig) == 0);
+    CHECK(rig_has_seen(&rig, "suptree | ended\n"));
+    rig_finish(&rig);
+}
+
 static void escapes_what_could_drive_the_terminal(void)
 {
     struct rig rig;
@@ -278,6 +304,7 @@ int main(void)
     takes_a_new_owner_before_the_former_has_gone();
     shows_everything_before_it_quits();
     ends_like_that_when_the_keeper_dies();
+    goes_on_while_the_host_of_a_dead_keeper_lives();
     escapes_what_could_drive_the_terminal();
     colours_names_when_told();
     cuts_long_lines();

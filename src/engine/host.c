@@ -53,6 +53,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_output_finish(&engine->events);
     if (engine->rings >= 0) close(engine->rings);
     if (engine->births >= 0) close(engine->births);
+    if (engine->kept_output >= 0) close(engine->kept_output);
     sup_link_finish(&engine->link);
     sup_crash_set_journal(NULL);
     sup_recorder_finish(&engine->recorder);
@@ -75,7 +76,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     };
     engine->config.blob = engine->config.former = -1;
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
-    engine->rings = engine->births = -1;
+    engine->rings = engine->births = engine->kept_output = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
     sup_thread_init(engine, options->threads);

@@ -122,6 +122,7 @@ struct sup_engine {
     int32_t stop_count;
     bool stopping;          /* progress lines are due */
     int64_t progress_ns;    /* when the next one is */
+    int kept_output;        /* a library's: as long as it is open, suptree-log goes on; -1 */
     int births;             /* struct sup_birth of the keeper's processes; -1: there are none */
     bool orphaned;          /* the keeper is gone */
     int orphan_epoll;       /* pidfds; -1: none */

@@ -196,6 +196,18 @@ static void open_epoll(struct sup_engine *engine)
     engine->orphan_epoll = -1;
 }
 
+static void tell_death(struct sup_engine *engine)
+{
+    const char *then = engine->library != NULL
+                           ? "their supervisor ends; make a new one"
+                           : "this host ends with code 70; run it again afterwards";
+    char text[160];
+    snprintf(text, sizeof text, "the keeper has died: the services are stopped in order, then %s",
+             then);
+    if (engine->lines.fd >= 0) sup_tell_line(engine, "%s", text);
+    else fprintf(stderr, "suptree: %s\n", text);
+}
+
 void sup_orphan_begin(struct sup_engine *engine)
 {
     struct sup_input stop = {.type = SUP_IN_STOP, .text = "the keeper died"};
@@ -204,9 +216,7 @@ void sup_orphan_begin(struct sup_engine *engine)
     engine->orphan_patience_ms = PATIENCE_MS;
     uv_poll_stop(&engine->keeper_poll);
     uv_timer_stop(&engine->heartbeat);
-    fprintf(stderr, "suptree: the keeper has died: the services are stopped in order, then %s\n",
-            engine->library != NULL ? "their supervisor ends; make a new one"
-                                    : "this host ends with code 70; run it again afterwards");
+    tell_death(engine);
     open_epoll(engine);
     hear_of_births(engine);
     open_missing_pidfds(engine);

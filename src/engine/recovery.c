@@ -389,10 +389,9 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
     engine->rings = take_fd(hello, SUP_FD_RINGS);
     engine->births = take_fd(hello, SUP_FD_BIRTHS);
     int r = sup_inbox_init(&engine->inbox, hosts, sup_loop_wake, engine);
+    if (engine->library != NULL) engine->kept_output = take_fd(hello, SUP_FD_OUTPUT);
     if (r == 0)
-        r = sup_output_init(&engine->lines,
-                            engine->library != NULL ? -1 : take_fd(hello, SUP_FD_OUTPUT),
-                            SUP_OUTPUT_PLAIN);
+        r = sup_output_init(&engine->lines, take_fd(hello, SUP_FD_OUTPUT), SUP_OUTPUT_PLAIN);
     if (r == 0)
         r = sup_output_init(&engine->events, take_fd(hello, SUP_FD_EVENTS), SUP_OUTPUT_JSON);
     if (r < 0) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -167,6 +168,31 @@ static bool handle_or_stall(struct sup_log *log)
     return true;
 }
 
+/* Does anybody have the write end of the host's pipe? */
+static bool host_lives(const struct sup_log *log)
+{
+    const struct sup_source *source =
+        log->sinks.has_host ? find_source(log, log->sinks.host) : NULL;
+    if (source == NULL || source->pipe < 0) return false;
+    struct pollfd pipe = {.fd = source->pipe};
+    return poll(&pipe, 1, 0) == 0;
+}
+
+void sup_log_follow_host(struct sup_log *log)
+{
+    if (host_lives(log)) return;
+    log->is_orphaned = false;
+    begin_quit(log);
+}
+
+static void lose_keeper(struct sup_log *log)
+{
+    close(log->socket);
+    log->socket = -1;
+    log->is_orphaned = true;
+    sup_log_follow_host(log);
+}
+
 void sup_log_take_commands(struct sup_log *log)
 {
     if (log->stalled_until_ns != 0) return;
@@ -177,14 +203,16 @@ void sup_log_take_commands(struct sup_log *log)
             if (!handle_or_stall(log)) return;
             continue;
         }
-        if (code < 0) {
-            log->is_foreign = true;
-            sup_sinks_notice(&log->sinks,
-                             "log process: cannot understand suptree-keeper: %s; "
-                             "install programs of one version, then start again",
-                             strerror(-code));
+        if (code == 0) {
+            lose_keeper(log);
+            return;
         }
-        begin_quit(log); /* the keeper is gone */
+        log->is_foreign = true;
+        sup_sinks_notice(&log->sinks,
+                         "log process: cannot understand suptree-keeper: %s; "
+                         "install programs of one version, then start again",
+                         strerror(-code));
+        begin_quit(log);
     }
 }
 

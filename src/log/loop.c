@@ -297,6 +297,7 @@ int sup_log_run(struct sup_log *log)
         uint64_t moved_before = log->sinks.moved;
         log->now_ns = read_clock();
         hear_keeper(log, events, count);
+        if (log->is_orphaned) sup_log_follow_host(log);
         serve_sources(log, events, count);
         run_timers(log);
         flush_view(log);

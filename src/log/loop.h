@@ -33,6 +33,7 @@ struct sup_log {
     int socket; /* -1: the keeper has said its last */
     int epoll;
     bool is_quitting;
+    bool is_orphaned;         /* the keeper has died: it ends when the host has ended */
     bool is_watching_view;    /* epoll waits for room on the view's descriptor */
     bool is_foreign;          /* the keeper spoke another version */
     bool has_lost;            /* bytes were left behind at the end */
