@@ -94,7 +94,8 @@ static void open_stage(struct stage *stage)
     atomic_store(&asks, 0);
     atomic_store(&serves, 0);
     MUST(sem_init(&stage->news, 0, 0) == 0);
-    stage->workers = sup_workers_create(&ops, note_news, stage);
+    const struct sup_workers_ears ears = {.context = stage, .wake = note_news};
+    stage->workers = sup_workers_create(&ops, &ears);
     MUST(stage->workers != NULL);
 }
 

@@ -136,9 +136,12 @@ static const char *finish(void)
 {
     static char buf[4096];
     struct sup_field_sink sink = {add_text, add_number, add_integer, add_boolean, &json};
+    struct sup_told_paths paths;
+    struct sup_told told;
+    sup_told_init(&told, tree, &effect, &paths);
     sup_json_init(&json, buf, sizeof buf);
     sup_json_begin_object(&json);
-    sup_event_fields(tree, &effect, 1.25, 1000, &sink);
+    sup_event_fields(&told, 1.25, 1000, &sink);
     sup_json_end_object(&json);
     sup_tree_destroy(tree);
     return sup_json_text(&json);

@@ -24,6 +24,8 @@ live.root = assert(uv.cwd())
 
 --- Is this the build with sanitizers? Then counts are modest.
 live.sanitized = uv.fs_stat(live.build .. "/lua") ~= nil
+--- With the thread sanitizer?
+live.tsan = live.build:match "%-tsan$" ~= nil
 
 function live.read_file(path)
     local file = io.open(path, "rb")

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 
-#define PATH_SIZE 1024
 #define REASON_SIZE 512
 
 static void put_text(const struct sup_field_sink *sink, const char *name, const char *value)
@@ -15,25 +14,31 @@ static void put_text(const struct sup_field_sink *sink, const char *name, const 
     if (value != NULL && value[0] != '\0') sink->text(sink->self, name, value);
 }
 
-/* Who it is about. A node that has left the tree still has a path. */
-static void put_node(const struct sup_tree *tree, const struct sup_effect *effect,
-                     const struct sup_field_sink *sink)
+void sup_told_init(struct sup_told *told, const struct sup_tree *tree,
+                   const struct sup_effect *effect, struct sup_told_paths *paths)
 {
-    char path[PATH_SIZE];
     sup_token node = effect->node != 0 ? effect->node : sup_tree_root(tree);
-    put_text(sink, "path", sup_tree_path(tree, node, path, sizeof path));
+    *told = (struct sup_told){.effect = effect, .other = ""};
+    told->path = sup_tree_path(tree, node, paths->path, sizeof paths->path);
+    if (effect->event.other != 0)
+        told->other = sup_tree_path(tree, effect->event.other, paths->other, sizeof paths->other);
+}
+
+/* Who it is about. */
+static void put_node(const struct sup_told *told, const struct sup_field_sink *sink)
+{
+    const struct sup_effect *effect = told->effect;
+    put_text(sink, "path", told->path);
     sink->text(sink->self, "kind", sup_kind_name(effect->kind));
     sink->integer(sink->self, "generation", effect->generation);
     if (effect->instance != 0) sink->integer(sink->self, "instance", (int64_t) effect->instance);
 }
 
-static void put_cause(const struct sup_tree *tree, const struct sup_event *event,
-                      const struct sup_field_sink *sink)
+static void put_cause(const struct sup_told *told, const struct sup_field_sink *sink)
 {
-    char path[PATH_SIZE];
-    if (event->cause != SUP_CAUSE_NONE) put_text(sink, "cause", sup_cause_name(event->cause));
-    if (event->other != 0)
-        put_text(sink, "by", sup_tree_path(tree, event->other, path, sizeof path));
+    enum sup_cause cause = told->effect->event.cause;
+    if (cause != SUP_CAUSE_NONE) put_text(sink, "cause", sup_cause_name(cause));
+    put_text(sink, "by", told->other);
 }
 
 /* How it ended, in words and in numbers. */
@@ -57,15 +62,15 @@ static bool has_meter(const struct sup_event *event)
            event->type == SUP_EVENT_ESCALATED || event->type == SUP_EVENT_GAVE_UP;
 }
 
-void sup_event_fields(const struct sup_tree *tree, const struct sup_effect *effect, double time,
-                      double offset_s, const struct sup_field_sink *sink)
+void sup_event_fields(const struct sup_told *told, double time, double offset_s,
+                      const struct sup_field_sink *sink)
 {
-    const struct sup_event *event = &effect->event;
+    const struct sup_event *event = &told->effect->event;
     sink->integer(sink->self, "seq", (int64_t) event->number);
     sink->number(sink->self, "time", time);
     put_text(sink, "type", sup_event_name(event->type));
-    put_node(tree, effect, sink);
-    put_cause(tree, event, sink);
+    put_node(told, sink);
+    put_cause(told, sink);
     put_outcome(event, sink);
     if (has_meter(event)) {
         sink->number(sink->self, "count", event->count);

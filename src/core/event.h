@@ -16,14 +16,30 @@ struct sup_field_sink {
     void *self;
 };
 
+/* An event with the names that it speaks of: all that is needed to tell it, without the tree. */
+struct sup_told {
+    const struct sup_effect *effect;
+    const char *path;  /* of the node; "." for the root */
+    const char *other; /* of event.other; "" without */
+};
+
+struct sup_told_paths {
+    char path[1024], other[1024];
+};
+
+/* Look the names up in the tree; they are written into ${paths}. Works for a node that has left the
+   tree until the next apply. */
+void sup_told_init(struct sup_told *told, const struct sup_tree *tree,
+                   const struct sup_effect *effect, struct sup_told_paths *paths);
+
 /*
 ** { seq, time, type, path, kind, generation, ... } of an event effect. ${time} is what the caller
 ** wants to stand there (seconds): virtual in simulation, calendar in a live host. ${offset_s} is
 ** added to the event's own deadlines (`until`) to turn them into the same clock.
 ** Fields without a value are left out.
 */
-void sup_event_fields(const struct sup_tree *tree, const struct sup_effect *effect, double time,
-                      double offset_s, const struct sup_field_sink *sink);
+void sup_event_fields(const struct sup_told *told, double time, double offset_s,
+                      const struct sup_field_sink *sink);
 
 /* "exit code 3", "killed by signal 9 (KILL)", "raised: boom", "exec: No such file or directory".
 ** Returns ${buf}. */

@@ -81,6 +81,12 @@ bool sup_tree_next_effect(struct sup_tree *tree, struct sup_effect *effect)
     return true;
 }
 
+const struct sup_effect *sup_tree_pending(const struct sup_tree *tree, size_t *count)
+{
+    *count = tree->effect_count - tree->effect_next;
+    return tree->effects + tree->effect_next;
+}
+
 /* --- time and chance ------------------------------------------------------------------------- */
 
 void sup_deadline_set(struct sup_tree *tree, struct sup_deadline *deadline, enum sup_phase phase,

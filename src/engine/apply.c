@@ -33,7 +33,7 @@ int64_t sup_engine_clock(void)
 
 /* The offset changes when somebody sets the clock, not by what two readings lie apart: an
    event that is told again by the next host has the same time. */
-void sup_engine_tick(struct sup_engine *engine)
+static void look_at_clock(struct sup_engine *engine)
 {
     engine->now_ns = sup_engine_clock();
     int64_t offset_ns = read_clock(CLOCK_REALTIME) - engine->now_ns;
@@ -41,6 +41,13 @@ void sup_engine_tick(struct sup_engine *engine)
     if (change_ns > -CLOCK_NOISE_NS && change_ns < CLOCK_NOISE_NS) return;
     engine->wall_offset_ns = offset_ns;
     if (engine->recorder.tail != NULL) engine->recorder.tail->wall_offset_ns = offset_ns;
+}
+
+void sup_engine_tick(struct sup_engine *engine)
+{
+    bool was_open = sup_door_shut(engine);
+    look_at_clock(engine);
+    if (was_open) sup_door_catch_up(engine);
 }
 
 /* --- the face --------------------------------------------------------------------------------- */
@@ -163,7 +170,7 @@ static void tell(struct sup_engine *engine, const struct sup_effect *batch, size
     const struct sup_driver *driver = slot == NULL ? NULL : engine->drivers[slot->kind];
     if (driver != NULL && driver->note != NULL) driver->note(engine, slot, effect);
     sup_config_note(engine, &effect->event);
-    sup_tell_event(engine, batch, count, at);
+    sup_tell_effect(engine, batch, count, at);
 }
 
 static void perform_one(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
@@ -194,6 +201,16 @@ static size_t take_batch(struct sup_engine *engine)
         count++;
     pthread_mutex_unlock(&engine->mutex);
     return count;
+}
+
+void sup_engine_perform_pending(struct sup_engine *engine)
+{
+    size_t count;
+    do {
+        count = take_batch(engine);
+        sup_engine_perform(engine, engine->batch, count);
+    } while (count == SUP_ENGINE_BATCH);
+    sup_config_follow(engine);
 }
 
 /* --- refusals --------------------------------------------------------------------------------- */
@@ -297,17 +314,13 @@ static void record(struct sup_engine *engine, const struct sup_input *input)
 
 void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input)
 {
+    sup_require(engine->door.inside);
     if (!has_room(engine, input)) return;
     record(engine, input);
     pthread_mutex_lock(&engine->mutex);
     sup_tree_apply(engine->tree, input, engine->now_ns);
     pthread_mutex_unlock(&engine->mutex);
-    size_t count;
-    do {
-        count = take_batch(engine);
-        sup_engine_perform(engine, engine->batch, count);
-    } while (count == SUP_ENGINE_BATCH);
-    sup_config_follow(engine);
+    sup_engine_perform_pending(engine);
 }
 
 /* --- confirmation and snapshots --------------------------------------------------------------- */
@@ -321,16 +334,22 @@ static void note_told(struct sup_engine *engine, bool lines, bool events)
     if (events) atomic_store(&tail->told_events, engine->done_seq);
 }
 
-void sup_engine_commit(struct sup_engine *engine)
+void sup_engine_flush(struct sup_engine *engine)
 {
     bool lines = sup_output_flush(&engine->lines);
     bool events = sup_output_flush(&engine->events);
     note_told(engine, lines, events);
     if (lines && events && engine->done_seq > engine->link.reached)
         sup_link_mark(&engine->link, engine->done_seq);
-    int r = sup_link_flush(&engine->link);
+    sup_link_flush(&engine->link);
     if (engine->recorder.memory != NULL)
         sup_journal_confirm(engine->recorder.memory, engine->link.reached);
+}
+
+void sup_engine_commit(struct sup_engine *engine)
+{
+    sup_engine_flush(engine);
+    int r = sup_link_flush(&engine->link);
     bool due = engine->library == NULL && sup_recorder_is_due(&engine->recorder);
     if (r == 0 && due && engine->now_ns >= engine->journal_retry_ns) sup_engine_snapshot(engine, 0);
 }

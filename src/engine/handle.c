@@ -165,7 +165,7 @@ bool sup_handle_has_ended(struct sup_handle *handle, int *code)
 void sup_handle_want_mail(struct sup_handle *handle)
 {
     sup_handles_lock();
-    sup_handle_root(handle)->wants_mail = true;
+    atomic_store(&sup_handle_root(handle)->wants_mail, true);
     sup_handles_unlock();
 }
 

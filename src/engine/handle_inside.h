@@ -20,6 +20,7 @@
 #include "engine/library.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #define SUP_HANDLE_PATH 4096 /* bytes of a path, cut at the front */
@@ -65,9 +66,9 @@ struct sup_handle {
     struct sup_library *library; /* NULL: none, or closed */
     struct sup_engine *engine;   /* NULL: does not run */
     bool was_served;
-    bool ended; /* the engine thread has done its last */
-    bool wants_mail;
-    bool closing; /* somebody closes the library */
+    bool ended;              /* the engine thread has done its last */
+    _Atomic bool wants_mail; /* set with the lock */
+    bool closing;            /* somebody closes the library */
     int code;
     struct sup_left *left;
     size_t left_count;
@@ -152,7 +153,6 @@ struct sup_left *sup_left_list(const struct sup_view *view, size_t *count);
 /* --- handle_tell.c ---------------------------------------------------------------------------- */
 
 /* The lines of suture: written to ${buf}; false: the event has none. */
-bool sup_handle_log(const char *root, const struct sup_tree *tree, const struct sup_effect *effect,
-                    char *buf, size_t size);
+bool sup_handle_log(const char *root, const struct sup_told *told, char *buf, size_t size);
 
 #endif

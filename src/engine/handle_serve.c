@@ -10,19 +10,24 @@
 
 /* --- what the engine thread says -------------------------------------------------------------- */
 
-static void on_tell(void *context, const struct sup_tree *tree, const struct sup_effect *effect,
-                    int64_t wall_offset_ns)
+static bool listens(void *context)
 {
+    const struct sup_handle *root = context;
+    return atomic_load_explicit(&root->wants_mail, memory_order_relaxed);
+}
+
+static void on_tell(void *context, const struct sup_told *told, int64_t wall_offset_ns)
+{
+    const struct sup_effect *effect = told->effect;
     struct sup_handle *root = context, *dropped = NULL;
     char log[LOG_SIZE];
     sup_handles_lock();
-    bool wants = root->wants_mail;
     if (effect->event.type == SUP_EVENT_REMOVED) dropped = sup_handle_forget(root, effect->node);
     sup_handles_unlock();
     if (dropped != NULL) sup_handle_drop(dropped);
-    if (!wants) return;
-    bool has_log = sup_handle_log(root->name, tree, effect, log, sizeof log);
-    sup_mailbox_put(&root->mailbox, tree, effect, wall_offset_ns, has_log ? log : NULL);
+    if (!listens(root)) return;
+    bool has_log = sup_handle_log(root->name, told, log, sizeof log);
+    sup_mailbox_put(&root->mailbox, told, wall_offset_ns, has_log ? log : NULL);
 }
 
 static void on_ended(void *context, const struct sup_engine *engine, const struct sup_tree *tree,
@@ -80,6 +85,7 @@ static enum sup_verdict open_library(struct sup_handle *root, struct sup_answer 
     struct sup_library_options options = {.name = root->name,
                                           .threads = root->threads,
                                           .tell = on_tell,
+                                          .listens = listens,
                                           .ended = on_ended,
                                           .context = root};
     unsigned char *blob = sup_handle_merge(root, &options.blob_size);

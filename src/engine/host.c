@@ -60,6 +60,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_config_finish(engine);
     sup_heap_finish(&engine->watches);
     sup_slots_finish(&engine->slots);
+    sup_notes_finish(&engine->door.notes);
     sup_plan_env_finish(&engine->plan_env);
     sup_tree_destroy(engine->tree);
     pthread_mutex_destroy(&engine->mutex);
@@ -79,6 +80,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     engine->rings = engine->births = engine->kept_output = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
+    sup_door_init(&engine->door);
     sup_thread_init(engine, options->threads);
     pthread_mutex_init(&engine->mutex, NULL);
     sup_link_init(&engine->link, options->socket);

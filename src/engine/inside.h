@@ -8,6 +8,7 @@
 **   apply.c      one input: journal, core, effects, confirmation
 **   inbox.c      inputs and answers of other threads
 **   process.c    the process driver, by way of the keeper
+**   door.c       services' own threads in the core; notes.c what is told of that
 **   thread.c     the thread driver; workers.c the OS threads, crash.c their faults
 **   config.c     the configuration that runs and those before it, for the next host
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
@@ -23,6 +24,7 @@
 #include "base/list.h"
 #include "core/tree.h"
 #include "engine/config.h"
+#include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/host.h"
 #include "engine/inbox.h"
@@ -77,7 +79,10 @@ struct sup_thread_driver {
 };
 
 struct sup_engine {
-    pthread_mutex_t mutex; /* around tree and slots: held while they change, or by readers */
+    /* Around tree, slots, journal: held while they change, or by readers. Who may change them when
+       is said by the door. */
+    pthread_mutex_t mutex;
+    struct sup_door door;
     struct sup_tree *tree;
     struct sup_slots slots;
     const char *name;                          /* of the tree */
@@ -134,6 +139,7 @@ struct sup_engine {
     uv_poll_t orphan_poll;
     uv_async_t wake;
     uv_timer_t deadline;
+    uv_timer_t listen; /* while the door listens */
     uv_timer_t heartbeat;
     int polled_events;
     int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
@@ -154,7 +160,8 @@ int sup_engine_end(struct sup_engine *engine);
 /* --- apply.c ---------------------------------------------------------------------------------- */
 
 int64_t sup_engine_clock(void);
-/* Look at the clock: the time of what is applied from here on. */
+/* The engine thread has something to do: shut the door, catch up, and look at the clock: the time of
+   what is applied from here on, until the instant is settled. */
 void sup_engine_tick(struct sup_engine *engine);
 
 /* Journal and apply one input, perform its effects. Must not be called while effects are
@@ -163,6 +170,8 @@ void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input);
 
 /* Perform ${count} effects in order. */
 void sup_engine_perform(struct sup_engine *engine, const struct sup_effect *batch, size_t count);
+/* Perform all that the tree has. */
+void sup_engine_perform_pending(struct sup_engine *engine);
 
 /* The slot of ${node}, taken under the mutex when it has none. NULL: no memory. */
 struct sup_slot *sup_engine_slot(struct sup_engine *engine, sup_token node, enum sup_kind kind);
@@ -178,7 +187,9 @@ void sup_engine_refuse(struct sup_engine *engine, struct sup_slot *slot, int cod
 /* Apply what refusals are waiting. */
 void sup_engine_apply_refusals(struct sup_engine *engine);
 
-/* Write out, confirm what has been performed, begin a new journal when one is due. */
+/* Write out, confirm what has been performed. Inside or not. */
+void sup_engine_flush(struct sup_engine *engine);
+/* The same, and begin a new journal when one is due. */
 void sup_engine_commit(struct sup_engine *engine);
 
 /* Begin a new journal with a snapshot and room for at least ${records} bytes of inputs, and
@@ -231,9 +242,23 @@ int64_t sup_ready_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS:
 
 /* --- tell.c ----------------------------------------------------------------------------------- */
 
-/* Tell the event ${batch}[${at}] to people and programs. */
-void sup_tell_event(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
-                    size_t at);
+/* An event and what its telling needs beside it. */
+struct sup_tale {
+    const struct sup_effect *batch; /* it, and those around it */
+    size_t count, at;
+    struct sup_told told;
+    enum sup_kind kind;
+    bool is_root;
+    bool has_condition; /* of readiness */
+    int32_t pid;        /* 0: none or unknown */
+    int64_t ran_ns;     /* negative: unknown */
+};
+
+/* Tell it to people and programs. Needs neither tree nor slots. */
+void sup_tell_event(struct sup_engine *engine, const struct sup_tale *tale);
+/* Tell the event ${batch}[${at}] as the tree and the slots stand. */
+void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
+                     size_t at);
 /* A line of the engine's own. */
 __attribute__((format(printf, 2, 3))) void sup_tell_line(struct sup_engine *engine,
                                                          const char *format, ...);

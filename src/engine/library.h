@@ -12,8 +12,9 @@
 #define SUP_ENGINE_LIBRARY_H
 
 #include "base/err.h"
-#include "core/tree.h"
+#include "core/event.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,8 +28,10 @@ struct sup_library_options {
     size_t blob_size;
     const struct sup_thread_ops *threads; /* what thread services are; NULL: there are none */
     /* Every event, on the engine thread, with no lock held; must not block. */
-    void (*tell)(void *context, const struct sup_tree *tree, const struct sup_effect *effect,
-                 int64_t wall_offset_ns);
+    void (*tell)(void *context, const struct sup_told *told, int64_t wall_offset_ns);
+    /* Any thread: is anybody there to hear of restarts? Those of a thread service are not told
+       while there is not. */
+    bool (*listens)(void *context);
     /* The tree has ended and can still be read: for the last time. On the engine thread, once;
        nobody may use the engine after it has returned. */
     void (*ended)(void *context, const struct sup_engine *engine, const struct sup_tree *tree,

@@ -15,6 +15,7 @@
 #define READ_AT_ONCE 64   /* messages between two looks at the clock */
 #define READ_AT_MOST 1024 /* before the loop looks at its timers again */
 #define LETTERS_AT_ONCE 256
+#define LISTEN_MS 2                     /* between two looks at what service threads have done */
 #define RETRY_NS (5 * INT64_C(1000000)) /* for a reader of lines that is behind */
 #define MS INT64_C(1000000)
 
@@ -59,15 +60,20 @@ static int64_t earliest(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Has a reader of what is told not taken all of it? */
+static bool is_behind(const struct sup_engine *engine)
+{
+    return engine->lines.end > engine->lines.first || engine->lines.lost > 0 ||
+           engine->events.end > engine->events.first || engine->events.lost > 0;
+}
+
 static int64_t next_deadline(const struct sup_engine *engine)
 {
     int64_t at_ns = earliest(sup_tree_deadline(engine->tree), sup_ready_deadline(engine));
     at_ns = earliest(at_ns, sup_thread_deadline(engine));
     if (engine->stopping) at_ns = earliest(at_ns, engine->progress_ns);
     if (engine->start_due) at_ns = earliest(at_ns, engine->leftovers_ns);
-    bool behind = engine->lines.end > engine->lines.first || engine->lines.lost > 0 ||
-                  engine->events.end > engine->events.first || engine->events.lost > 0;
-    if (behind) at_ns = earliest(at_ns, engine->now_ns + RETRY_NS);
+    if (is_behind(engine)) at_ns = earliest(at_ns, engine->now_ns + RETRY_NS);
     if (engine->failed != NULL) at_ns = engine->now_ns;
     return at_ns;
 }
@@ -115,6 +121,14 @@ static void begin_orphaned_life(struct sup_engine *engine)
     sup_orphan_begin(engine);
 }
 
+static void on_listen(uv_timer_t *timer);
+
+static void listen_again(struct sup_engine *engine)
+{
+    if (!uv_is_active((uv_handle_t *) &engine->listen))
+        uv_timer_start(&engine->listen, on_listen, LISTEN_MS, 0);
+}
+
 void sup_loop_settle(struct sup_engine *engine)
 {
     sup_ready_check(engine);
@@ -132,6 +146,9 @@ void sup_loop_settle(struct sup_engine *engine)
     check_end(engine);
     watch_keeper(engine);
     arm(engine);
+    if (engine->ended) return;
+    if (atomic_load(&engine->door.listening)) listen_again(engine);
+    sup_door_open(engine);
 }
 
 /* --- what wakes it ---------------------------------------------------------------------------- */
@@ -198,21 +215,40 @@ static void on_keeper(uv_poll_t *poll, int status, int events)
 void sup_loop_wake(void *context)
 {
     struct sup_engine *engine = context;
+    atomic_store(&engine->door.called, true);
     uv_async_send(&engine->wake);
+}
+
+/* Called in, or only because there is something to tell? For that nobody need stay out. */
+static void come(struct sup_engine *engine)
+{
+    bool lost = engine->link.lost && !engine->orphaned;
+    if (atomic_exchange(&engine->door.called, false) || lost) {
+        sup_engine_tick(engine);
+        sup_loop_settle(engine);
+        return;
+    }
+    bool listens = sup_door_listens(engine);
+    sup_engine_flush(engine);
+    watch_keeper(engine);
+    if (listens || is_behind(engine)) listen_again(engine);
 }
 
 static void on_wake(uv_async_t *async)
 {
-    struct sup_engine *engine = async->data;
-    sup_engine_tick(engine);
-    sup_loop_settle(engine);
+    come(async->data);
+}
+
+static void on_listen(uv_timer_t *timer)
+{
+    come(timer->data);
 }
 
 static void on_deadline(uv_timer_t *timer)
 {
     struct sup_engine *engine = timer->data;
-    engine->armed_ns = SUP_INFINITY_NS;
     sup_engine_tick(engine);
+    engine->armed_ns = SUP_INFINITY_NS;
     sup_loop_settle(engine);
 }
 
@@ -232,9 +268,11 @@ static int open_handles(struct sup_engine *engine)
 {
     int r = uv_async_init(&engine->uv, &engine->wake, on_wake);
     if (r == 0) r = uv_timer_init(&engine->uv, &engine->deadline);
+    if (r == 0) r = uv_timer_init(&engine->uv, &engine->listen);
     if (r == 0) r = uv_timer_init(&engine->uv, &engine->heartbeat);
     if (r == 0) r = uv_poll_init(&engine->uv, &engine->keeper_poll, engine->link.socket);
-    engine->wake.data = engine->deadline.data = engine->heartbeat.data = engine;
+    engine->wake.data = engine->deadline.data = engine->listen.data = engine;
+    engine->heartbeat.data = engine;
     engine->keeper_poll.data = engine;
     return r;
 }

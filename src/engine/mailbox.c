@@ -91,20 +91,21 @@ void sup_mail_fields(const struct sup_mail *mail, const struct sup_field_sink *s
     }
 }
 
-static struct sup_mail *create_mail(const struct sup_tree *tree, const struct sup_effect *effect,
-                                    int64_t wall_offset_ns, const char *log)
+static struct sup_mail *create_mail(const struct sup_told *told, int64_t wall_offset_ns,
+                                    const char *log)
 {
+    const struct sup_event *event = &told->effect->event;
     struct packing packing;
     const struct sup_field_sink sink = {pack_text, pack_number, pack_integer, pack_boolean,
                                         &packing};
     double second = (double) SUP_SECOND_NS;
     packing.size = 0;
-    sup_event_fields(tree, effect, (double) (effect->event.time_ns + wall_offset_ns) / second,
+    sup_event_fields(told, (double) (event->time_ns + wall_offset_ns) / second,
                      (double) wall_offset_ns / second, &sink);
     size_t log_size = log == NULL ? 0 : strlen(log) + 1;
     struct sup_mail *mail = malloc(sizeof *mail + packing.size + log_size);
     if (mail == NULL) return NULL;
-    *mail = (struct sup_mail){.type = effect->event.type, .size = packing.size};
+    *mail = (struct sup_mail){.type = event->type, .size = packing.size};
     memcpy(mail->fields, packing.bytes, packing.size);
     if (log_size > 0) mail->log = memcpy(mail->fields + packing.size, log, log_size);
     return mail;
@@ -154,10 +155,10 @@ static struct sup_mail *unlink_first(struct sup_mailbox *mailbox)
     return mail;
 }
 
-void sup_mailbox_put(struct sup_mailbox *mailbox, const struct sup_tree *tree,
-                     const struct sup_effect *effect, int64_t wall_offset_ns, const char *log)
+void sup_mailbox_put(struct sup_mailbox *mailbox, const struct sup_told *told,
+                     int64_t wall_offset_ns, const char *log)
 {
-    struct sup_mail *mail = create_mail(tree, effect, wall_offset_ns, log), *dropped = NULL;
+    struct sup_mail *mail = create_mail(told, wall_offset_ns, log), *dropped = NULL;
     pthread_mutex_lock(&mailbox->mutex);
     if (mail == NULL) {
         mailbox->lost++;

@@ -42,9 +42,9 @@ struct sup_mailbox {
 int sup_mailbox_init(struct sup_mailbox *mailbox); /* 0 or -errno */
 void sup_mailbox_finish(struct sup_mailbox *mailbox);
 
-/* Put the event of ${effect}; ${log} (NULL: none) is copied. Lack of memory counts as lost. */
-void sup_mailbox_put(struct sup_mailbox *mailbox, const struct sup_tree *tree,
-                     const struct sup_effect *effect, int64_t wall_offset_ns, const char *log);
+/* Put the event ${told}; ${log} (NULL: none) is copied. Lack of memory counts as lost. */
+void sup_mailbox_put(struct sup_mailbox *mailbox, const struct sup_told *told,
+                     int64_t wall_offset_ns, const char *log);
 
 /* No more mails will come: waiters go on. */
 void sup_mailbox_close(struct sup_mailbox *mailbox);

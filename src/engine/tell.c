@@ -61,29 +61,22 @@ static int64_t ran_ns(const struct sup_slot *slot, const struct sup_event *event
     return end_ns < slot->launched_ns ? -1 : end_ns - slot->launched_ns;
 }
 
-static void tell_people(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
-                        size_t at)
+static void tell_people(struct sup_engine *engine, const struct sup_tale *tale)
 {
-    char path[PATH_SIZE], other[PATH_SIZE], text[LINE_SIZE];
-    const struct sup_effect *effect = &batch[at];
-    const struct sup_event *event = &effect->event;
-    const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
-    const struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
-    if (slot != NULL && slot->instance != effect->instance &&
-        slot->generation != effect->generation)
-        slot = NULL;
+    char text[LINE_SIZE];
+    const struct sup_effect *effect = &tale->batch[tale->at];
     struct sup_story story = {
-        .event = event,
-        .path = path_of(engine, effect->node, path, sizeof path),
-        .other = path_of(engine, event->other, other, sizeof other),
-        .kind = spec == NULL ? SUP_PROCESS : spec->kind,
-        .is_root = effect->node == sup_tree_root(engine->tree),
-        .has_condition = spec != NULL && spec->ready.kind != SUP_READY_AT_LAUNCH,
-        .failed_follows = is_beside(batch, count, at, 1, SUP_EVENT_FAILED),
-        .after_timeout = is_beside(batch, count, at, -1, SUP_EVENT_STOP_TIMEOUT),
+        .event = &effect->event,
+        .path = tale->is_root ? engine->name : tale->told.path,
+        .other = strcmp(tale->told.other, ".") == 0 ? engine->name : tale->told.other,
+        .kind = tale->kind,
+        .is_root = tale->is_root,
+        .has_condition = tale->has_condition,
+        .failed_follows = is_beside(tale->batch, tale->count, tale->at, 1, SUP_EVENT_FAILED),
+        .after_timeout = is_beside(tale->batch, tale->count, tale->at, -1, SUP_EVENT_STOP_TIMEOUT),
         .generation = effect->generation,
-        .pid = slot == NULL ? 0 : slot->pid,
-        .ran_ns = ran_ns(slot, event),
+        .pid = tale->pid,
+        .ran_ns = tale->ran_ns,
     };
     size_t size = sup_narrate(&story, text, sizeof text);
     if (size > 0) sup_output_line(&engine->lines, text, size);
@@ -128,19 +121,19 @@ static void put_boolean(void *self, const char *name, bool value)
 }
 
 /* A line must go out in one piece: texts are cut more and more until it fits. */
-static void tell_programs(struct sup_engine *engine, const struct sup_effect *effect)
+static void tell_programs(struct sup_engine *engine, const struct sup_told *told)
 {
     char text[SUP_OUTPUT_LINE];
     struct json_line line;
     const struct sup_field_sink sink = {put_text, put_number, put_integer, put_boolean, &line};
     double offset_s = (double) engine->wall_offset_ns / (double) SUP_SECOND_NS;
     double time =
-        (double) (effect->event.time_ns + engine->wall_offset_ns) / (double) SUP_SECOND_NS;
+        (double) (told->effect->event.time_ns + engine->wall_offset_ns) / (double) SUP_SECOND_NS;
     for (size_t limit = 2048; limit >= 32; limit /= 4) {
         line.limit = limit;
         sup_json_init(&line.json, text, sizeof text);
         sup_json_begin_object(&line.json);
-        sup_event_fields(engine->tree, effect, time, offset_s, &sink);
+        sup_event_fields(told, time, offset_s, &sink);
         sup_json_end_object(&line.json);
         const char *whole = sup_json_text(&line.json);
         if (whole == NULL) continue;
@@ -149,22 +142,42 @@ static void tell_programs(struct sup_engine *engine, const struct sup_effect *ef
     }
 }
 
-void sup_tell_event(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
-                    size_t at)
+void sup_tell_event(struct sup_engine *engine, const struct sup_tale *tale)
 {
-    bool tree_stops =
-        batch[at].event.type == SUP_EVENT_STOPPING && batch[at].node == sup_tree_root(engine->tree);
-    if (tree_stops && !engine->stopping) {
+    uint64_t seq = tale->told.effect->seq;
+    if (engine->library != NULL)
+        engine->library->tell(engine->library->context, &tale->told, engine->wall_offset_ns);
+    if (engine->lines.fd >= 0 && seq > engine->told_lines) tell_people(engine, tale);
+    if (engine->events.fd >= 0 && seq > engine->told_events) tell_programs(engine, &tale->told);
+}
+
+void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
+                     size_t at)
+{
+    struct sup_told_paths paths;
+    const struct sup_effect *effect = &batch[at];
+    const struct sup_event *event = &effect->event;
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
+    const struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
+    if (slot != NULL && slot->instance != effect->instance &&
+        slot->generation != effect->generation)
+        slot = NULL;
+    struct sup_tale tale = {
+        .batch = batch,
+        .count = count,
+        .at = at,
+        .kind = spec == NULL ? SUP_PROCESS : spec->kind,
+        .is_root = effect->node == 0 || effect->node == sup_tree_root(engine->tree),
+        .has_condition = spec != NULL && spec->ready.kind != SUP_READY_AT_LAUNCH,
+        .pid = slot == NULL ? 0 : slot->pid,
+        .ran_ns = ran_ns(slot, event),
+    };
+    sup_told_init(&tale.told, engine->tree, effect, &paths);
+    if (event->type == SUP_EVENT_STOPPING && tale.is_root && !engine->stopping) {
         engine->stopping = true;
         engine->progress_ns = engine->now_ns + SUP_SECOND_NS;
     }
-    if (engine->library != NULL)
-        engine->library->tell(engine->library->context, engine->tree, &batch[at],
-                              engine->wall_offset_ns);
-    if (engine->lines.fd >= 0 && batch[at].seq > engine->told_lines)
-        tell_people(engine, batch, count, at);
-    if (engine->events.fd >= 0 && batch[at].seq > engine->told_events)
-        tell_programs(engine, &batch[at]);
+    sup_tell_event(engine, &tale);
 }
 
 /* --- lists ------------------------------------------------------------------------------------ */

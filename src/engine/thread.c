@@ -62,8 +62,8 @@ static int take_thread(struct sup_engine *engine, struct sup_slot *slot,
     char path[PATH_SIZE];
     const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
     struct sup_thread_driver *driver = &engine->threads;
-    if (driver->workers == NULL)
-        driver->workers = sup_workers_create(driver->ops, sup_loop_wake, engine);
+    const struct sup_workers_ears ears = sup_door_ears(engine);
+    if (driver->workers == NULL) driver->workers = sup_workers_create(driver->ops, &ears);
     if (driver->workers == NULL) return -ENOMEM;
     struct sup_thread_order order = {
         .path = sup_tree_path(engine->tree, effect->node, path, sizeof path),
@@ -326,6 +326,7 @@ void sup_thread_init(struct sup_engine *engine, const struct sup_thread_ops *ops
 
 size_t sup_thread_finish(struct sup_engine *engine)
 {
+    sup_door_finish(engine);
     size_t left = sup_workers_finish(engine->threads.workers);
     engine->threads.workers = NULL;
     for (size_t i = 0; i < sup_slots_room(&engine->slots); i++) {

@@ -5,12 +5,10 @@
 #include "engine/workers.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifdef SUP_SANITIZE_BUILD /* their frames are several times as large */
@@ -20,21 +18,20 @@
 #endif
 #define FAULT_STACK_SIZE ((size_t) 32 << 10)
 #define PARKED_MAX 64
-#define SECOND INT64_C(1000000000)
 
 struct sup_workers {
     const struct sup_thread_ops *ops;
     struct sup_list parked; /* of sup_thread::link, the newest first; engine thread */
     size_t parked_count;
-    pthread_mutex_t mutex; /* around what follows */
-    struct sup_list news;  /* of sup_thread::news_link */
-    size_t threads;        /* that exist */
-    size_t busy;           /* with an order */
-    pthread_cond_t left;   /* a thread has gone */
-    bool closed;           /* nobody listens any more */
-    bool left_behind;      /* the last thread frees this */
-    void (*wake)(void *context);
-    void *wake_context;
+    pthread_mutex_t mutex;     /* around what follows */
+    struct sup_list news;      /* of sup_thread::news_link */
+    size_t threads;            /* that exist */
+    size_t busy;               /* with an order */
+    pthread_cond_t left;       /* a thread has gone */
+    bool left_behind;          /* the last thread frees this */
+    _Atomic bool closed;       /* nobody listens any more */
+    _Atomic unsigned visitors; /* threads inside an ear */
+    struct sup_workers_ears ears;
 };
 
 static _Thread_local struct sup_thread *here;
@@ -44,86 +41,7 @@ const struct sup_thread *sup_worker_here(void)
     return here;
 }
 
-/* --- output ----------------------------------------------------------------------------------- */
-
-struct sup_thread_output *sup_thread_output_create(int fd)
-{
-    struct sup_thread_output *output = malloc(sizeof *output);
-    if (output != NULL) *output = (struct sup_thread_output){.users = 1, .fd = fd};
-    else if (fd >= 0) close(fd);
-    return output;
-}
-
-struct sup_thread_output *sup_thread_output_share(struct sup_thread_output *output)
-{
-    if (output != NULL) atomic_fetch_add(&output->users, 1);
-    return output;
-}
-
-void sup_thread_output_leave(struct sup_thread_output *output)
-{
-    if (output == NULL || atomic_fetch_sub(&output->users, 1) > 1) return;
-    if (output->fd >= 0) close(output->fd);
-    free(output);
-}
-
-/* --- what the functions see ------------------------------------------------------------------- */
-
-void sup_thread_set_data(struct sup_thread *thread, void *data)
-{
-    thread->data = data;
-}
-
-void *sup_thread_data(const struct sup_thread *thread)
-{
-    return thread->data;
-}
-
-void sup_thread_lock(struct sup_thread *thread)
-{
-    pthread_mutex_lock(&thread->mutex);
-}
-
-void sup_thread_unlock(struct sup_thread *thread)
-{
-    pthread_mutex_unlock(&thread->mutex);
-}
-
-bool sup_thread_is_asked(const struct sup_thread *thread)
-{
-    return atomic_load(&thread->asked);
-}
-
-bool sup_thread_is_killed(const struct sup_thread *thread)
-{
-    return atomic_load(&thread->killed);
-}
-
-char *sup_thread_context(struct sup_thread *thread, char *buf, size_t size)
-{
-    pthread_mutex_lock(&thread->mutex);
-    const char *text = thread->context == NULL ? "" : thread->context;
-    size_t length = strnlen(text, size - 1);
-    memcpy(buf, text, length);
-    buf[length] = '\0';
-    pthread_mutex_unlock(&thread->mutex);
-    return buf;
-}
-
-bool sup_thread_sleep(struct sup_thread *thread, int64_t ns)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t now_ns = (int64_t) now.tv_sec * SECOND + now.tv_nsec;
-    int64_t end_ns = ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + ns;
-    struct timespec end = {.tv_sec = (time_t) (end_ns / SECOND), .tv_nsec = end_ns % SECOND};
-    int r = 0;
-    pthread_mutex_lock(&thread->mutex);
-    while (r != ETIMEDOUT && !atomic_load(&thread->asked))
-        r = pthread_cond_timedwait(&thread->changed, &thread->mutex, &end);
-    pthread_mutex_unlock(&thread->mutex);
-    return !atomic_load(&thread->asked);
-}
+/* --- news ------------------------------------------------------------------------------------- */
 
 /* Under the mutex. */
 static void add_news(struct sup_thread *thread, unsigned news)
@@ -133,42 +51,56 @@ static void add_news(struct sup_thread *thread, unsigned news)
     bool first = sup_list_empty(&workers->news);
     thread->news |= news;
     if (sup_list_empty(&thread->news_link)) sup_list_insert(&workers->news, &thread->news_link);
-    if (first) workers->wake(workers->wake_context);
+    if (first) workers->ears.wake(workers->ears.context);
 }
 
-static void post(struct sup_thread *thread, unsigned news)
+void sup_worker_post(struct sup_thread *thread, unsigned news)
 {
     pthread_mutex_lock(&thread->workers->mutex);
     add_news(thread, news);
     pthread_mutex_unlock(&thread->workers->mutex);
 }
 
+/* False: nobody listens any more. Else the listener stays until the visit ends. */
+static bool begin_visit(struct sup_workers *workers)
+{
+    atomic_fetch_add(&workers->visitors, 1);
+    if (!atomic_load(&workers->closed)) return true;
+    atomic_fetch_sub(&workers->visitors, 1);
+    return false;
+}
+
+static void end_visit(struct sup_workers *workers)
+{
+    atomic_fetch_sub(&workers->visitors, 1);
+}
+
+static void say(struct sup_thread *thread, unsigned news,
+                bool (*hear)(void *context, struct sup_thread *thread))
+{
+    struct sup_workers *workers = thread->workers;
+    bool heard = false;
+    if (hear != NULL && begin_visit(workers)) {
+        heard = hear(workers->ears.context, thread);
+        end_visit(workers);
+    }
+    if (!heard) sup_worker_post(thread, news);
+}
+
+static enum sup_thread_next say_end(struct sup_thread *thread, struct sup_thread_end *end)
+{
+    struct sup_workers *workers = thread->workers;
+    enum sup_thread_next next = SUP_THREAD_TELLS;
+    if (workers->ears.ended != NULL && begin_visit(workers)) {
+        next = workers->ears.ended(workers->ears.context, thread, end);
+        end_visit(workers);
+    }
+    return next;
+}
+
 void sup_thread_ready(struct sup_thread *thread)
 {
-    post(thread, SUP_THREAD_READY);
-}
-
-/* The pipe may be non-blocking: whoever else has it decides. */
-static void wait_for_room(int fd)
-{
-    struct pollfd room = {.fd = fd, .events = POLLOUT};
-    poll(&room, 1, -1);
-}
-
-int sup_thread_write(struct sup_thread *thread, const void *bytes, size_t size)
-{
-    const char *at = bytes;
-    int fd = thread->output == NULL ? -1 : thread->output->fd;
-    while (fd >= 0 && size > 0) {
-        if (atomic_load(&thread->killed)) return -EINTR;
-        ssize_t n = write(fd, at, size);
-        if (n < 0 && errno == EAGAIN) wait_for_room(fd);
-        else if (n < 0 && errno != EINTR) return -errno;
-        if (n <= 0) continue;
-        at += n;
-        size -= (size_t) n;
-    }
-    return 0;
+    say(thread, SUP_THREAD_READY, thread->workers->ears.ready);
 }
 
 /* --- the life of a thread --------------------------------------------------------------------- */
@@ -221,16 +153,42 @@ static void drop_order(struct sup_thread *thread)
     thread->room = thread->context = NULL;
 }
 
+static void set_parked(struct sup_thread *thread)
+{
+    pthread_mutex_lock(&thread->mutex);
+    thread->phase = SUP_THREAD_PARKED;
+    pthread_mutex_unlock(&thread->mutex);
+}
+
+void sup_worker_rest(struct sup_thread *thread)
+{
+    set_parked(thread);
+    pthread_mutex_lock(&thread->workers->mutex);
+    thread->workers->busy--;
+    pthread_mutex_unlock(&thread->workers->mutex);
+}
+
+/* From the order to the end that is to be told, through all runs that this thread may begin by
+   itself. */
+static enum sup_thread_next run_order(struct sup_thread *thread, struct sup_thread_end *end)
+{
+    enum sup_thread_next next;
+    do {
+        *end = (struct sup_thread_end){.outcome = {SUP_END_RETURNED, 0}};
+        if (!sup_thread_is_killed(thread)) thread->workers->ops->serve(thread, &thread->order, end);
+        next = say_end(thread, end);
+    } while (next == SUP_THREAD_AGAIN);
+    return next;
+}
+
 /* False: nobody listens any more. */
 static bool serve(struct sup_thread *thread)
 {
     struct sup_workers *workers = thread->workers;
-    struct sup_thread_end end = {.outcome = {SUP_END_RETURNED, 0}};
-    post(thread, SUP_THREAD_LAUNCHED);
-    if (!sup_thread_is_killed(thread)) workers->ops->serve(thread, &thread->order, &end);
-    pthread_mutex_lock(&thread->mutex);
-    thread->phase = SUP_THREAD_PARKED;
-    pthread_mutex_unlock(&thread->mutex);
+    struct sup_thread_end end;
+    say(thread, SUP_THREAD_LAUNCHED, workers->ears.launched);
+    if (run_order(thread, &end) == SUP_THREAD_RESTS) return true;
+    set_parked(thread);
     thread->end = end;
     pthread_mutex_lock(&workers->mutex);
     bool closed = workers->closed;
@@ -399,6 +357,20 @@ void sup_worker_begin(struct sup_thread *thread, struct sup_thread_output *outpu
     pthread_mutex_unlock(&thread->mutex);
 }
 
+void sup_worker_renew(struct sup_thread *thread, uint64_t instance, uint32_t generation,
+                      struct sup_thread_output *output)
+{
+    pthread_mutex_lock(&thread->mutex);
+    thread->instance = instance;
+    thread->order.generation = generation;
+    free(thread->context);
+    thread->context = NULL;
+    pthread_mutex_unlock(&thread->mutex);
+    if (thread->output == output) return;
+    sup_thread_output_leave(thread->output);
+    thread->output = sup_thread_output_share(output);
+}
+
 /* --- stopping --------------------------------------------------------------------------------- */
 
 void sup_worker_ask(struct sup_thread *thread)
@@ -475,14 +447,13 @@ void sup_worker_park(struct sup_thread *thread)
 /* --- all of them ------------------------------------------------------------------------------ */
 
 struct sup_workers *sup_workers_create(const struct sup_thread_ops *ops,
-                                       void (*wake)(void *context), void *context)
+                                       const struct sup_workers_ears *ears)
 {
     struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: calls are to end */
     struct sup_workers *workers = calloc(1, sizeof *workers);
     if (workers == NULL) return NULL;
     workers->ops = ops;
-    workers->wake = wake;
-    workers->wake_context = context;
+    workers->ears = *ears;
     sup_list_init(&workers->parked);
     sup_list_init(&workers->news);
     pthread_mutex_init(&workers->mutex, NULL);
@@ -497,8 +468,9 @@ size_t sup_workers_finish(struct sup_workers *workers)
     if (workers == NULL) return 0;
     unsigned news;
     pthread_mutex_lock(&workers->mutex);
-    workers->closed = true;
+    atomic_store(&workers->closed, true);
     pthread_mutex_unlock(&workers->mutex);
+    while (atomic_load(&workers->visitors) > 0) sched_yield(); /* they stay for moments only */
     for (struct sup_thread *thread; (thread = sup_workers_news(workers, &news)) != NULL;) {
         if ((news & SUP_THREAD_ENDED) == 0) continue;
         free(thread->end.text);

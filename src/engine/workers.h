@@ -38,6 +38,27 @@ enum sup_thread_phase {
     SUP_THREAD_QUITS,
 };
 
+/* What the thread does whose end was heard. */
+enum sup_thread_next {
+    SUP_THREAD_TELLS, /* nobody has heard: it becomes news */
+    SUP_THREAD_AGAIN, /* it was renewed: runs again */
+    SUP_THREAD_RESTS, /* waits for the next order */
+};
+
+/*
+** Who hears of the threads. Called on the thread that something has happened to, or for news on any
+** thread, until sup_workers_finish; not after. NULL members: never heard, all becomes news.
+*/
+struct sup_workers_ears {
+    void *context;
+    void (*wake)(void *context);                                /* news wait; must be quick */
+    bool (*launched)(void *context, struct sup_thread *thread); /* false: it becomes news */
+    bool (*ready)(void *context, struct sup_thread *thread);
+    /* Takes over the text of ${end} when it hears. */
+    enum sup_thread_next (*ended)(void *context, struct sup_thread *thread,
+                                  struct sup_thread_end *end);
+};
+
 struct sup_workers;
 
 struct sup_thread {
@@ -55,7 +76,7 @@ struct sup_thread {
     char *context; /* owned */
     _Atomic bool asked, killed;
 
-    /* set by the engine thread while it is parked; its own until it has ended */
+    /* set by the engine thread while it is parked, or by renewing; its own until it has ended */
     sup_token node;
     uint64_t instance;
     struct sup_thread_order order;
@@ -69,9 +90,9 @@ struct sup_thread {
     bool idled; /* at the lowest priority, for ever: not used again */
 };
 
-/* ${wake}: called from any thread for news, until sup_workers_finish. NULL: no memory. */
+/* NULL: no memory. ${ears} is copied; its context must live until sup_workers_finish has returned. */
 struct sup_workers *sup_workers_create(const struct sup_thread_ops *ops,
-                                       void (*wake)(void *context), void *context);
+                                       const struct sup_workers_ears *ears);
 /* Ends the parked threads. Returns how many did not stop and are left behind. NULL is harmless. */
 size_t sup_workers_finish(struct sup_workers *workers);
 
@@ -88,6 +109,16 @@ void sup_worker_kill(struct sup_thread *thread);
 /* Take the processor away from a thread that does not listen. */
 void sup_worker_idle(struct sup_thread *thread);
 void sup_worker_set_context(struct sup_thread *thread, const char *context);
+
+/*
+** For an ear, on the thread that it hears. Renew: what has ended, and was not asked to, is to be run
+** again, as ${instance}; ${output} is shared. Rest: its end was heard, it waits to be parked. Post:
+** this becomes news, as if nobody had heard.
+*/
+void sup_worker_renew(struct sup_thread *thread, uint64_t instance, uint32_t generation,
+                      struct sup_thread_output *output);
+void sup_worker_rest(struct sup_thread *thread);
+void sup_worker_post(struct sup_thread *thread, unsigned news);
 
 /* The next thread with news, which are put into ${news}; NULL: none. */
 struct sup_thread *sup_workers_news(struct sup_workers *workers, unsigned *news);

@@ -286,11 +286,13 @@ static void push_field(lua_State *L, const struct field *field)
 void sup_core_push_event(lua_State *L, const struct sup_tree *tree, const struct sup_effect *effect)
 {
     struct fields fields;
+    struct sup_told_paths paths;
+    struct sup_told told;
     fields.count = 0;
     fields.used = 0;
     struct sup_field_sink sink = {note_text, note_number, note_integer, note_boolean, &fields};
-    sup_event_fields(tree, effect, (double) effect->event.time_ns / (double) SUP_SECOND_NS, 0,
-                     &sink);
+    sup_told_init(&told, tree, effect, &paths);
+    sup_event_fields(&told, (double) effect->event.time_ns / (double) SUP_SECOND_NS, 0, &sink);
     lua_createtable(L, 0, (int) fields.count);
     for (size_t i = 0; i < fields.count; i++) {
         push_field(L, &fields.field[i]);
