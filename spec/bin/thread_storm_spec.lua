@@ -77,7 +77,7 @@ describe("a storm of failing thread services", function()
 
     it("is ended by a stop: nothing is launched after it", function()
         local tree = tree_of(1e9, [[
-            s.thread "a" { run = function() error "a failed" end },
+            s.thread "a" { run = function(ctx) ctx:sleep "1ms" error "a failed" end },
             s.thread "b" { run = function(ctx) ctx:sleep "1ms" error "b failed" end },
             s.thread "c" { ready = s.ready.manual(), run = function(ctx) ctx:ready() ctx:sleep "1ms" error "c" end },
             s.thread "d" { run = function(ctx) while ctx:sleep(3600) do end end },]])
