@@ -3,12 +3,14 @@
 -- outside by the same bench/measure.c. script/bench builds and runs it.
 local usage = [[
 Usage: script/bench [--markdown] [--rounds N] [--services N] [--kills N] [--idle SECONDS] [--rate SECONDS]
+                    [--questions N]
 
-Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts. The ratio is the median of the rounds' ratios.
+Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts, 100 questions.
+The ratio is the median of the rounds' ratios.
 --markdown prints the table as it stands in the README.]]
 
 local build = os.getenv "SUPTREE_BUILD" or "build"
-local options = { rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3 }
+local options = { rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3, questions = 100 }
 
 local function read_arguments()
     local i = 1
@@ -88,6 +90,31 @@ local function joined(...)
     return table.unpack(all)
 end
 
+--- W7: how long it takes to ask a tree of as many services, beside programs that do nothing.
+local function ask(folder, count)
+    local tree = folder .. "/asked.lua"
+    local file = assert(io.open(tree, "w"))
+    file:write('local s = require "suptree"\nlocal tree = {}\n',
+        ('for i = 1, %d do tree[i] = s.process("service-" .. i) { command = { "sleep", "infinity" } } end\n'):format(
+            count),
+        'return s.supervisor "asked" (tree)\n')
+    assert(file:close())
+    local suptree = build .. "/suptree"
+    local function cli(...) return command("env", "XDG_RUNTIME_DIR=" .. folder, suptree, ...) end
+    local up = ("i=0; until %s 2>/dev/null; do i=$((i + 1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done"):format(
+        cli("is-ready", "-q", "."))
+    local ready = os.execute(cli("run", tree, "--quiet") .. " & " .. up)
+    local text = ready and output_of(command("env", "XDG_RUNTIME_DIR=" .. folder, build .. "/bench/ask",
+        options.questions, "true", "--", "lua5.4", "-e", "", "--", suptree, "status", "--", suptree, "status",
+        "service-" .. count) .. " || { " .. cli "shutdown" .. " >&2; exit 1; }") or ""
+    os.execute(cli "shutdown" .. " >/dev/null")
+    local times = {}
+    for p50 in text:gmatch "(%d+) %d+\n" do times[#times + 1] = tonumber(p50) end
+    if #times == 4 then return { nothing = times[1], lua = times[2], all = times[3], one = times[4] } end
+    io.stderr:write "bench: the tree of W7 did not answer\n"
+    os.exit(1)
+end
+
 local function round(folder, sums)
     local function keep(floor, own)
         for key, value in pairs(own) do
@@ -107,6 +134,9 @@ local function round(folder, sums)
         measure(joined({ "many", n, options.idle }, own_words(folder, n))))
     keep(measure(joined({ "rate", options.rate }, floor_words(1, "exit"))),
         measure(joined({ "rate", options.rate }, own_words(folder, 1, "exit"))))
+    local asked = ask(folder, n)
+    keep({ ask_all = asked.lua, ask_one = asked.lua, ask_nothing = asked.nothing },
+        { ask_all = asked.all, ask_one = asked.one, ask_nothing = asked.lua })
 end
 
 local function median(values)
@@ -145,6 +175,10 @@ local function rows(sums)
     row(("W3 all %d killed at once, until all are back"):format(n), "back", milliseconds, "<= 1.3x")
     row("W4 starts of a service that ends at once", "rate", per_second, ">= 0.9x")
     row(("W5 stop of %d"):format(n), "stop", milliseconds, "<= 2.5x")
+    row(("W7 suptree status of %d, start included; the floor: lua5.4 -e ''"):format(n), "ask_all",
+        milliseconds, "<= 20 ms")
+    row(("W7 suptree status NAME, one of %d; the same floor"):format(n), "ask_one", milliseconds, "<= 5 ms")
+    row("W7 lua5.4 -e ''; the floor: true", "ask_nothing", milliseconds, "")
     return table_rows
 end
 

@@ -65,9 +65,8 @@ static int run_script(int count, char **words)
         fputs("suptree: there is no memory to start; free some and try again\n", stderr);
         return SYSTEM_CODE;
     }
-    int code = sup_state_run(L, "suptree.cli.main", count, words);
-    sup_state_destroy(L);
-    return code;
+    /* The state is not closed: to free it piece by piece takes longer than most verbs do. */
+    return sup_state_run(L, "suptree.cli.main", count, words);
 }
 
 int main(int argc, char **argv)

@@ -1,164 +1,302 @@
---- The client of the control protocol, for the command line and programs: it finds the socket of a running tree, asks,
--- and waits for the answer. Blocking, and quick to load.
-local dial = require "suptree.dial"
-local json = require "suptree.json"
+--- Speaking with a running host: finding its socket, calls, and what it tells without being asked.
+-- Blocking, for the command line and the console; never for what supervises.
 local place = require "suptree.place"
+local socket = require "suptree.socket"
 
 local client = {}
 
--- errno of Linux.
-local ENOENT, EACCES, ECONNREFUSED = 2, 13, 111
+local PROTOCOL_START = '^{"jsonrpc":"2%.0","id":(%d+),"result":()'
 
-local function failure(code, words)
-    return nil, setmetatable({ code = code, message = words }, { __tostring = function() return words end })
+-- --- errors --------------------------------------------------------------------------------------------------------
+
+local Error = {}
+Error.__index = Error
+function Error.__tostring(self) return self.message end
+
+-- An error of this side, in the shape of those that a host sends: code, message, data.
+local function failure(code, format, ...)
+    return setmetatable({ code = code, message = format:format(...), data = { code = code } }, Error)
 end
 
--- --- finding ---------------------------------------------------------------------------------------------------------
+client.failure = failure
 
--- An open line to the socket, or nil and whether somebody lives there who must not be spoken to.
+-- What a host sent as an error. `code` is the word in its data, or one for JSON-RPC's own numbers.
+local NUMBERS = { [-32601] = "unknown_method", [-32602] = "invalid", [-32600] = "invalid", [-32700] = "invalid" }
+
+local function received_error(sent)
+    local data = type(sent.data) == "table" and sent.data or {}
+    return setmetatable({
+        code = data.code or NUMBERS[sent.code] or "failed", number = sent.code,
+        message = tostring(sent.message or "the host refused without saying why"), data = data,
+    }, Error)
+end
+
+-- --- where hosts listen --------------------------------------------------------------------------------------------
+
+-- What is known of the socket at `path`: { name, path, connection } when a host listens, else nil and why.
 local function try(path)
-    local line, why, errno = dial.connect(path)
-    if line then return line end
-    return nil, errno ~= ENOENT and errno ~= ECONNREFUSED, why, errno
+    local connection, why, errno = socket.connect(path)
+    if not connection then return nil, why, errno end
+    return { name = path:match "([^/]*)$":gsub("%.sock$", ""), path = path, connection = connection }
 end
 
-local function connect_by_name(name)
-    local refused
-    for _, folder in ipairs(place.folders()) do
-        local line, forbidden, why = try(folder .. "/" .. name .. ".sock")
-        if line then return line, name end
-        if forbidden then refused = why end
+local function close_all(live)
+    for _, one in ipairs(live) do one.connection:close() end
+end
+
+local function is_nobody(errno) return errno == "ENOENT" or errno == "ECONNREFUSED" end
+
+-- The hosts that listen in `folder`, by name; and the names of those that may not be spoken with.
+local function live_in(folder)
+    local live, denied, names = {}, {}, place.names(folder)
+    table.sort(names)
+    for _, name in ipairs(names) do
+        local found, _, errno = try(("%s/%s.sock"):format(folder, name))
+        if found then live[#live + 1] = found end
+        if not found and not is_nobody(errno) then denied[#denied + 1] = name end
     end
-    if refused then
-        return failure("refused", ("%s cannot be reached: %s; only the user that it runs as, and root, may"):format(
-            name, refused))
-    end
-    local others = client.names()
-    local hint = #others == 0 and "; nothing runs" or "; there are " .. table.concat(others, ", ")
-    return failure("no_host", ("no tree named %s answers%s"):format(name, hint))
+    return live, denied
 end
 
-local function connect_by_path(path)
-    local line, _, why, errno = try(path)
-    if line then return line, path end
-    if errno == EACCES then return failure("refused", ("%s: %s"):format(path, why)) end
-    return failure("no_host", ("nobody answers at %s: %s"):format(path, why))
-end
-
--- Everybody who answers: { name, line }.
-local function find_all()
-    local found, seen = {}, {}
+-- All that listen: in the folder of this user's own trees if there is one, else in the others.
+local function live_anywhere()
+    local own, live, denied = place.own(), {}, {}
     for _, folder in ipairs(place.folders()) do
-        for _, name in ipairs(place.names(folder)) do
-            local line = not seen[name] and try(folder .. "/" .. name .. ".sock")
-            if line then
-                seen[name] = true
-                found[#found + 1] = { name = name, line = line }
-            end
+        local here, closed = live_in(folder)
+        if folder == own and here[1] then
+            close_all(live)
+            return here, closed, true
         end
+        table.move(here, 1, #here, #live + 1, live)
+        table.move(closed, 1, #closed, #denied + 1, denied)
     end
-    table.sort(found, function(a, b) return a.name < b.name end)
-    return found
+    return live, denied, false
 end
 
-local function connect_to_only()
-    local found = find_all()
-    if #found == 1 then return found[1].line, found[1].name end
-    if #found == 0 then
-        return failure("no_host", "no tree runs here; start one with \"suptree run\"")
-    end
+local function names_of(live)
     local names = {}
-    for at, one in ipairs(found) do
-        one.line:close()
-        names[at] = one.name
-    end
-    return failure("ambiguous", "several trees run: " .. table.concat(names, ", ") .. "; name one with -n")
-end
-
---- The names of all that can be reached.
-function client.names()
-    local names = {}
-    for at, one in ipairs(find_all()) do
-        one.line:close()
-        names[at] = one.name
-    end
+    for at, one in ipairs(live) do names[at] = one.name end
     return names
 end
 
--- --- talking ---------------------------------------------------------------------------------------------------------
+--- The names of the trees that answer, for completion.
+function client.names()
+    local live = live_anywhere()
+    close_all(live)
+    return names_of(live)
+end
+
+local START_ONE = 'start one with "suptree run"'
+
+local function no_host(path, why, errno, asked)
+    if is_nobody(errno) then
+        return failure("no_host", "no host answers at %s%s; %s", path, asked or "", START_ONE)
+    elseif errno == "EACCES" or errno == "EPERM" then
+        return failure("refused", "%s: you may not speak with this host; do it as the user who started it, or as root",
+            path)
+    end
+    return failure("no_host", "no host answers at %s: %s", path, why)
+end
+
+local function find_named(name)
+    local refused
+    for _, folder in ipairs(place.folders()) do
+        local path = ("%s/%s.sock"):format(folder, name)
+        local found, why, errno = try(path)
+        if found then return found end
+        if not is_nobody(errno) then refused = refused or no_host(path, why, errno) end
+    end
+    if refused then return nil, refused end
+    local others = client.names()
+    return nil, failure("no_host", "no host answers to the name %s; %s", name,
+        others[1] and "there are " .. table.concat(others, ", ") or START_ONE .. " --name " .. name)
+end
+
+local function find_at(path, asked)
+    local found, why, errno = try(path)
+    if found then return found end
+    return nil, no_host(path, why, errno, asked)
+end
+
+local function find_alone()
+    local live, denied, own = live_anywhere()
+    if #live == 1 then
+        live[1].elsewhere = not own
+        return live[1]
+    end
+    close_all(live)
+    if #live > 1 then
+        local names = names_of(live)
+        return nil, failure("several", "several trees run: %s; say which one with -n, as in \"suptree -n %s status\"",
+            table.concat(names, ", "), names[1])
+    elseif denied[1] then
+        return nil, failure("refused",
+            "you may not speak with the host of %s; do it as the user who started it, or as root",
+            table.concat(denied, ", "))
+    end
+    return nil, failure("no_host",
+        "no host answers: no tree runs for this user; %s in the folder of your supervise.lua", START_ONE)
+end
+
+--- The host that is meant: { name, path, connection, elsewhere: it is none of this user's own folder }; nil and an
+-- error. `wanted`: { name =, socket = }, the name of a tree or the path of a socket; else $SUPTREE_SOCKET, else the
+-- only one that is there.
+function client.find(wanted)
+    wanted = wanted or {}
+    local name = wanted.name
+    if wanted.socket then return find_at(wanted.socket) end
+    if name then return (name:find("/", 1, true) and find_at or find_named)(name) end
+    local path = os.getenv "SUPTREE_SOCKET"
+    if path and path ~= "" then return find_at(path, " ($SUPTREE_SOCKET)") end
+    return find_alone()
+end
+
+-- --- calls ---------------------------------------------------------------------------------------------------------
 
 local Connection = {}
 Connection.__index = Connection
 
---- Connects to the tree `options.name`, or to the socket `options.socket` (default: $SUPTREE_SOCKET), or else to the
--- only one that runs. Returns a connection; or nil and { code, message }, code "no_host", "refused" or "ambiguous".
-function client.connect(options)
+--- Connects to the host that client.find finds: a connection; nil and an error { code, message, data }.
+function client.connect(wanted)
+    local found, err = client.find(wanted)
+    if not found then return nil, err end
+    return setmetatable({
+        name = found.name, path = found.path, elsewhere = found.elsewhere, socket = found.connection, last = 0,
+        replies = {}, notes = {},
+    }, Connection)
+end
+
+local LOST = {
+    timeout = function(self)
+        return failure("timeout", "the host of %s did not answer in time; what was asked for still stands", self.name)
+    end,
+    closed = function(self)
+        return failure("closed", "the host of %s closed the connection; \"suptree status\" says whether it still runs",
+            self.name)
+    end,
+    interrupted = function() return failure("interrupted", "interrupted") end,
+    unread = function() return failure("unread", "nobody reads the output any more") end,
+}
+
+local function lost(self, why)
+    return LOST[why] and LOST[why](self) or failure("closed", "the connection to %s broke: %s", self.name, why)
+end
+
+-- Parameters as JSON: given as such, or a table, whose lists are never empty.
+local function encode_params(params)
+    if type(params) == "string" then return params end
+    return params and next(params) ~= nil and require "cjson".encode(params) or "{}"
+end
+
+--- Sends a request; returns its id, or nil and an error. Several may be under way. `params`: a table, or JSON.
+function Connection:request(method, params)
+    self.last = self.last + 1
+    local sent, why = self.socket:send(('{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}\n'):format(self.last,
+        require "cjson".encode(method), encode_params(params)))
+    if not sent then return nil, lost(self, why) end
+    return self.last
+end
+
+-- Puts a line where it belongs: a reply to its id, a notification at the end of those that wait.
+local function sort_line(self, line)
+    local id, start = line:match(PROTOCOL_START)
+    if id then
+        self.replies[math.tointeger(tonumber(id))] = { raw = line:sub(start, -2) }
+        return true
+    end
+    local good, message = pcall(require "cjson".decode, line)
+    if not good or type(message) ~= "table" then return false end
+    if message.method then
+        message.text = line
+        self.notes[#self.notes + 1] = message
+    elseif message.id and (message.error or message.result ~= nil) then
+        self.replies[message.id] = message.error and { error = received_error(message.error) }
+            or { result = message.result }
+    elseif message.error then
+        self.broken = received_error(message.error) -- of a request that the host could not even read
+    else
+        return false
+    end
+    return true
+end
+
+local function read_line(self, seconds)
+    if self.broken then return nil, self.broken end
+    local line, why = self.socket:receive(seconds)
+    if not line then return nil, lost(self, why) end
+    if not sort_line(self, line) then
+        return nil, failure("closed", "the host of %s sent what is no message", self.name)
+    end
+    return true
+end
+
+local function deadline_in(seconds) return seconds and socket.now() + seconds end
+
+local function left_until(deadline) return deadline and math.max(0, deadline - socket.now()) end
+
+-- The text of a result: the host's own, as hosts begin their replies as PROTOCOL_START says.
+local function raw_of(reply)
+    return reply.raw or require "cjson".encode(reply.result)
+end
+
+--- Waits for the reply to the request `id`. `options`: timeout (seconds), raw (the result as JSON text instead of a
+-- table), on_note(method, params) (called for notifications meanwhile). Returns the result; nil and an error.
+function Connection:response(id, options)
     options = options or {}
-    local line, name
-    local socket = options.socket or not options.name and os.getenv "SUPTREE_SOCKET" or nil
-    if socket and socket ~= "" then line, name = connect_by_path(socket)
-    elseif options.name then line, name = connect_by_name(options.name)
-    else line, name = connect_to_only() end
-    if not line then return nil, name end
-    return setmetatable({ line = line, name = name, id = 0, kept = {} }, Connection)
-end
-
-local function receive(self, seconds)
-    local text, why = self.line:receive(seconds)
-    if text then return text end
-    if why == "timeout" then return failure("timeout", "no answer in time") end
-    if why == "interrupted" then return failure("interrupted", "interrupted") end
-    self.line:close()
-    return failure("no_host", "the host has closed the connection" .. (why == "closed" and "" or ": " .. why))
-end
-
--- The text of the result in the reply to request `id`; nothing: it is another line; or nil and its error.
-local function read_reply(text, id)
-    local before = ('{"jsonrpc":"2.0","id":%d,"result":'):format(id)
-    if text:sub(1, #before) == before then return text:sub(#before + 1, -2) end
-    local reply = require "cjson".decode(text)
-    if reply.error and (reply.id == id or reply.id == require "cjson".null) then
-        local data = reply.error.data
-        local _, err = failure(data and data.code or "protocol", reply.error.message)
-        err.number, err.data = reply.error.code, data
-        return nil, err
+    local deadline = deadline_in(options.timeout)
+    while not self.replies[id] do
+        local good, err = read_line(self, left_until(deadline))
+        if not good then return nil, err end
+        while options.on_note and self.notes[1] do
+            local note = table.remove(self.notes, 1)
+            options.on_note(note.method, note.params)
+        end
     end
+    local reply = self.replies[id]
+    self.replies[id] = nil
+    if reply.error then return nil, reply.error end
+    if options.raw then return raw_of(reply) end
+    return reply.raw and require "cjson".decode(reply.raw) or reply.result
 end
 
---- Calls a method; `params` is a table or JSON. Returns the result as JSON; or nil and { code, message, data }.
-function Connection:call_text(method, params, seconds)
-    self.id = self.id + 1
-    local id = self.id
-    local words = type(params) == "string" and params or json.encode(params or {})
-    local good, why = self.line:send(('{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}\n'):format(id,
-        json.encode(method), words))
-    if not good then return failure("no_host", "the host has closed the connection: " .. why) end
-    while true do
-        local text, err = receive(self, seconds)
-        if not text then return nil, err end
-        local result
-        result, err = read_reply(text, id)
-        if result or err then return result, err end
-        self.kept[#self.kept + 1] = text
-        if self.on_notification then self.on_notification(table.remove(self.kept, 1)) end
+--- A request and its reply. `options`: as for response, or a number of seconds.
+function Connection:call(method, params, options)
+    local id, err = self:request(method, params)
+    if not id then return nil, err end
+    return self:response(id, type(options) == "number" and { timeout = options } or options)
+end
+
+--- The next notification: method, params, its text; nil and an error.
+function Connection:notification(timeout)
+    local deadline = deadline_in(timeout)
+    while not self.notes[1] do
+        local good, err = read_line(self, left_until(deadline))
+        if not good then return nil, err end
     end
+    local note = table.remove(self.notes, 1)
+    return note.method, note.params, note.text
 end
 
---- The same, with the result as a table. JSON's empty lists and objects are both empty tables there.
-function Connection:call(method, params, seconds)
-    local text, err = self:call_text(method, params, seconds)
-    if not text then return nil, err end
-    return require "cjson".decode(text)
+--- Iterates over what a stream brings: method, params, until its end. After the loop, stream.error says why it ended
+-- when the host did not end it.
+function Connection:stream(id)
+    local stream = setmetatable({ id = id }, { __call = function(stream)
+        while true do
+            local method, params = self:notification()
+            if not method then
+                stream.error = params
+                return nil
+            end
+            if method == "end" and params.stream == id then return nil end
+            if params.stream == id then return method, params end
+        end
+    end })
+    return stream
 end
 
---- The next notification, as text; waits for it. Or nil and { code, message }.
-function Connection:next_text(seconds)
-    if self.kept[1] then return table.remove(self.kept, 1) end
-    return receive(self, seconds)
-end
+--- Ends the wait for more when nobody reads the pipe `fd` any more.
+function Connection:watch(fd) self.socket:watch(fd) end
 
-function Connection:close()
-    self.line:close()
-end
+function Connection:close() self.socket:close() end
 
 return client

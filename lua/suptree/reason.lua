@@ -36,13 +36,19 @@ local causes = {
     rollback = function() return "a reload was rolled back" end,
 }
 
+--- The words for a cause, or nil: "a person asked for it". `other`: the path of the node it comes from; `outcome`: how
+-- the node ended, in words.
+function reason.cause(cause, other, outcome)
+    if cause == "failure" and outcome then return outcome end
+    if cause == "finished" and outcome then return outcome .. "; not to be restarted" end
+    if other == "." then other = "the root" end
+    return causes[cause] and causes[cause](other) or nil
+end
+
 --- One link of the chain as text: "stopped: a person asked for it". `other`: the path of the node it comes from.
 function reason.link(state, cause, other, outcome)
-    if other == "." then other = "the root" end
-    local words = causes[cause] and causes[cause](other) or nil
-    if cause == "failure" and outcome then words = outcome end
+    local words = reason.cause(cause, other, outcome)
     if state == "paused" then words = "too many failures" end
-    if cause == "finished" and outcome then words = outcome .. "; not to be restarted" end
     return words and state .. ": " .. words or state
 end
 

@@ -88,6 +88,12 @@ local function neighbours(events)
     return before, after
 end
 
+--- The words for one event, and their colour or nil.
+function timeline.words(event)
+    local said = event.words or words[event.type] and words[event.type](event) or (event.type:gsub("_", " "))
+    return said, COLOURS[event.type]
+end
+
 --- Lines { time, path, words, colour } for `events`; those of type `note` bring their own words. `root`: what "." is
 -- called.
 function timeline.lines(events, root)

@@ -33,8 +33,7 @@ static const char *runtime_folder(void)
     return path;
 }
 
-/* The folder of this user's own trees. Returns ${buf}. */
-static char *own_folder(char *buf, size_t size)
+char *sup_place_own(char *buf, size_t size)
 {
     const char *runtime = runtime_folder();
     if (runtime != NULL) snprintf(buf, size, "%s/suptree", runtime);
@@ -177,7 +176,7 @@ int sup_place_claim(struct sup_claim *claim, const char *name, gid_t group, stru
 {
     char path[SUP_PLACE_PATH];
     *claim = (struct sup_claim){.socket = -1, .lock = -1};
-    own_folder(path, sizeof path);
+    sup_place_own(path, sizeof path);
     int length = snprintf(claim->path, sizeof claim->path, "%s/%s.sock", path, name);
     if (length < 0 || (size_t) length >= sizeof((struct sockaddr_un *) NULL)->sun_path)
         return sup_err_set(err, -ENAMETOOLONG, path,

@@ -25,6 +25,9 @@ struct sup_claim {
     pid_t holder; /* who has the name already; 0: nobody, or unknown */
 };
 
+/* The folder of this user's own trees, whether it is there or not. Returns ${buf}. */
+char *sup_place_own(char *buf, size_t size);
+
 /*
 ** Make the socket of a tree called ${name}, in the folder of this user. With ${group} (-1: none)
 ** its members may connect. Not to be called while other threads run: the umask is changed for a

@@ -69,6 +69,14 @@ static void add_folder(lua_State *L, const char *path)
     lua_rawseti(L, -2, (lua_Integer) lua_rawlen(L, -2) + 1);
 }
 
+/* own() -> the folder where the trees of this user are, if there are any */
+static int own_folder(lua_State *L)
+{
+    char path[SUP_PLACE_PATH];
+    lua_pushstring(L, sup_place_own(path, sizeof path));
+    return 1;
+}
+
 /* folders() -> where sockets may be, the likeliest first */
 static int list_folders(lua_State *L)
 {
@@ -123,9 +131,8 @@ static int list_names(lua_State *L)
 int sup_place_open_module(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"claim", claim_place}, {"folders", list_folders},
-        {"group", find_group},  {"names", list_names},
-        {NULL, NULL},
+        {"claim", claim_place}, {"folders", list_folders}, {"group", find_group},
+        {"names", list_names},  {"own", own_folder},       {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -147,6 +148,16 @@ static int executable(lua_State *L)
 static int is_terminal(lua_State *L)
 {
     lua_pushboolean(L, isatty((int) luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+/* The columns of the terminal; nothing: it is none, or does not say. */
+static int terminal_width(lua_State *L)
+{
+    struct winsize size;
+    int fd = (int) luaL_checkinteger(L, 1);
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
+    lua_pushinteger(L, size.ws_col);
     return 1;
 }
 
@@ -313,6 +324,7 @@ int sup_system_open(lua_State *L)
         {"read_file", read_file},
         {"real_path", real_path},
         {"run", run_child},
+        {"terminal_width", terminal_width},
         {"trust", trust},
         {"write", write_descriptor},
         {NULL, NULL},

@@ -14,6 +14,7 @@
 **   real_path(path)      absolute and without links
 **   executable()         the path of this program
 **   is_terminal(fd)      boolean
+**   terminal_width(fd)   its columns, or nothing
 **   memfd(name)          a memory file { fd(), read(), write(bytes), seal(), close() }
 **   write(fd, bytes)     all of it, blocking; true
 **   die_with_parent()    be killed when the parent goes away

@@ -1,7 +1,5 @@
 --- What several verbs share: exit codes, colour, faults on the terminal, the file that is meant.
-local compile = require "suptree.compile"
-local system = require "suptree.system"
-local text = require "suptree.text"
+local terminal = require "suptree.render.terminal"
 
 local common = {}
 
@@ -29,30 +27,13 @@ function common.add_colour(parser)
         :args(1):argname("WHEN"):choices(COLOURS):default "auto"
 end
 
---- Is output to descriptor `fd` to be in colour?
-function common.is_coloured(when, fd)
-    if when == "always" or when == "never" then return when == "always" end
-    local refused = os.getenv "NO_COLOR"
-    if refused and refused ~= "" or os.getenv "TERM" == "dumb" then return false end
-    return system.is_terminal(fd)
-end
-
-local CODES = { red = 31, green = 32, yellow = 33, cyan = 36, dim = 2, bold = 1 }
-
---- A function that paints a text, or leaves it as it is: paint("red", "…").
-function common.painter(coloured)
-    if not coloured then return function(_, words) return words end end
-    return function(colour, words) return ("\27[%dm%s\27[0m"):format(CODES[colour], words) end
-end
+common.is_coloured, common.painter = terminal.is_coloured, terminal.painter
 
 -- --- telling -------------------------------------------------------------------------------------------------------
 
---- What a person typed or wrote, without control characters that a terminal would obey.
+--- What a person typed or wrote, without what a terminal would obey; line ends stay.
 function common.printable(words)
-    return (words:gsub("%c", function(c)
-        if c == "\n" then return c end
-        return c == "\t" and " " or ("\\%d"):format(c:byte())
-    end))
+    return (words:gsub("[^\n]+", terminal.printable))
 end
 
 --- A line on standard error that begins with the program's name.
@@ -84,6 +65,7 @@ end
 
 --- All faults on standard error, a line each, then what follows from them.
 function common.tell_faults(file, faults, consequence, when)
+    local text = require "suptree.text"
     local paint = common.painter(common.is_coloured(when, 2))
     for _, fault in ipairs(faults) do
         io.stderr:write(common.printable(tostring(fault)), "\n")
@@ -95,9 +77,10 @@ end
 
 -- --- a running tree ------------------------------------------------------------------------------------------------
 
---- Adds -n and --socket to a parser: which tree is meant.
-function common.add_tree(parser)
-    parser:option("-n --name", "The tree that is meant (default: the only one that runs)."):argname "NAME":target "tree"
+--- Adds -n and --socket to a parser: which tree is meant. `short = false`: -n means something else there.
+function common.add_tree(parser, short)
+    parser:option((short == false and "" or "-n ") .. "--name", "The tree that is meant (default: the only one that "
+        .. "runs)."):argname "NAME":target "tree"
     parser:option("--socket", "Its control socket (default: $SUPTREE_SOCKET, or found by the name).")
         :argname "PATH"
 end
@@ -124,6 +107,7 @@ end
 
 -- supervise.lua in `folder`, which ends in "/" or is empty; or a Procfile, when that is all there is.
 local function find_in_folder(folder)
+    local system = require "suptree.system"
     local contents, why = system.read_file(folder .. DEFAULT_FILE)
     if not contents and system.read_file(folder .. "Procfile") then return folder .. "Procfile" end
     return folder .. DEFAULT_FILE, not contents and why or nil
@@ -133,7 +117,7 @@ end
 -- there is none, a Procfile. The second result says why it cannot be read, or is nil.
 function common.find_file(file)
     if not file then return find_in_folder "" end
-    local contents, why = system.read_file(file)
+    local contents, why = require "suptree.system".read_file(file)
     if not contents and why == "Is a directory" then return find_in_folder(file:gsub("/+$", "") .. "/") end
     return file, not contents and why or nil
 end
@@ -146,7 +130,8 @@ function common.compile(file, settings)
         tell_missing(found, why)
         return nil, common.BAD_CONFIG
     end
-    local result, faults = compile.run(found, { name = settings.name, assume_ready = settings.assume_ready })
+    local result, faults = require "suptree.compile".run(found,
+        { name = settings.name, assume_ready = settings.assume_ready })
     if result then return result, found end
     common.tell_faults(found, faults, settings.consequence, settings.colour)
     return nil, common.BAD_CONFIG

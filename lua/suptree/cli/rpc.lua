@@ -1,25 +1,14 @@
 --- suptree rpc METHOD [JSON]: one call of the control protocol, as it is.
-local client = require "suptree.client"
 local common = require "suptree.cli.common"
-
-local CODES = {
-    ambiguous = common.USAGE, no_host = common.NO_HOST, not_found = common.UNKNOWN, refused = common.REFUSED,
-    timeout = common.TIMED_OUT,
-}
-
-local function tell(err)
-    local usage = err.number and err.number ~= -32000 and err.number ~= -32603
-    common.complain("%s", err.message)
-    return CODES[err.code] or usage and common.USAGE or common.FAILED
-end
+local remote = require "suptree.cli.remote"
 
 -- Print what comes after the reply, until the other end closes or the streams have ended.
 local function follow(connection)
     while true do
-        local text, err = connection:next_text()
-        if not text then
-            if err.code == "no_host" then return common.DONE end
-            return tell(err)
+        local method, err, text = connection:notification()
+        if not method then
+            if err.code == "closed" then return common.DONE end
+            return remote.fail(err)
         end
         print(text)
         io.stdout:flush()
@@ -48,11 +37,10 @@ return {
             common.complain("rpc: the parameters are not JSON: %s", why)
             return common.USAGE
         end
-        local connection, err = client.connect { name = arguments.tree, socket = arguments.socket }
-        if not connection then return tell(err) end
-        local result
-        result, err = connection:call_text(arguments.method, (params:gsub("\n", " ")))
-        if not result then return tell(err) end
+        local connection, code = remote.connect(arguments)
+        if not connection then return code end
+        local result, err = connection:call(arguments.method, (params:gsub("\n", " ")), { raw = true })
+        if not result then return remote.fail(err) end
         print(result)
         io.stdout:flush()
         return arguments.follow and follow(connection) or common.DONE

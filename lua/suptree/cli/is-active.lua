@@ -1,0 +1,6 @@
+--- suptree is-active SERVICE…: for scripts.
+local asking = require "suptree.cli.asking"
+
+return asking.verb("is-active", "running", function(node)
+    return node.state == "running", node.state
+end)

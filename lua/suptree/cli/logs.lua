@@ -1,0 +1,86 @@
+--- suptree logs [SERVICE…]: what services have put out.
+local common = require "suptree.cli.common"
+local follow = require "suptree.cli.follow"
+local remote = require "suptree.cli.remote"
+local terminal = require "suptree.render.terminal"
+
+local FOLLOWED_LINES = 10 -- shown before what comes, unless told otherwise
+
+local COLOURS = { "cyan", "green", "yellow" }
+
+-- A function that makes a line of output ready to be printed.
+local function make_writer(arguments, facts)
+    local bare = #arguments.services == 1 and not remote.is_pattern(arguments.services[1]) and not arguments.prefix
+    local width, colours, count = 0, {}, 0
+    local safe = facts.is_terminal and terminal.printable or function(text) return text end
+    return function(line)
+        local text = safe(line.text or "")
+        local time = arguments.time and line.time and os.date("%H:%M:%S ", line.time // 1) or ""
+        if bare then return time .. text end
+        if not colours[line.path] then
+            count = count + 1
+            colours[line.path], width = COLOURS[count % #COLOURS + 1], math.max(width, #line.path)
+        end
+        local pad = (" "):rep(width - #line.path)
+        return ("%s%s%s | %s"):format(time, facts.paint(colours[line.path], line.path), pad, text)
+    end
+end
+
+local function is_number(text) return text and math.tointeger(tonumber(text)) end
+
+-- `-n shop` before or after the verb means the tree, `-n 20` the lines.
+local function sort_options(arguments)
+    if arguments.lines and not is_number(arguments.lines) then
+        if arguments.tree then
+            common.complain("logs: -n %s is no number of lines; the tree is %s already", arguments.lines,
+                arguments.tree)
+            return false
+        end
+        arguments.tree, arguments.lines = arguments.lines, nil
+    end
+    arguments.lines = is_number(arguments.lines)
+    return true
+end
+
+local function json_writer()
+    local json = require "suptree.json"
+    return function(line) return json.encode { path = line.path, text = line.text, time = line.time } end
+end
+
+return {
+    name = "logs",
+    description = "Shows what services have put out lately: of those named with what is below them, or of all. The "
+        .. "last 64 KiB of each are there; what is in log files is not.",
+    epilog = "Exit codes: 0; 2 a mistake on the command line; 4 no such service; 7 no host answers.",
+    describe = function(parser)
+        remote.add_names(parser, "*")
+        parser:flag("-f --follow", "Show what comes, too, until Ctrl-C or the end of the tree.")
+        parser:option("-n --lines", "Only the last so many lines of each (with -f: 10, else all).")
+            :argname "LINES"
+        parser:option("--since", "Only what is not older than this, such as 5m."):argname "TIME"
+            :convert(remote.to_seconds)
+        parser:flag("-t --time", "Show when each line came.")
+        parser:flag("--prefix", "Show the name before each line, for a single service too.")
+        common.add_tree(parser, false)
+        parser:flag("--json", "Print each line as a JSON object: path, text, time.")
+        common.add_colour(parser)
+    end,
+    run = function(arguments)
+        if not sort_options(arguments) then return common.USAGE end
+        local write = arguments.json and json_writer() or make_writer(arguments, remote.facts(arguments))
+        local lines = arguments.lines or arguments.follow and FOLLOWED_LINES or nil
+        return follow.run {
+            arguments = arguments, method = "logs", what = "lines", is_following = arguments.follow,
+            params = function(again)
+                return {
+                    paths = arguments.services[1] and remote.paths(arguments.services) or nil,
+                    follow = arguments.follow or nil, lines = again and 0 or lines, since = arguments.since,
+                }
+            end,
+            show_reply = function(reply)
+                for _, line in ipairs(reply.lines or {}) do io.stdout:write(write(line), "\n") end
+            end,
+            show = function(line) io.stdout:write(write(line), "\n") end,
+        }
+    end,
+}

@@ -1,0 +1,61 @@
+--- suptree shutdown: stops the whole tree.
+local change = require "suptree.cli.change"
+local client = require "suptree.client"
+local common = require "suptree.cli.common"
+local remote = require "suptree.cli.remote"
+local socket = require "suptree.socket"
+
+local RETRY_S = 0.02
+
+-- Is there still somebody at the socket? While the host is started again, or its last words are said, there is.
+local function reconnect(connection)
+    socket.sleep(RETRY_S)
+    local again = client.connect { socket = connection.path }
+    if again then again:request("hello") end
+    return again
+end
+
+-- Waits until nobody answers any more.
+local function await_end(connection, arguments, progress)
+    local deadline = arguments.timeout and socket.now() + arguments.timeout
+    while connection do
+        local method, params = connection:notification(deadline and math.max(deadline - socket.now(), 0))
+        if method == "progress" then progress.show(params.path, params.state) end
+        if not method then
+            if params.code ~= "closed" then
+                progress.clear()
+                return remote.fail(params, "the stop goes on; \"suptree status\" shows how far it is")
+            end
+            connection = reconnect(connection)
+        end
+    end
+    progress.clear()
+    return common.DONE
+end
+
+return {
+    name = "shutdown",
+    description = "Stops the whole tree in order, as Ctrl-C in \"suptree run\" does, and waits until it has ended.",
+    epilog = "Exit codes: 0 it has ended; 5 refused; 7 no host answers; 124 the timeout is over.",
+    describe = function(parser)
+        parser:flag("--no-wait", "Do not wait for the end.")
+        remote.add_timeout(parser)
+        parser:option("--context", "Why, in words: shown with the events that follow."):argname "TEXT"
+        common.add_tree(parser)
+        remote.add_json(parser)
+    end,
+    run = function(arguments)
+        local connection, code = remote.connect(arguments)
+        if not connection then return code end
+        if connection.elsewhere then common.complain("this is about %s, at %s", connection.name, connection.path) end
+        local progress = change.progress "stopping"
+        socket.catch_interrupt()
+        local raw, err = connection:call("shutdown", { wait = false, context = arguments.context }, { raw = true })
+        if not raw and err.code ~= "closed" then return remote.fail(err) end
+        if arguments.json and raw then print(raw) end
+        if arguments.no_wait or not raw then return common.DONE end
+        code = await_end(connection, arguments, progress)
+        if code == common.DONE and not arguments.json then print(connection.name .. " has ended") end
+        return code
+    end,
+}

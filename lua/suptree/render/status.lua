@@ -1,0 +1,149 @@
+--- The reply to `status` for people: a table, a drawn tree, a page about one node. Pure: nodes and the facts of a
+-- terminal in, lines out.
+local columns = require "suptree.render.table"
+local terminal = require "suptree.render.terminal"
+local words = require "suptree.render.words"
+
+local status = {}
+
+local HEADS = {
+    { title = "SERVICE" }, { title = "STATE" }, { title = "READY" }, { title = "PID", right = true },
+    { title = "UPTIME", right = true }, { title = "RESTARTS", right = true }, { title = "COUNT/MAX", right = true },
+    { title = "LAST-EXIT" }, { title = "DETAIL" },
+}
+
+local TREE_HEADS = {
+    { title = "TREE" }, { title = "STATE" }, { title = "READY" }, { title = "PID", right = true },
+    { title = "UPTIME", right = true }, { title = "DETAIL" },
+}
+
+local READY_COLOURS = { no = "yellow" }
+
+local function number_cell(value) return value and ("%d"):format(value) or "-" end
+
+local function colours_of(node, ready)
+    return { [2] = words.colour(node), [3] = READY_COLOURS[ready] }
+end
+
+local function row_of(node, coloured)
+    local ready = words.ready(node)
+    return {
+        node.path, node.state, ready, number_cell(node.pid), node.uptime and words.age(node.uptime) or "-",
+        number_cell(node.restarts), words.count(node) or "-", words.last(node) or "-",
+        terminal.printable(words.detail(node)), colours = coloured and colours_of(node, ready) or nil,
+    }
+end
+
+--- A table of nodes.
+function status.table(nodes, facts)
+    local rows = {}
+    for place, node in ipairs(nodes) do rows[place] = row_of(node, facts.coloured) end
+    return columns.lines(HEADS, rows, facts)
+end
+
+--- What the nodes add up to: "4 services: 3 running, 1 delayed".
+function status.summary(nodes)
+    local counts, order, services = {}, {}, 0
+    for _, node in ipairs(nodes) do
+        if node.kind ~= "supervisor" then
+            services = services + 1
+            if not counts[node.state] then order[#order + 1] = node.state end
+            counts[node.state] = (counts[node.state] or 0) + 1
+        end
+    end
+    local parts = {}
+    for place, state in ipairs(order) do parts[place] = ("%d %s"):format(counts[state], state) end
+    local total = ("%d service%s"):format(services, services == 1 and "" or "s")
+    return parts[1] and total .. ": " .. table.concat(parts, ", ") or total
+end
+
+-- --- the tree ------------------------------------------------------------------------------------------------------
+
+-- Which nodes are the last ones of their supervisor: by place in the list.
+local function last_ones(nodes)
+    local last, open = {}, {} -- open[depth]: the node of that depth that may be the last one
+    for place, node in ipairs(nodes) do
+        for depth = #open, node.depth + 1, -1 do
+            if open[depth] then last[open[depth]] = true end
+            open[depth] = nil
+        end
+        if node.depth > 0 then open[node.depth] = place end
+    end
+    for _, place in pairs(open) do last[place] = true end
+    return last
+end
+
+local function name_of(node, tree_name)
+    return node.path == "." and (tree_name or node.name) or node.name or node.path:match "[^/]*$"
+end
+
+--- The nodes (in preorder, with their depths) as a drawn tree. `tree_name`: what the root is called.
+function status.tree(nodes, facts, tree_name)
+    local top = nodes[1] and nodes[1].depth or 0
+    local flat = {}
+    for place, node in ipairs(nodes) do flat[place] = { depth = node.depth - top } end
+    local last, signs, rows, bars = last_ones(flat), facts.signs, {}, {}
+    for place, node in ipairs(nodes) do
+        local depth = flat[place].depth
+        local drawn = {}
+        for level = 1, depth - 1 do drawn[level] = bars[level] and signs.line or "   " end
+        if depth > 0 then drawn[depth] = last[place] and signs.last or signs.branch end
+        bars[depth] = not last[place]
+        local ready = words.ready(node)
+        rows[place] = {
+            table.concat(drawn) .. name_of(node, place == 1 and depth == 0 and tree_name or nil),
+            node.state, ready, number_cell(node.pid), node.uptime and words.age(node.uptime) or "-",
+            terminal.printable(words.detail(node)), colours = colours_of(node, ready),
+        }
+    end
+    return columns.lines(TREE_HEADS, rows, facts)
+end
+
+-- --- one node ------------------------------------------------------------------------------------------------------
+
+local function field(lines, name, value)
+    if value and value ~= "" then lines[#lines + 1] = ("%12s  %s"):format(name, terminal.printable(value)) end
+end
+
+local function runs(node)
+    if not node.pid and not node.uptime then return nil end
+    local parts = {}
+    if node.pid then parts[1] = ("pid %d"):format(node.pid) end
+    if node.uptime then parts[#parts + 1] = "up " .. words.duration(node.uptime) end
+    if node.generation and node.generation > 0 then parts[#parts + 1] = ("generation %d"):format(node.generation) end
+    return table.concat(parts, ", ")
+end
+
+local function last_end(node, now)
+    local full = words.last_in_full(node)
+    if not full then return nil end
+    local at = node.last.at
+    return at and now and ("%s, %s ago"):format(full, words.duration(now - at)) or full
+end
+
+--- A page about one node. `now`: the Unix time of the reply, for ages.
+function status.page(node, facts, now)
+    local colour = words.colour(node)
+    local state = node.state .. (words.is_up(node) and (node.ready and ", ready" or ", not ready yet") or "")
+    local lines = {
+        ("%s %s (%s): %s"):format(facts.paint(colour, facts.signs.dot), facts.paint("bold", node.path), node.kind,
+            facts.paint(colour, state)),
+    }
+    field(lines, "description", node.description)
+    field(lines, "process", runs(node))
+    if not words.is_up(node) then
+        field(lines, "why", words.why(node))
+        field(lines, "for", node.since and words.duration(node.since))
+    end
+    field(lines, "next", words.next(node))
+    field(lines, "failures", words.count(node) and words.count(node) .. " (the count now / failure_threshold)")
+    field(lines, "restarts", node.restarts and node.restarts > 0 and ("%d"):format(node.restarts) or nil)
+    field(lines, "last end", last_end(node, now))
+    field(lines, "after", node.after and node.after[1] and table.concat(node.after, ", ") or nil)
+    field(lines, "status", node.status_text)
+    if node.held then field(lines, "held", "a person stopped it: it stays down until a person starts it") end
+    if node.leaving then field(lines, "removed", "it leaves the tree as soon as it has ended") end
+    return lines
+end
+
+return status
