@@ -32,7 +32,8 @@ static int read_descriptor(const char *text)
     return end != text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int) number : -1;
 }
 
-/* The control thread lives beside the engine; without memory for it the tree is supervised alone. */
+/* The control thread lives beside the engine; without memory for it the tree is supervised
+   alone. */
 static int run_with_control(struct sup_host_options *options)
 {
     struct sup_control *control = sup_control_create();

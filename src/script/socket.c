@@ -230,7 +230,7 @@ static int watch_pipe(lua_State *L)
     return 0;
 }
 
-/* --- time and signals --------------------------------------------------------------------------- */
+/* --- time and signals ------------------------------------------------------------------------- */
 
 static int push_now(lua_State *L)
 {

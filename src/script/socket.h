@@ -19,7 +19,8 @@
 ** A connection has
 **   send(text)           all of it, blocking; true
 **   receive(seconds)     the next line without its end; or nil and a word: "timeout", "closed",
-**                        "interrupted", "unread" (see watch), or what the system says. nil: no limit
+**                        "interrupted", "unread" (see watch), or what the system says. Without
+**                        seconds: no limit
 **   watch(fd)            receive() also ends, as "unread", when nobody reads the pipe `fd` any more
 **   close()              also by __gc and __close
 */
