@@ -20,6 +20,12 @@ local VALUES = {
         .. "reset_after (60s)",
     ready = "s.ready.delay(t), s.ready.file(path) or s.ready.manual()",
     log = '{ file = PATH }, false or "inherit"',
+    mode = 'an octal text such as "027"',
+    user = "the name or number of a user",
+    id = "the name or number of a group",
+    ids = "a list of names or numbers of groups",
+    limits = 'a table: cpu, fsize, data, stack, core, nproc, nofile, memlock, as and so on, each a number, a size, '
+        .. '"unlimited", or { soft, hard }',
 }
 
 local OF_BYTES = { run = "a function(ctx), or the name of a module that returns one", args = "plain data" }
@@ -28,7 +34,9 @@ local OF_BYTES = { run = "a function(ctx), or the name of a module that returns 
 function option_help.value(row)
     if row.type == "enum" then return text.alternatives(row.allowed, true) end
     if row.type == "bytes" then return OF_BYTES[row.name] end
-    if row.type == "count" then return ("a whole number from %.0f to %.0f"):format(row.min, row.max) end
+    if row.type == "count" or row.type == "integer" then
+        return ("a whole number from %.0f to %.0f"):format(row.min, row.max)
+    end
     if row.type == "number" then return ("a number from %.14g to %.14g"):format(row.min, row.max) end
     if row.type == "duration" then
         local never = row.infinity and ', or "infinity"' or ""
@@ -67,14 +75,20 @@ local EXAMPLES = {
     failure_decay = 'failure_decay = "30s"',
     failure_threshold = "failure_threshold = 3.5",
     formerly = 'formerly = "www"',
+    group = 'user = "www-data", group = "adm"',
+    groups = 'user = "www-data", groups = { "adm", "ssl-cert" }',
     inherit_env = "inherit_env = false",
     intensity = "intensity = 3, period = 60",
     kill_timeout = 'kill_timeout = "5s"',
+    limits = 'limits = { nofile = 65536, core = 0 }',
     log = 'log = { file = "logs/web.log" }',
     max_children = "max_children = 100",
     max_pauses = 'max_pauses = 3, within = "1h"',
     memory = 'memory = "128MiB"',
+    nice = "nice = 10",
+    no_new_privs = "no_new_privs = true",
     on_stuck = 'on_stuck = "abandon"',
+    oom_score = "oom_score = 500",
     on_threshold = 'on_threshold = "escalate"',
     period = "intensity = 3, period = 60",
     propagate_termination = "propagate_termination = false",
@@ -92,6 +106,8 @@ local EXAMPLES = {
     success_exit = "success_exit = { 0, 75 }",
     terminate_exit = "terminate_exit = { 99 }",
     timeout = 'timeout = "30s"',
+    umask = 'umask = "027"',
+    user = 'user = "www-data"',
     within = 'max_pauses = 3, within = "1h"',
 }
 

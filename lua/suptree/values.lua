@@ -1,5 +1,6 @@
 --- From what a person wrote to the bytes of a blob: one function per type of option, told by its row what is allowed.
 -- The range of a value is judged by the same C check that reads blobs; here it is brought into form.
+local accounts = require "suptree.accounts"
 local options = require "suptree.options"
 local paths = require "suptree.paths"
 local ready = require "suptree.ready"
@@ -263,6 +264,121 @@ function encode.signal(v)
             'Write a name such as "TERM", or a number.')
     end
     return string.pack("=B", number)
+end
+
+function encode.integer(v)
+    local number = type(v.value) == "number" and math.tointeger(v.value)
+    if not number or number < v.row.min or number > v.row.max then
+        return v.fail(("must be a whole number from %d to %d, not %s"):format(
+            math.tointeger(v.row.min), math.tointeger(v.row.max), describe(v.value)))
+    end
+    return string.pack("=i4", number)
+end
+
+function encode.mode(v)
+    local hint = 'Write an octal text such as "027".'
+    if type(v.value) == "number" then
+        return v.fail(("is the number %s, which leaves open whether it is octal"):format(describe(v.value)), hint)
+    end
+    if type(v.value) ~= "string" or not v.value:find "^[0-7]+$" or #v.value > 4 then
+        return v.fail(("%s is not a mask of rights"):format(describe(v.value)), hint)
+    end
+    return string.pack("=I4", tonumber(v.value, 8))
+end
+
+-- The number of a group, or nothing when a fault was noted.
+local function group_number(v, value, below)
+    local is_name, is_number = type(value) == "string" and value ~= "" and not has_zero(value), math.tointeger(value)
+    if type(value) == "string" and not is_name or type(value) ~= "string" and not is_number then
+        return v.fail(("%s is not a group"):format(describe(value)), "Write its name or its number.", below)
+    end
+    local number = accounts.group(is_name and value or is_number)
+    if number then return number end
+    v.fail(("there is no group %s on this machine"):format(describe(value)), "Make it, or write another.", below)
+end
+
+function encode.id(v)
+    local number = group_number(v, v.value)
+    return number and string.pack("=I4", number)
+end
+
+function encode.ids(v)
+    if not check_list(v, "groups", '{ "audio", 1000 }') then return end
+    local parts = {}
+    for place, value in ipairs(v.value) do
+        local number = group_number(v, value, ("[%d]"):format(place))
+        if not number then return end
+        parts[place] = string.pack("=I4", number)
+    end
+    return table.concat(parts)
+end
+
+-- A user that has only a number: what it is called nobody knows, and its group is its own number.
+local function unnamed_user(number)
+    return { name = "", uid = number, gid = number, home = "", shell = "", groups = {} }
+end
+
+function encode.user(v)
+    local value = v.value
+    local number = math.type(value) == "integer" and value >= 0 and value < 0xffffffff and value
+    if not number and (type(value) ~= "string" or value == "" or has_zero(value)) then
+        return v.fail(("%s is not a user"):format(describe(value)), "Write its name or its number.")
+    end
+    local user = accounts.user(number or value) or number and unnamed_user(number)
+    if not user then
+        local hint = "Make it (useradd --system), or write another."
+        return v.fail(("there is no user %s on this machine"):format(describe(value)), hint)
+    end
+    local groups = {}
+    for place, group in ipairs(user.groups) do groups[place] = string.pack("=I4", group) end
+    return string.pack("=I4I4I4", user.uid, user.gid, #groups) .. table.concat(groups)
+        .. string.pack("zzz", user.name, user.home, user.shell)
+end
+
+local UNLIMITED = 0xffffffffffffffff
+local HINT_LIMIT = 'Write a number, a size such as "64MiB", "unlimited", or { soft, hard }.'
+
+-- A limit as a number, or nothing.
+local function limit_number(value)
+    if value == "unlimited" or value == "infinity" then return UNLIMITED end
+    if type(value) == "string" then return options.size(value) end
+    local number = type(value) == "number" and math.tointeger(value)
+    return number and number >= 0 and number or nil
+end
+
+-- Soft and hard limit of one resource, or nothing when a fault was noted.
+local function limit_pair(v, name)
+    local value = v.value[name]
+    local soft, hard = value, value
+    if type(value) == "table" then
+        if not is_list(value) or #value ~= 2 then return v.fail("is not { soft, hard }", HINT_LIMIT, "." .. name) end
+        soft, hard = value[1], value[2]
+    end
+    local low, high = limit_number(soft), limit_number(hard)
+    if low and high then return low, high end
+    v.fail(("%s is not a limit"):format(describe(low and hard or soft)), HINT_LIMIT, "." .. name)
+end
+
+function encode.limits(v)
+    if type(v.value) ~= "table" then
+        return v.fail(("must be a table, not %s"):format(describe(v.value)), "Write { nofile = 65536 }.")
+    end
+    local names, numbers, parts = options.limit_names(), {}, {}
+    for name in pairs(v.value) do
+        local number = type(name) == "string" and options.limit(name)
+        if not number then
+            return v.fail(("there is no limit %s%s"):format(describe(name), text.did_you_mean(name, names)),
+                "There are " .. table.concat(names, ", ") .. ".")
+        end
+        numbers[#numbers + 1] = { number = number, name = name }
+    end
+    table.sort(numbers, function(a, b) return a.number < b.number end)
+    for place, limit in ipairs(numbers) do
+        local soft, hard = limit_pair(v, limit.name)
+        if not soft then return end
+        parts[place] = string.pack("=I4I8I8", limit.number, soft, hard)
+    end
+    return table.concat(parts)
 end
 
 local DELAY_DEFAULTS = { max = 60, factor = 2, jitter = 0, reset_after = 60 }

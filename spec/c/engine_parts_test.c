@@ -2,6 +2,7 @@
 ** spec/c/engine_parts_test.c: what the engine stands on: inbox, link, lines, plans, journal
 ** files, slots.
 */
+#include "core/options.h"
 #include "engine/inbox.h"
 #include "engine/link.h"
 #include "engine/output.h"
@@ -254,14 +255,14 @@ static void a_long_line_is_cut_between_characters(void)
 
 static struct sup_spec sample_spec(void)
 {
-    return (struct sup_spec){.kind = SUP_PROCESS,
-                             .command = {"web\0--port\0", 2},
-                             .cwd = "/srv",
-                             .env = {"A=1\0PATH=/own\0A=2\0SUPTREE_PATH=lie\0", 4},
-                             .inherit_env = true,
-                             .stop_signal = 15,
-                             .timeout_ns = SUP_SECOND_NS,
-                             .log = {SUP_LOG_MODE_FILE, "/srv/web.log"}};
+    struct sup_spec spec;
+    sup_spec_defaults(&spec, SUP_PROCESS);
+    spec.command = (struct sup_strings){"web\0--port\0", 2};
+    spec.cwd = "/srv";
+    spec.env = (struct sup_strings){"A=1\0PATH=/own\0A=2\0SUPTREE_PATH=lie\0", 4};
+    spec.timeout_ns = SUP_SECOND_NS;
+    spec.log = (struct sup_log){SUP_LOG_MODE_FILE, "/srv/web.log"};
+    return spec;
 }
 
 /* Entries of the record's own environment that begin with ${key}, and the last of them. */

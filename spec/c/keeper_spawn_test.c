@@ -39,7 +39,7 @@ FAILING(unshare_files, (unsigned first), (first))
 FAILING(set_session, (void), ())
 FAILING(install, (int fd, int to), (fd, to))
 FAILING(change_folder, (const char *path), (path))
-FAILING(limit_descriptors, (const struct rlimit *limit), (limit))
+FAILING(set_limit, (int resource, const struct rlimit *limit), (resource, limit))
 FAILING(close_from, (unsigned first), (first))
 FAILING(clear_mask, (void), ())
 FAILING(exec, (const char *path, char *const argv[], char *const env[]), (path, argv, env))
@@ -124,9 +124,9 @@ static void names_what_fails_in_the_child(void)
     sys.close_from = failing_close_from;
     must_fail(1, EINTR, SUP_STEP_DESCRIPTORS);
     sys.close_from = sup_sys_linux.close_from;
-    sys.limit_descriptors = failing_limit_descriptors;
+    sys.set_limit = failing_set_limit;
     must_fail(1, EPERM, SUP_STEP_LIMITS);
-    sys.limit_descriptors = sup_sys_linux.limit_descriptors;
+    sys.set_limit = sup_sys_linux.set_limit;
     sys.change_folder = failing_change_folder;
     must_fail(1, EIO, SUP_STEP_CWD);
     sys.change_folder = sup_sys_linux.change_folder;

@@ -158,7 +158,11 @@ static void refuses_bad_numbers(void)
     REFUSED(plan->stop_signal = -1);
     REFUSED(plan->stop_signal = 65);
     REFUSED(plan->timeout_ns = -1);
-    REFUSED(plan->flags = 4);
+    REFUSED(plan->flags = SUP_PLAN_FLAGS + 1);
+    REFUSED(plan->group_count = 1);
+    REFUSED((plan->limit_count = 1, plan->limits = sample.size));
+    REFUSED(plan->limit_count = UINT32_MAX);
+    REFUSED(plan->umask = 01000);
     *plan = good;
     MUST(find(&sample) != NULL);
     plan->flags = SUP_PLAN_NO_PROCESS;

@@ -207,20 +207,15 @@ static int scan_records(struct sup_form_scan *scan, const unsigned char *bytes, 
 
 /* --- options ------------------------------------------------------------------------------- */
 
-static bool has_written(uint64_t written, enum sup_option_id id)
-{
-    return (written >> id & 1) != 0;
-}
-
 static int check_supervisor_rules(const struct sup_form_scan *scan, uint32_t index,
-                                  const struct sup_spec *spec, uint64_t written)
+                                  const struct sup_spec *spec, const struct sup_option_set *written)
 {
     uint32_t children = scan->entries[index].node->child_count;
-    if (spec->has_intensity && has_written(written, SUP_OPTION_FAILURE_THRESHOLD))
+    if (spec->has_intensity && sup_option_set_has(written, SUP_OPTION_FAILURE_THRESHOLD))
         return sup_form_refuse(
             scan, index, "intensity", "Take one of the two out.",
             "cannot stand beside failure_threshold: a window replaces the meter");
-    if (!spec->has_intensity && has_written(written, SUP_OPTION_PERIOD))
+    if (!spec->has_intensity && sup_option_set_has(written, SUP_OPTION_PERIOD))
         return sup_form_refuse(scan, index, "period", "Add intensity, or take period out.",
                                "means nothing without intensity");
     if (spec->max_pauses > 0 && spec->within_ns == 0)
@@ -275,12 +270,23 @@ static int check_exit_codes(const struct sup_form_scan *scan, uint32_t index,
     return 0;
 }
 
-static int check_required(const struct sup_form_scan *scan, uint32_t index, uint64_t written)
+/* A user that is only a number says nothing of groups. */
+static int check_user(const struct sup_form_scan *scan, uint32_t index, const struct sup_spec *spec)
+{
+    if (spec->user.uid != SUP_NO_ID || spec->group == SUP_NO_ID || spec->groups.data != NULL)
+        return 0;
+    return sup_form_refuse(scan, index, "group", "Add user, or groups = {} beside it.",
+                           "without user would keep the supplementary groups of suptree");
+}
+
+static int check_required(const struct sup_form_scan *scan, uint32_t index,
+                          const struct sup_option_set *written)
 {
     enum sup_kind kind = (enum sup_kind) scan->entries[index].node->kind;
     for (size_t i = 0; i < sup_option_count; i++) {
         const struct sup_option *option = &sup_options[i];
-        if ((option->flags & SUP_OPT_REQUIRED) == 0 || (written >> option->id & 1) != 0) continue;
+        if ((option->flags & SUP_OPT_REQUIRED) == 0 || sup_option_set_has(written, option->id))
+            continue;
         if (sup_option_applies(option, kind, false))
             return sup_form_refuse(scan, index, option->name, option->doc, "is missing");
     }
@@ -305,13 +311,11 @@ static int check_option(const struct sup_form_scan *scan, uint32_t index,
     return 0;
 }
 
-_Static_assert(SUP_OPTION_MEMORY < 64, "the options of a node are noted in 64 bits");
-
 static int check_node(const struct sup_form_scan *scan, uint32_t index)
 {
     const struct sup_form_node *node = scan->entries[index].node;
     struct sup_spec spec;
-    uint64_t written = 0;
+    struct sup_option_set written = {{0}};
     int rc;
     sup_require(node != NULL);
     sup_spec_defaults(&spec, (enum sup_kind) node->kind);
@@ -319,11 +323,12 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     const struct sup_form_option_head *head = NULL;
     while ((head = sup_form_next_option(node, head)) != NULL) {
         if ((rc = check_option(scan, index, head, &spec)) != 0) return rc;
-        written |= UINT64_C(1) << head->id;
+        sup_option_set_add(&written, head->id);
     }
-    if ((rc = check_required(scan, index, written)) != 0) return rc;
+    if ((rc = check_required(scan, index, &written)) != 0) return rc;
     if ((rc = check_child_rules(scan, index, &spec)) != 0) return rc;
-    if (spec.kind == SUP_SUPERVISOR) return check_supervisor_rules(scan, index, &spec, written);
+    if (spec.kind == SUP_SUPERVISOR) return check_supervisor_rules(scan, index, &spec, &written);
+    if ((rc = check_user(scan, index, &spec)) != 0) return rc;
     return check_exit_codes(scan, index, &spec);
 }
 

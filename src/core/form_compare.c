@@ -53,6 +53,13 @@ static bool are_runs_equal(const struct sup_bytes *a, const struct sup_bytes *b)
     return are_bytes_equal(&one, &other);
 }
 
+static bool are_users_equal(const struct sup_user *a, const struct sup_user *b)
+{
+    return a->uid == b->uid && a->gid == b->gid && are_bytes_equal(&a->groups, &b->groups) &&
+           strcmp(a->name, b->name) == 0 && strcmp(a->home, b->home) == 0 &&
+           strcmp(a->shell, b->shell) == 0;
+}
+
 static bool are_delays_equal(const struct sup_delay *a, const struct sup_delay *b)
 {
     if (a->initial_ns == 0 && b->initial_ns == 0) return true; /* neither waits at all */
@@ -103,6 +110,16 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
         return are_readies_equal(a, b);
     case SUP_TYPE_LOG:
         return are_logs_equal(a, b);
+    case SUP_TYPE_INTEGER:
+        return *(const int32_t *) a == *(const int32_t *) b;
+    case SUP_TYPE_MODE:
+    case SUP_TYPE_ID:
+        return *(const uint32_t *) a == *(const uint32_t *) b;
+    case SUP_TYPE_USER:
+        return are_users_equal(a, b);
+    case SUP_TYPE_IDS:
+    case SUP_TYPE_LIMITS:
+        return are_bytes_equal(a, b);
     case SUP_TYPE_BYTES:
         return option->id == SUP_OPTION_RUN ? are_runs_equal(a, b) : are_bytes_equal(a, b);
     case SUP_TYPE_ENV_FILE: /* its lines stand in env */
@@ -115,20 +132,18 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
 struct side {
     /* its own options over the defaults: nothing inherited, nothing implied */
     struct sup_spec spec;
-    uint64_t written; /* ids of the options that stand there, as bits */
+    struct sup_option_set written; /* what stands there */
 };
-
-_Static_assert(SUP_OPTION_MEMORY < 64, "the options of a node are noted in 64 bits");
 
 static void decode_own(struct side *side, const struct sup_form_node *node)
 {
-    side->written = 0;
+    side->written = (struct sup_option_set){{0}};
     sup_spec_defaults(&side->spec, (enum sup_kind) node->kind);
     const struct sup_form_option_head *head = NULL;
     while ((head = sup_form_next_option(node, head)) != NULL) {
         const struct sup_option *option = sup_option_by_id(head->id);
         sup_require(option != NULL);
-        side->written |= UINT64_C(1) << head->id;
+        sup_option_set_add(&side->written, head->id);
         sup_expect(sup_option_decode(option, (const unsigned char *) (head + 1), head->size,
                                      &side->spec, NULL) == 0);
     }
@@ -136,7 +151,7 @@ static void decode_own(struct side *side, const struct sup_form_node *node)
 
 static bool is_written(const struct side *side, const struct sup_option *option)
 {
-    return (side->written >> option->id & 1) != 0;
+    return sup_option_set_has(&side->written, option->id);
 }
 
 /* Most nodes of a reload: the very same options. */
@@ -158,6 +173,9 @@ static bool does_differ(const struct sup_option *option, const struct side *from
         if ((option->flags & SUP_OPT_INHERITED) != 0) return true;
         /* A window of the default size is still a window. */
         if (option->id == SUP_OPTION_INTENSITY) return true;
+        /* Not written, the user decides. */
+        if (option->id == SUP_OPTION_NO_NEW_PRIVS) return true;
+        if (option->id == SUP_OPTION_GROUPS) return true;
         if (from->spec.kind != to->spec.kind) {
             const struct side *without = from_has ? to : from;
             if (!sup_option_applies(option, without->spec.kind, false)) return true;

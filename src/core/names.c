@@ -148,3 +148,23 @@ char *sup_outcome_text(struct sup_outcome outcome, const char *text, char *buf, 
                  find_name(outcome_words, sizeof outcome_words / sizeof *outcome_words, kind));
     return buf;
 }
+
+/* By the kernel's numbers. */
+static const char *const limit_names[] = {
+    "cpu",     "fsize", "data",  "stack",      "core",     "rss",  "nproc",  "nofile",
+    "memlock", "as",    "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime",
+};
+
+#define LIMIT_COUNT (sizeof limit_names / sizeof *limit_names)
+
+const char *sup_limit_name(uint32_t resource)
+{
+    return resource < LIMIT_COUNT ? limit_names[resource] : "?";
+}
+
+int sup_limit_number(const char *name)
+{
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        if (strcmp(name, limit_names[i]) == 0) return (int) i;
+    return -1;
+}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_GROUPS 65536 /* NGROUPS_MAX of Linux */
 #define HINT_BROKEN "Compile the configuration again."
 
 struct value {
@@ -40,6 +41,7 @@ static int decode_bool(const struct value *v)
 {
     if (v->size != 1 || v->data[0] > 1) return refuse_broken(v);
     *(bool *) v->field = v->data[0] == 1;
+    if (v->option->id == SUP_OPTION_NO_NEW_PRIVS) v->spec->has_no_new_privs = true;
     return 0;
 }
 
@@ -294,6 +296,109 @@ static int decode_log(const struct value *v)
     return 0;
 }
 
+static int decode_integer(const struct value *v)
+{
+    int32_t number;
+    if (v->size != sizeof number) return refuse_broken(v);
+    memcpy(&number, v->data, sizeof number);
+    if (number < v->option->min || number > v->option->max)
+        return refuse_range(v, number, "whole number");
+    *(int32_t *) v->field = number;
+    return 0;
+}
+
+static int decode_mode(const struct value *v)
+{
+    uint32_t mode;
+    if (v->size != sizeof mode) return refuse_broken(v);
+    memcpy(&mode, v->data, sizeof mode);
+    if (mode > 0777)
+        return sup_err_set(v->err, -EINVAL, "", "Write an octal text such as \"027\".",
+                           "is more than 777");
+    *(uint32_t *) v->field = mode;
+    return 0;
+}
+
+static int decode_id(const struct value *v)
+{
+    uint32_t id;
+    if (v->size != sizeof id) return refuse_broken(v);
+    memcpy(&id, v->data, sizeof id);
+    if (id == SUP_NO_ID) return refuse_broken(v);
+    *(uint32_t *) v->field = id;
+    return 0;
+}
+
+/* Are these groups: whole numbers, none of them SUP_NO_ID, no more than the kernel takes? */
+static bool are_groups(const unsigned char *data, size_t size)
+{
+    if (size % 4 != 0 || size / 4 > MAX_GROUPS) return false;
+    for (size_t i = 0; i < size; i += 4) {
+        uint32_t id;
+        memcpy(&id, data + i, sizeof id);
+        if (id == SUP_NO_ID) return false;
+    }
+    return true;
+}
+
+static int decode_ids(const struct value *v)
+{
+    if (!are_groups(v->data, v->size)) return refuse_broken(v);
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
+}
+
+static int decode_user(const struct value *v)
+{
+    uint32_t head[3];
+    struct sup_user user;
+    if (v->size < sizeof head) return refuse_broken(v);
+    memcpy(head, v->data, sizeof head);
+    size_t room = v->size - sizeof head;
+    if (head[0] == SUP_NO_ID || head[1] == SUP_NO_ID || head[2] > room / 4 ||
+        !are_groups(v->data + sizeof head, head[2] * (size_t) 4))
+        return refuse_broken(v);
+    user.uid = head[0];
+    user.gid = head[1];
+    user.groups = (struct sup_bytes){v->data + sizeof head, head[2] * 4};
+    const char *texts[3];
+    const unsigned char *at = user.groups.data + user.groups.size;
+    const unsigned char *end = v->data + v->size;
+    for (int i = 0; i < 3; i++) {
+        const unsigned char *nul = at < end ? memchr(at, 0, (size_t) (end - at)) : NULL;
+        if (nul == NULL) return refuse_broken(v);
+        texts[i] = (const char *) at;
+        at = nul + 1;
+    }
+    if (at != end) return refuse_broken(v);
+    user.name = texts[0];
+    user.home = texts[1];
+    user.shell = texts[2];
+    *(struct sup_user *) v->field = user;
+    return 0;
+}
+
+static int decode_limits(const struct value *v)
+{
+    uint32_t former = 0;
+    if (v->size % SUP_LIMIT_BYTES != 0) return refuse_broken(v);
+    for (size_t i = 0; i < v->size; i += SUP_LIMIT_BYTES) {
+        uint32_t resource;
+        uint64_t soft, hard;
+        memcpy(&resource, v->data + i, sizeof resource);
+        memcpy(&soft, v->data + i + 4, sizeof soft);
+        memcpy(&hard, v->data + i + 12, sizeof hard);
+        if (sup_limit_name(resource)[0] == '?' || (i > 0 && resource <= former))
+            return refuse_broken(v);
+        if (soft > hard)
+            return sup_err_set(v->err, -EINVAL, "", "Write { soft, hard }, soft <= hard.",
+                               "has a soft limit above its hard one");
+        former = resource;
+    }
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
+}
+
 static int decode_bytes(const struct value *v)
 {
     if (v->size > UINT32_MAX) return refuse_broken(v);
@@ -307,15 +412,18 @@ int sup_option_decode(const struct sup_option *option, const unsigned char *data
                       struct sup_spec *spec, struct sup_err *err)
 {
     static int (*const decoders[SUP_TYPE_COUNT_OF])(const struct value *) = {
-        [SUP_TYPE_BOOL] = decode_bool,     [SUP_TYPE_COUNT] = decode_count,
-        [SUP_TYPE_NUMBER] = decode_number, [SUP_TYPE_DURATION] = decode_duration,
-        [SUP_TYPE_SIZE] = decode_size,     [SUP_TYPE_STRING] = decode_string,
-        [SUP_TYPE_PATH] = decode_path,     [SUP_TYPE_ENUM] = decode_enum,
-        [SUP_TYPE_NAMES] = decode_names,   [SUP_TYPE_COMMAND] = decode_command,
-        [SUP_TYPE_ENV] = decode_env,       [SUP_TYPE_ENV_FILE] = decode_env_file,
-        [SUP_TYPE_CODES] = decode_codes,   [SUP_TYPE_SIGNAL] = decode_signal,
-        [SUP_TYPE_DELAY] = decode_delay,   [SUP_TYPE_READY] = decode_ready,
-        [SUP_TYPE_LOG] = decode_log,       [SUP_TYPE_BYTES] = decode_bytes,
+        [SUP_TYPE_BOOL] = decode_bool,       [SUP_TYPE_COUNT] = decode_count,
+        [SUP_TYPE_NUMBER] = decode_number,   [SUP_TYPE_DURATION] = decode_duration,
+        [SUP_TYPE_SIZE] = decode_size,       [SUP_TYPE_STRING] = decode_string,
+        [SUP_TYPE_PATH] = decode_path,       [SUP_TYPE_ENUM] = decode_enum,
+        [SUP_TYPE_NAMES] = decode_names,     [SUP_TYPE_COMMAND] = decode_command,
+        [SUP_TYPE_ENV] = decode_env,         [SUP_TYPE_ENV_FILE] = decode_env_file,
+        [SUP_TYPE_CODES] = decode_codes,     [SUP_TYPE_SIGNAL] = decode_signal,
+        [SUP_TYPE_DELAY] = decode_delay,     [SUP_TYPE_READY] = decode_ready,
+        [SUP_TYPE_LOG] = decode_log,         [SUP_TYPE_BYTES] = decode_bytes,
+        [SUP_TYPE_INTEGER] = decode_integer, [SUP_TYPE_MODE] = decode_mode,
+        [SUP_TYPE_USER] = decode_user,       [SUP_TYPE_ID] = decode_id,
+        [SUP_TYPE_IDS] = decode_ids,         [SUP_TYPE_LIMITS] = decode_limits,
     };
     static const unsigned char nothing[1];
     struct value v = {

@@ -53,6 +53,17 @@ enum sup_option_id {
     SUP_OPTION_RUN = 40,
     SUP_OPTION_ARGS = 41,
     SUP_OPTION_MEMORY = 42,
+    /* a process's: who it runs as, and what it may take */
+    SUP_OPTION_USER = 61,
+    SUP_OPTION_GROUP = 62,
+    SUP_OPTION_GROUPS = 63,
+    SUP_OPTION_UMASK = 64,
+    SUP_OPTION_NICE = 65,
+    SUP_OPTION_OOM_SCORE = 66,
+    SUP_OPTION_LIMITS = 67,
+    SUP_OPTION_NO_NEW_PRIVS = 68,
+
+    SUP_OPTION_ID_END = 128, /* all numbers are less */
 };
 
 #endif

@@ -166,6 +166,47 @@ static void put_enum(struct text *text, const struct sup_option *option, const v
     put(text, "%s", option->allowed[number]);
 }
 
+static void put_user(struct text *text, const struct sup_user *user)
+{
+    if (user->uid == SUP_NO_ID) return;
+    if (user->name[0] != '\0') put(text, "%s", user->name);
+    else put(text, "%u", user->uid);
+}
+
+static void put_ids(struct text *text, const struct sup_bytes *ids)
+{
+    if (ids->data == NULL) return;
+    put(text, "{");
+    for (uint32_t i = 0; i < ids->size; i += 4) {
+        uint32_t id;
+        memcpy(&id, ids->data + i, sizeof id);
+        put(text, "%s %u", i == 0 ? "" : ",", id);
+    }
+    put(text, ids->size == 0 ? "}" : " }");
+}
+
+static void put_limit(struct text *text, uint64_t limit)
+{
+    if (limit == SUP_NO_LIMIT) put(text, "unlimited");
+    else put(text, "%llu", (unsigned long long) limit);
+}
+
+static void put_limits(struct text *text, const struct sup_bytes *limits)
+{
+    for (uint32_t i = 0; i < limits->size; i += SUP_LIMIT_BYTES) {
+        uint32_t resource;
+        uint64_t soft, hard;
+        memcpy(&resource, limits->data + i, sizeof resource);
+        memcpy(&soft, limits->data + i + 4, sizeof soft);
+        memcpy(&hard, limits->data + i + 12, sizeof hard);
+        put(text, "%s%s ", i == 0 ? "" : ", ", sup_limit_name(resource));
+        put_limit(text, soft);
+        if (soft == hard) continue;
+        put(text, ":");
+        put_limit(text, hard);
+    }
+}
+
 static void put_value(struct text *text, const struct sup_option *option, const void *field)
 {
     char buf[32];
@@ -213,6 +254,24 @@ static void put_value(struct text *text, const struct sup_option *option, const 
     case SUP_TYPE_LOG:
         put_log(text, field);
         break;
+    case SUP_TYPE_INTEGER:
+        if (*(const int32_t *) field != SUP_NO_INTEGER) put(text, "%d", *(const int32_t *) field);
+        break;
+    case SUP_TYPE_MODE:
+        if (*(const uint32_t *) field != SUP_NO_ID) put(text, "%03o", *(const uint32_t *) field);
+        break;
+    case SUP_TYPE_ID:
+        if (*(const uint32_t *) field != SUP_NO_ID) put(text, "%u", *(const uint32_t *) field);
+        break;
+    case SUP_TYPE_USER:
+        put_user(text, field);
+        break;
+    case SUP_TYPE_IDS:
+        put_ids(text, field);
+        break;
+    case SUP_TYPE_LIMITS:
+        put_limits(text, field);
+        break;
     case SUP_TYPE_ENV: /* one by one: their values may be secrets */
     case SUP_TYPE_ENV_FILE:
     case SUP_TYPE_BYTES:
@@ -227,6 +286,7 @@ char *sup_option_text(const struct sup_option *option, const struct sup_spec *sp
     struct text text = {.buf = buf, .size = size};
     buf[0] = '\0';
     if (option->id == SUP_OPTION_INTENSITY && !spec->has_intensity) return buf;
+    if (option->id == SUP_OPTION_NO_NEW_PRIVS && !spec->has_no_new_privs) return buf;
     put_value(&text, option, (const char *) spec + option->offset);
     end(&text);
     return buf;

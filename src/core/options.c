@@ -65,6 +65,12 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_FORMERLY, "formerly", SUP_TYPE_STRING, FIELD(formerly), NULL, NULL, 0, 0,
      SUP_OPT_CHILD, "The node's old name: a reload then renames it and keeps its process.",
      "suptree"},
+    {SUP_OPTION_GROUP, "group", SUP_TYPE_ID, FIELD(group), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "The group to run as, by name or number; default: that of the user.", "systemd"},
+    {SUP_OPTION_GROUPS, "groups", SUP_TYPE_IDS, FIELD(groups), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "Supplementary groups, names or numbers; default: those that the user is in.", "systemd"},
     {SUP_OPTION_INHERIT_ENV, "inherit_env", SUP_TYPE_BOOL, FIELD(inherit_env), "true", NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC, "false: only PATH, HOME, USER, SHELL and LANG are inherited.",
      "suptree"},
@@ -74,6 +80,10 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_KILL_TIMEOUT, "kill_timeout", SUP_TYPE_DURATION, FIELD(kill_timeout_ns), "10s",
      NULL, 0, 0, ANY_NODE | SUP_OPT_INHERITED | SUP_OPT_INFINITY,
      "How long after its kill an instance counts as stuck; nested nodes inherit it.", "suptree"},
+    {SUP_OPTION_LIMITS, "limits", SUP_TYPE_LIMITS, FIELD(limits), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "Limits of resources: { nofile = 65536, core = \"unlimited\", nproc = { soft, hard } }.",
+     "systemd"},
     {SUP_OPTION_LOG, "log", SUP_TYPE_LOG, FIELD(log), NULL, NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "{ file = PATH }: the output goes there too; false: nowhere; \"inherit\": straight through.",
@@ -87,6 +97,13 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_MEMORY, "memory", SUP_TYPE_SIZE, FIELD(memory), "64MiB", NULL, 0, 0,
      SUP_OPT_THREAD | SUP_OPT_EXEC | SUP_OPT_POSITIVE, "The most memory its Lua state may take.",
      "suptree"},
+    {SUP_OPTION_NICE, "nice", SUP_TYPE_INTEGER, FIELD(nice), NULL, NULL, -20, 19,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC, "Its claim on the processor: -20 the most, 19 the least.",
+     "systemd"},
+    {SUP_OPTION_NO_NEW_PRIVS, "no_new_privs", SUP_TYPE_BOOL, FIELD(no_new_privs), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "true: it can never gain rights, by setuid programs for example; default: true with user.",
+     "systemd"},
     {SUP_OPTION_ON_STUCK, "on_stuck", SUP_TYPE_ENUM, FIELD(on_stuck), "wait", on_stucks, 0, 0,
      SUP_OPT_SERVICE, "\"abandon\": start a new instance although the killed one has not ended.",
      "suptree"},
@@ -95,6 +112,9 @@ const struct sup_option sup_options[] = {
      "When too much fails: pause restarts, escalate to the parent, or give up on the child; "
      "with intensity the default is \"escalate\".",
      "suture"},
+    {SUP_OPTION_OOM_SCORE, "oom_score", SUP_TYPE_INTEGER, FIELD(oom_score), NULL, NULL, -1000, 1000,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "How gladly the kernel kills it when memory runs out: 1000 first, -1000 never.", "systemd"},
     {SUP_OPTION_PERIOD, "period", SUP_TYPE_DURATION, FIELD(period_ns), "5s", NULL, 0, 0,
      SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The length of the window of intensity.", "OTP"},
     {SUP_OPTION_PROPAGATE_TERMINATION, "propagate_termination", SUP_TYPE_BOOL,
@@ -143,6 +163,14 @@ const struct sup_option sup_options[] = {
      ANY_NODE | SUP_OPT_INHERITED | SUP_OPT_INFINITY,
      "How long it may take to stop when asked, before it is killed; nested nodes inherit it.",
      "suture"},
+    {SUP_OPTION_UMASK, "umask", SUP_TYPE_MODE, FIELD(umask), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "Rights that files it makes do not get, as an octal text such as \"027\".", "systemd"},
+    {SUP_OPTION_USER, "user", SUP_TYPE_USER, FIELD(user), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "The user to run as, by name or number: its groups, HOME, USER and SHELL; nothing else is "
+     "inherited but PATH and LANG.",
+     "systemd"},
     {SUP_OPTION_WITHIN, "within", SUP_TYPE_DURATION, FIELD(within_ns), NULL, NULL, 0, 0,
      SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The time in which max_pauses counts.", "suptree"},
 };
@@ -150,7 +178,6 @@ const struct sup_option sup_options[] = {
 const size_t sup_option_count = sizeof sup_options / sizeof sup_options[0];
 
 #define OPTION_COUNT (sizeof sup_options / sizeof sup_options[0])
-_Static_assert(OPTION_COUNT == SUP_OPTION_MEMORY, "a row for each number");
 
 static int compare_name(const void *name, const void *row)
 {

@@ -40,6 +40,15 @@ enum sup_option_type {
     SUP_TYPE_READY,    /* u8 kind, i64, text+NUL  -> struct sup_ready; from s.ready.* */
     /* u8 mode, text+NUL       -> struct sup_log; { file = … }, false, "inherit" */
     SUP_TYPE_LOG,
+    SUP_TYPE_INTEGER, /* i32                   -> int32_t; whole number within min..max */
+    SUP_TYPE_MODE,    /* u32, up to 0777       -> uint32_t; an octal text */
+    /* u32 uid, u32 gid, u32 count, count u32 groups, name, home, shell, each with NUL
+                              -> struct sup_user; looked up when the configuration is compiled */
+    SUP_TYPE_USER,
+    SUP_TYPE_ID,  /* u32 group             -> uint32_t; a name or number */
+    SUP_TYPE_IDS, /* u32 each              -> struct sup_bytes; names or numbers of groups */
+    /* u32 resource, u64 soft, u64 hard each, sorted -> struct sup_bytes; by names of setrlimit */
+    SUP_TYPE_LIMITS,
     SUP_TYPE_BYTES, /* bytes                   -> struct sup_bytes; made by the script layer */
     SUP_TYPE_COUNT_OF
 };
@@ -70,6 +79,21 @@ struct sup_option {
     const char *doc;    /* one line */
     const char *source; /* whose rule it is: "suture", "OTP", "s6", "systemd", "suptree" */
 };
+
+/* A set of options, by their numbers. */
+struct sup_option_set {
+    uint64_t bits[SUP_OPTION_ID_END / 64];
+};
+
+static inline void sup_option_set_add(struct sup_option_set *set, uint16_t id)
+{
+    set->bits[id / 64 % (SUP_OPTION_ID_END / 64)] |= UINT64_C(1) << id % 64;
+}
+
+static inline bool sup_option_set_has(const struct sup_option_set *set, uint16_t id)
+{
+    return (set->bits[id / 64 % (SUP_OPTION_ID_END / 64)] >> id % 64 & 1) != 0;
+}
 
 /* All options in alphabetical order. */
 extern const struct sup_option sup_options[];
@@ -118,6 +142,11 @@ const char *sup_signal_name(int signal, char *buf, size_t size);
 */
 char *sup_option_text(const struct sup_option *option, const struct sup_spec *spec, char *buf,
                       size_t size);
+
+/* The name of a resource of setrlimit, "nofile"; "?" when unknown; and its number, -1 when
+   unknown. */
+const char *sup_limit_name(uint32_t resource);
+int sup_limit_number(const char *name);
 
 /* Is ${name} a legal node name: [A-Za-z0-9_.@-]+, at most 128 bytes, not "." or ".."? */
 bool sup_name_is_valid(const char *name);

@@ -33,6 +33,11 @@ static const struct sup_spec default_spec = {
     .stop_signal = SIGTERM,
     .log = {.mode = SUP_LOG_MODE_VIEW},
     .success_exit = {.bits = {1}},
+    .user = {.uid = SUP_NO_ID, .gid = SUP_NO_ID, .name = "", .home = "", .shell = ""},
+    .group = SUP_NO_ID,
+    .umask = SUP_NO_ID,
+    .nice = SUP_NO_INTEGER,
+    .oom_score = SUP_NO_INTEGER,
     .memory = UINT64_C(64) << 20,
 };
 

@@ -68,6 +68,19 @@ struct sup_bytes {
     uint32_t size;
 };
 
+#define SUP_NO_ID UINT32_MAX          /* of a user or group, umask: not said */
+#define SUP_NO_INTEGER INT32_MIN      /* not said */
+#define SUP_NO_LIMIT UINT64_MAX       /* "unlimited" */
+#define SUP_LIMIT_BYTES ((size_t) 20) /* of one limit in struct sup_spec::limits */
+
+/* Who a process runs as. */
+struct sup_user {
+    uint32_t uid; /* SUP_NO_ID: as the keeper does */
+    uint32_t gid;
+    struct sup_bytes groups;         /* u32 each */
+    const char *name, *home, *shell; /* "" when unknown */
+};
+
 struct sup_spec {
     enum sup_kind kind;
     const char *name;  /* unique among siblings */
@@ -119,6 +132,15 @@ struct sup_spec {
     struct sup_codes success_exit;
     struct sup_codes done_exit;
     struct sup_codes terminate_exit;
+    struct sup_user user;
+    uint32_t group;          /* SUP_NO_ID: the user's */
+    struct sup_bytes groups; /* u32 each; data NULL: the user's */
+    uint32_t umask;          /* SUP_NO_ID: the keeper's */
+    int32_t nice;            /* SUP_NO_INTEGER: the keeper's, as are the next */
+    int32_t oom_score;
+    struct sup_bytes limits; /* u32 resource, u64 soft, u64 hard each */
+    bool no_new_privs;
+    bool has_no_new_privs; /* it was said; else: with a user */
 
     /* a thread's */
     struct sup_bytes run;

@@ -154,13 +154,42 @@ static uint32_t append_entries(struct sup_plan_draft *draft, const char *entry, 
     return kept;
 }
 
+/* What a shell would find of its user; with another user nothing else is passed on. */
+static uint32_t append_user_env(struct sup_plan_draft *draft, const struct sup_plan_env *env,
+                                const struct sup_spec *spec)
+{
+    const struct sup_user *user = &spec->user;
+    const struct {
+        const char *key, *value;
+    } entries[] = {{"USER=", user->name}, {"HOME=", user->home}, {"SHELL=", user->shell}};
+    static const char *const kept[] = {"PATH=", "LANG="};
+    uint32_t count = 0;
+    const char *entry = env->bare;
+    for (uint32_t i = 0; i < env->bare_count; i++, entry += strlen(entry) + 1) {
+        bool keep = strncmp(entry, kept[0], 5) == 0 || strncmp(entry, kept[1], 5) == 0;
+        if (!keep || is_overridden(entry, spec->env.first, spec->env.count)) continue;
+        append_text(draft, entry);
+        count++;
+    }
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        bool absent = entries[i].value[0] == '\0';
+        if (absent || is_overridden(entries[i].key, spec->env.first, spec->env.count)) continue;
+        append(draft, entries[i].key, strlen(entries[i].key));
+        append_text(draft, entries[i].value);
+        count++;
+    }
+    return count;
+}
+
 static uint32_t append_own_env(struct sup_plan_draft *draft, const struct sup_plan_env *env,
                                const struct sup_plan_wish *wish)
 {
     const struct sup_spec *spec = wish->spec;
     uint32_t count = 1;
     if (spec->kind == SUP_THREAD) return 0;
-    if (!spec->inherit_env) count += append_entries(draft, env->bare, env->bare_count, &spec->env);
+    if (spec->user.uid != SUP_NO_ID) count += append_user_env(draft, env, spec);
+    else if (!spec->inherit_env)
+        count += append_entries(draft, env->bare, env->bare_count, &spec->env);
     count += append_entries(draft, spec->env.first, spec->env.count, NULL);
     append(draft, PATH_VARIABLE, strlen(PATH_VARIABLE));
     append_text(draft, wish->path);
@@ -182,6 +211,44 @@ static uint32_t log_of(enum sup_log_mode mode)
     return SUP_LOG_VIEW;
 }
 
+/* Who it runs as, and what it may take. */
+static void append_identity(struct sup_plan_draft *draft, struct sup_plan *plan,
+                            const struct sup_spec *spec)
+{
+    const struct sup_bytes *groups = spec->groups.data != NULL ? &spec->groups : &spec->user.groups;
+    bool has_user = spec->user.uid != SUP_NO_ID;
+    plan->uid = spec->user.uid;
+    plan->gid = spec->group != SUP_NO_ID ? spec->group : spec->user.gid;
+    plan->umask = spec->umask;
+    plan->nice = spec->nice;
+    plan->oom_score = spec->oom_score;
+    if (has_user || spec->groups.data != NULL) plan->flags |= SUP_PLAN_GROUPS;
+    if (spec->has_no_new_privs ? spec->no_new_privs : has_user)
+        plan->flags |= SUP_PLAN_NO_NEW_PRIVS;
+    plan->group_count = groups->size / sizeof(uint32_t);
+    if (plan->group_count > 0) {
+        align(draft);
+        plan->groups = append(draft, groups->data, groups->size);
+    }
+    plan->limit_count = spec->limits.size / (uint32_t) SUP_LIMIT_BYTES;
+    align(draft);
+    plan->limits = draft->size;
+    for (size_t at = 0; at < spec->limits.size; at += SUP_LIMIT_BYTES) {
+        struct sup_plan_limit limit = {0};
+        memcpy(&limit.resource, spec->limits.data + at, sizeof limit.resource);
+        memcpy(&limit.soft, spec->limits.data + at + 4, sizeof limit.soft);
+        memcpy(&limit.hard, spec->limits.data + at + 12, sizeof limit.hard);
+        append(draft, &limit, sizeof limit);
+    }
+}
+
+/* How a process gets its environment. */
+static uint32_t flags_of(const struct sup_spec *spec)
+{
+    if (spec->kind == SUP_THREAD) return SUP_PLAN_NO_PROCESS;
+    return spec->inherit_env && spec->user.uid == SUP_NO_ID ? SUP_PLAN_SHARED_ENV : 0;
+}
+
 uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_env *env,
                             const struct sup_plan_wish *wish)
 {
@@ -190,9 +257,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
     uint64_t place = append(draft, NULL, sizeof(struct sup_plan));
     struct sup_plan plan = {
         .size = sizeof plan,
-        .flags = spec->kind == SUP_THREAD ? SUP_PLAN_NO_PROCESS
-                 : spec->inherit_env      ? SUP_PLAN_SHARED_ENV
-                                          : 0,
+        .flags = flags_of(spec),
         .arg_count = spec->command.count,
         .log = log_of(spec->log.mode),
         .stop_signal = spec->stop_signal,
@@ -205,6 +270,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
     plan.name = append_text(draft, wish->path);
     if (spec->cwd != NULL) plan.cwd = append_text(draft, spec->cwd);
     if (plan.log == SUP_LOG_FILE) plan.log_file = append_text(draft, spec->log.file);
+    append_identity(draft, &plan, spec);
     align(draft);
     if (draft->failed) return 0;
     memcpy(draft->bytes + place, &plan, sizeof plan);
@@ -263,6 +329,27 @@ static uint64_t mix_text(uint64_t print, const char *text)
     return text == NULL ? mix(print, "\1", 1) : mix(print, text, strlen(text) + 1);
 }
 
+static uint64_t mix_identity(uint64_t print, const struct sup_spec *spec)
+{
+    const struct sup_user *user = &spec->user;
+    const int64_t numbers[] = {user->uid,
+                               user->gid,
+                               spec->group,
+                               spec->umask,
+                               spec->nice,
+                               spec->oom_score,
+                               spec->no_new_privs,
+                               spec->has_no_new_privs,
+                               spec->groups.data != NULL};
+    print = mix(print, numbers, sizeof numbers);
+    print = mix(print, user->groups.data, user->groups.size);
+    print = mix(print, spec->groups.data, spec->groups.size);
+    print = mix(print, spec->limits.data, spec->limits.size);
+    print = mix_text(print, user->name);
+    print = mix_text(print, user->home);
+    return mix_text(print, user->shell);
+}
+
 uint64_t sup_plan_print(const struct sup_plan_wish *wish)
 {
     const struct sup_spec *spec = wish->spec;
@@ -273,6 +360,7 @@ uint64_t sup_plan_print(const struct sup_plan_wish *wish)
     print = mix(print, spec->env.first, strings_size(&spec->env));
     print = mix_text(print, wish->path);
     print = mix_text(print, spec->cwd);
+    print = mix_identity(print, spec);
     print = mix_text(print, spec->log.mode == SUP_LOG_MODE_FILE ? spec->log.file : NULL);
     return print == 0 ? 1 : print;
 }

@@ -304,6 +304,9 @@ static void failure_text(struct sup_engine *engine, const struct sup_wire *messa
     const char *object = NULL;
     if (spec != NULL && message->a == SUP_STEP_EXEC) object = spec->command.first;
     if (spec != NULL && message->a == SUP_STEP_CWD) object = spec->cwd;
+    bool is_refused = message->b == EPERM || message->b == EACCES;
+    if (is_refused && message->a >= SUP_STEP_LIMITS && message->a < SUP_STEP_COUNT)
+        object = "root may do this; run suptree as root, or take the option out";
     int n = snprintf(buf, size, "%s: %s", sup_wire_step_text(message->a), strerror(message->b));
     if (object != NULL && n > 0 && (size_t) n < size)
         snprintf(buf + n, size - (size_t) n, " (%s)", object);

@@ -281,7 +281,9 @@ struct sup_keeper {
     char *pointers[SUP_KEEPER_POINTERS];    /* argv and env of the child being made */
     uint32_t key_next[SUP_KEEPER_POINTERS]; /* chains of environment entries by key */
     uint32_t key_bucket[SUP_KEEPER_KEY_BUCKETS];
-    char generation_text[32]; /* SUPTREE_GENERATION=N */
+    char generation_text[32];           /* SUPTREE_GENERATION=N */
+    struct sup_spawn_identity identity; /* of what is being started */
+    char oom_score_text[16];
 };
 
 /* --- loop.c --------------------------------------------------------------------------------- */

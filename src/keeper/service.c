@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_SIGNAL 64
 #define NO_KEY UINT32_MAX
@@ -98,6 +99,29 @@ int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *
 
 /* --- SPAWN ---------------------------------------------------------------------------------- */
 
+/* Who an instance of ${node} runs as, into keeper::identity. */
+static void read_identity(struct sup_keeper *keeper, const struct sup_keeper_node *node)
+{
+    const struct sup_plan *plan = node->plan;
+    const unsigned char *set = node->set->bytes;
+    /* Nobody but root may choose groups; to stay who we are needs no rights. */
+    bool stays = plan->uid == geteuid() && geteuid() != 0;
+    snprintf(keeper->oom_score_text, sizeof keeper->oom_score_text, "%d", plan->oom_score);
+    keeper->identity = (struct sup_spawn_identity){
+        .uid = plan->uid,
+        .gid = stays && plan->gid == getegid() ? SUP_PLAN_KEEP : plan->gid,
+        .has_groups = (plan->flags & SUP_PLAN_GROUPS) != 0 && !stays,
+        .group_count = plan->group_count,
+        .groups = (const void *) (set + plan->groups),
+        .umask = plan->umask,
+        .nice = plan->nice,
+        .oom_score = plan->oom_score == SUP_PLAN_KEEP_INTEGER ? NULL : keeper->oom_score_text,
+        .limit_count = plan->limit_count,
+        .limits = (const void *) (set + plan->limits),
+        .no_new_privs = (plan->flags & SUP_PLAN_NO_NEW_PRIVS) != 0,
+    };
+}
+
 /* What ${node} is to be started as. Returns 0, or -errno with the step that failed. */
 static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint32_t generation,
                    struct sup_spawn_order *order, int *step)
@@ -116,7 +140,9 @@ static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint
     int out = node->mode == SUP_LOG_INHERIT ? -1 : sup_keeper_output_of(keeper, node);
     /* The instances share one end of the pipe: none may leave it non-blocking to the next. */
     if (out > SUP_SPAWN_NULL) fcntl(out, F_SETFL, O_WRONLY);
+    read_identity(keeper, node);
     *order = (struct sup_spawn_order){
+        .identity = &keeper->identity,
         .argv = argv,
         .env = env,
         .cwd = sup_plan_text(node->set->bytes, node->plan->cwd),

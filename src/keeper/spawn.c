@@ -33,6 +33,15 @@ static int make_stack(struct sup_spawner *spawner)
     return mprotect(base, GUARD_SIZE, PROT_NONE) < 0 ? -errno : 0;
 }
 
+static int make_report(struct sup_spawner *spawner)
+{
+    void *at = mmap(NULL, sizeof *spawner->report, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return -errno;
+    spawner->report = at;
+    return 0;
+}
+
 /* Take the numbers for passing descriptors, so that nothing else ever gets one of them. */
 static int take_places(const struct sup_sys *sys)
 {
@@ -65,6 +74,7 @@ int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys)
     spawner->sys = sys;
     spawner->reserve = -1;
     int r = make_stack(spawner);
+    if (r == 0) r = make_report(spawner);
     if (r == 0) r = take_places(sys);
     if (r < 0) return r;
     sup_spawner_take_reserve(spawner);
@@ -74,6 +84,7 @@ int sup_spawner_init(struct sup_spawner *spawner, const struct sup_sys *sys)
 void sup_spawner_finish(struct sup_spawner *spawner)
 {
     if (spawner->stack_top == NULL) return;
+    if (spawner->report != NULL) munmap((void *) spawner->report, sizeof *spawner->report);
     munmap(spawner->stack_top - STACK_SIZE - GUARD_SIZE, STACK_SIZE + GUARD_SIZE);
     for (int place = SUP_SPAWN_NULL; place < SUP_SPAWN_FIRST_FREE; place++) close(place);
     sup_spawner_give_way(spawner);
@@ -165,6 +176,40 @@ IN_CHILD static unsigned first_unwanted(const struct sup_spawn_order *order)
     return first;
 }
 
+/* What needs rights that it is about to give up. Returns the step that failed, 0: none. */
+IN_CHILD static int limit_itself(const struct sup_sys *sys, const struct sup_spawn_identity *to,
+                                 int *error)
+{
+    for (size_t i = 0; i < to->limit_count; i++) {
+        const struct rlimit limit = {to->limits[i].soft, to->limits[i].hard};
+        if ((*error = sys->set_limit((int) to->limits[i].resource, &limit)) < 0)
+            return SUP_STEP_LIMITS;
+    }
+    if (to->oom_score != NULL) {
+        size_t size = 0;
+        while (to->oom_score[size] != '\0') size++;
+        if ((*error = sys->set_oom_score(to->oom_score, size)) < 0) return SUP_STEP_OOM_SCORE;
+    }
+    if (to->nice != SUP_PLAN_KEEP_INTEGER && (*error = sys->set_nice(to->nice)) < 0)
+        return SUP_STEP_NICE;
+    if (to->umask != SUP_PLAN_KEEP && (*error = sys->set_umask(to->umask)) < 0)
+        return SUP_STEP_UMASK;
+    return 0;
+}
+
+/* Groups before the user: afterwards there is no right to. Returns the step that failed. */
+IN_CHILD static int become(const struct sup_sys *sys, const struct sup_spawn_identity *to,
+                           int *error)
+{
+    if (to->has_groups && (*error = sys->set_groups(to->group_count, to->groups)) < 0)
+        return SUP_STEP_GROUPS;
+    if (to->gid != SUP_PLAN_KEEP && (*error = sys->set_group(to->gid)) < 0) return SUP_STEP_GROUP;
+    if (to->uid != SUP_PLAN_KEEP && (*error = sys->set_user(to->uid)) < 0) return SUP_STEP_USER;
+    if (to->no_new_privs && (*error = sys->forbid_new_rights()) < 0) return SUP_STEP_RIGHTS;
+    if ((*error = sys->check_identity(to->uid, to->gid)) < 0) return SUP_STEP_RIGHTS;
+    return 0;
+}
+
 /* Take the steps in order; returns the one that failed with its errno in ${error}. */
 IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
 {
@@ -176,9 +221,13 @@ IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
     if ((*error = install_descriptors(spawner)) < 0) return SUP_STEP_STDIO;
     if ((*error = sys->close_from(first_unwanted(order))) < 0) return SUP_STEP_DESCRIPTORS;
     if (spawner->limits_are_raised && !order->keep_limits &&
-        (*error = sys->limit_descriptors(&spawner->limits)) < 0)
+        (*error = sys->set_limit(RLIMIT_NOFILE, &spawner->limits)) < 0)
         return SUP_STEP_LIMITS;
+    int step = order->identity == NULL ? 0 : limit_itself(sys, order->identity, error);
+    if (step != 0) return step;
     if (order->cwd != NULL && (*error = sys->change_folder(order->cwd)) < 0) return SUP_STEP_CWD;
+    step = order->identity == NULL ? 0 : become(sys, order->identity, error);
+    if (step != 0) return step;
     if ((*error = sys->clear_mask()) < 0) return SUP_STEP_EXEC;
     *error = exec_program(spawner);
     return SUP_STEP_EXEC;
@@ -189,8 +238,8 @@ IN_CHILD static int run_child(void *argument)
     struct sup_spawner *spawner = argument;
     int error = 0;
     int step = take_steps(spawner, &error);
-    spawner->report.error = -error;
-    spawner->report.step = step;
+    spawner->report->error = -error;
+    spawner->report->step = step;
     spawner->sys->leave(FAILED_CODE);
     return FAILED_CODE;
 }
@@ -219,6 +268,15 @@ static void clear_places(const struct sup_sys *sys, const struct sup_spawn_order
     if (order->err >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_ERR);
     for (int i = 0; i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
         sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_EXTRA + i);
+}
+
+/* Memory that another user's processes might reach into is not the keeper's own. */
+static int clone_flags(const struct sup_spawn_order *order)
+{
+    bool becomes_another = order->identity != NULL && (order->identity->uid != SUP_PLAN_KEEP ||
+                                                       order->identity->gid != SUP_PLAN_KEEP);
+    return (becomes_another ? 0 : CLONE_VM) | CLONE_VFORK | CLONE_FILES | CLONE_PARENT_SETTID |
+           SIGCHLD;
 }
 
 static int open_pidfd(struct sup_spawner *spawner, pid_t pid)
@@ -253,21 +311,20 @@ pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order
         return r;
     }
     spawner->order = order;
-    spawner->report.step = 0;
+    spawner->report->step = 0;
     pid_t pid = 0;
-    int made = sys->clone(run_child, spawner->stack_top,
-                          CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PARENT_SETTID | SIGCHLD,
-                          spawner, order->birth != NULL ? order->birth : &pid);
-    if (made > 0 && spawner->report.step == 0) *pidfd = open_pidfd(spawner, made);
+    int made = sys->clone(run_child, spawner->stack_top, clone_flags(order), spawner,
+                          order->birth != NULL ? order->birth : &pid);
+    if (made > 0 && spawner->report->step == 0) *pidfd = open_pidfd(spawner, made);
     clear_places(sys, order);
     spawner->order = NULL;
     if (made < 0) {
         *step = SUP_STEP_CLONE;
         return made;
     }
-    if (spawner->report.step == 0) return made;
-    *step = spawner->report.step;
+    if (spawner->report->step == 0) return made;
+    *step = spawner->report->step;
     if (order->birth != NULL) *order->birth = 0;
     forget_child(sys, made);
-    return -spawner->report.error;
+    return -spawner->report->error;
 }

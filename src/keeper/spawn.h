@@ -3,12 +3,14 @@
 **
 ** The child is cloned on a stack of its own and shares the keeper's memory and descriptor table
 ** until it execs, so the cost does not grow with what the keeper holds: it unshares a table of the
-** few descriptors below SUP_SPAWN_FIRST_FREE. The keeper is suspended meanwhile, as with vfork.
+** few descriptors below SUP_SPAWN_FIRST_FREE. The keeper is suspended meanwhile, as with vfork. One
+** that becomes another user gets a copy of the memory: others of that user might reach into it.
 */
 #ifndef SUP_KEEPER_SPAWN_H
 #define SUP_KEEPER_SPAWN_H
 
 #include "keeper/sys.h"
+#include "wire/plan.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -27,6 +29,20 @@ enum sup_spawn_place {
 
 #define SUP_SPAWN_EXTRAS 2
 
+/* Who the child runs as, and what it may take. */
+struct sup_spawn_identity {
+    uint32_t uid, gid; /* SUP_PLAN_KEEP: the keeper's */
+    bool has_groups;   /* the supplementary groups are these */
+    size_t group_count;
+    const uint32_t *groups;
+    uint32_t umask;        /* SUP_PLAN_KEEP: the keeper's */
+    int32_t nice;          /* SUP_PLAN_KEEP_INTEGER: the keeper's */
+    const char *oom_score; /* as text; NULL: the keeper's */
+    size_t limit_count;
+    const struct sup_plan_limit *limits;
+    bool no_new_privs;
+};
+
 /* What to start. Everything stays the caller's and is only read. */
 struct sup_spawn_order {
     char *const *argv; /* argv[0] without '/' is looked up in PATH of ${env} */
@@ -37,6 +53,7 @@ struct sup_spawn_order {
     int extra[SUP_SPAWN_EXTRAS]; /* its descriptors 3 and 4; -1: none, and none after it */
     /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
     pid_t *birth;
+    const struct sup_spawn_identity *identity; /* NULL: the keeper's */
     bool keep_limits; /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
 };
 
@@ -53,9 +70,9 @@ struct sup_spawner {
     int reserve;            /* a descriptor given up when there are no others; -1: it is used up */
     bool limits_are_raised; /* children get ${limits} back */
     struct rlimit limits;
-    const struct sup_spawn_order *order; /* while a child is being made */
-    volatile struct sup_spawn_report report;
-    char path[PATH_MAX]; /* of the program that the child tries */
+    const struct sup_spawn_order *order;      /* while a child is being made */
+    volatile struct sup_spawn_report *report; /* shared with every child */
+    char path[PATH_MAX];                      /* of the program that the child tries */
 };
 
 /*

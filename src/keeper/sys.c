@@ -4,6 +4,8 @@
 */
 #include "keeper/sys.h"
 
+#include "wire/plan.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -95,9 +97,61 @@ IN_CHILD static int change_folder(const char *path)
     return child_result(syscall(SYS_chdir, path));
 }
 
-IN_CHILD static int limit_descriptors(const struct rlimit *limit)
+IN_CHILD static int set_limit(int resource, const struct rlimit *limit)
 {
-    return child_result(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL));
+    return child_result(syscall(SYS_prlimit64, 0, resource, limit, NULL));
+}
+
+IN_CHILD static int set_oom_score(const char *text, size_t size)
+{
+    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int r = child_result(syscall(SYS_write, fd, text, size));
+    syscall(SYS_close, fd);
+    return r;
+}
+
+IN_CHILD static int set_nice(int nice)
+{
+    return child_result(syscall(SYS_setpriority, PRIO_PROCESS, 0, nice));
+}
+
+IN_CHILD static int set_umask(unsigned mask)
+{
+    return child_result(syscall(SYS_umask, mask));
+}
+
+IN_CHILD static int set_groups(size_t count, const uint32_t *groups)
+{
+    return child_result(syscall(SYS_setgroups, count, groups));
+}
+
+IN_CHILD static int set_group(uint32_t gid)
+{
+    return child_result(syscall(SYS_setresgid, gid, gid, gid));
+}
+
+IN_CHILD static int set_user(uint32_t uid)
+{
+    return child_result(syscall(SYS_setresuid, uid, uid, uid));
+}
+
+IN_CHILD static int forbid_new_rights(void)
+{
+    return child_result(syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+IN_CHILD static int check_identity(uint32_t uid, uint32_t gid)
+{
+    uint32_t ids[3];
+    if (gid != SUP_PLAN_KEEP) {
+        if (syscall(SYS_getresgid, &ids[0], &ids[1], &ids[2]) < 0) return -errno;
+        if (ids[0] != gid || ids[1] != gid || ids[2] != gid) return -EPERM;
+    }
+    if (uid == SUP_PLAN_KEEP) return 0;
+    if (syscall(SYS_getresuid, &ids[0], &ids[1], &ids[2]) < 0) return -errno;
+    if (ids[0] != uid || ids[1] != uid || ids[2] != uid) return -EPERM;
+    return uid != 0 && syscall(SYS_setuid, 0) == 0 ? -EPERM : 0;
 }
 
 IN_CHILD static int close_from(unsigned first)
@@ -135,7 +189,15 @@ const struct sup_sys sup_sys_linux = {
     .set_session = set_session,
     .install = install,
     .change_folder = change_folder,
-    .limit_descriptors = limit_descriptors,
+    .set_limit = set_limit,
+    .set_oom_score = set_oom_score,
+    .set_nice = set_nice,
+    .set_umask = set_umask,
+    .set_groups = set_groups,
+    .set_group = set_group,
+    .set_user = set_user,
+    .forbid_new_rights = forbid_new_rights,
+    .check_identity = check_identity,
     .close_from = close_from,
     .clear_mask = clear_mask,
     .exec = execute,

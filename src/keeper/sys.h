@@ -8,6 +8,8 @@
 #ifndef SUP_KEEPER_SYS_H
 #define SUP_KEEPER_SYS_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -28,7 +30,16 @@ struct sup_sys {
     int (*set_session)(void);
     int (*install)(int fd, int to); /* copy at the number ${to}, kept open at exec */
     int (*change_folder)(const char *path);
-    int (*limit_descriptors)(const struct rlimit *limit);
+    int (*set_limit)(int resource, const struct rlimit *limit);
+    int (*set_oom_score)(const char *text, size_t size); /* of this process */
+    int (*set_nice)(int nice);
+    int (*set_umask)(unsigned mask);
+    int (*set_groups)(size_t count, const uint32_t *groups); /* the supplementary ones */
+    int (*set_group)(uint32_t gid);                          /* real, effective and saved */
+    int (*set_user)(uint32_t uid);                           /* the same */
+    int (*forbid_new_rights)(void);
+    /* Is it ${uid} and ${gid} for good? SUP_PLAN_KEEP: any. -EPERM: there is a way back. */
+    int (*check_identity)(uint32_t uid, uint32_t gid);
     int (*close_from)(unsigned first);
     int (*clear_mask)(void);
     int (*exec)(const char *path, char *const argv[], char *const env[]);

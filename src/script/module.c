@@ -3,6 +3,7 @@
 ** entries serve a Lua whose package.path holds the Lua files themselves: its all-in-one searcher
 ** then looks for the C modules here, one by one.
 */
+#include "script/accounts.h"
 #include "script/enter.h"
 #include "script/form.h"
 #include "script/library.h"
@@ -16,6 +17,7 @@
 #include <lauxlib.h>
 
 int luaopen_suptree(lua_State *L);
+int luaopen_suptree_accounts(lua_State *L);
 int luaopen_suptree_core(lua_State *L);
 int luaopen_suptree_enter(lua_State *L);
 int luaopen_suptree_form(lua_State *L);
@@ -33,6 +35,11 @@ int luaopen_suptree(lua_State *L)
     lua_pushliteral(L, "suptree");
     lua_call(L, 1, 1);
     return 1;
+}
+
+int luaopen_suptree_accounts(lua_State *L)
+{
+    return sup_accounts_open(L);
 }
 
 int luaopen_suptree_core(lua_State *L)

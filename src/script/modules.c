@@ -3,6 +3,7 @@
 */
 #include "script/modules.h"
 
+#include "script/accounts.h"
 #include "script/embedded.h"
 #include "script/enter.h"
 #include "script/form.h"
@@ -18,10 +19,15 @@
 #include <string.h>
 
 static const luaL_Reg c_modules[] = {
-    {"suptree.core", sup_sim_open},        {"suptree.enter", sup_enter_open},
-    {"suptree.form", sup_form_open},       {"suptree.library.native", sup_library_open_module},
-    {"suptree.options", sup_options_open}, {"suptree.place", sup_place_open_module},
-    {"suptree.socket", sup_socket_open},   {"suptree.system", sup_system_open},
+    {"suptree.accounts", sup_accounts_open},
+    {"suptree.core", sup_sim_open},
+    {"suptree.enter", sup_enter_open},
+    {"suptree.form", sup_form_open},
+    {"suptree.library.native", sup_library_open_module},
+    {"suptree.options", sup_options_open},
+    {"suptree.place", sup_place_open_module},
+    {"suptree.socket", sup_socket_open},
+    {"suptree.system", sup_system_open},
 };
 
 /* Push the chunk of ${file}: from SUPTREE_LUA_DIR when that is set, else what is embedded. */

@@ -13,15 +13,18 @@
 #define MAX_WORDS 65536
 
 static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
-    [SUP_TYPE_BOOL] = "bool",     [SUP_TYPE_COUNT] = "count",
-    [SUP_TYPE_NUMBER] = "number", [SUP_TYPE_DURATION] = "duration",
-    [SUP_TYPE_SIZE] = "size",     [SUP_TYPE_STRING] = "string",
-    [SUP_TYPE_PATH] = "path",     [SUP_TYPE_ENUM] = "enum",
-    [SUP_TYPE_NAMES] = "names",   [SUP_TYPE_COMMAND] = "command",
-    [SUP_TYPE_ENV] = "env",       [SUP_TYPE_ENV_FILE] = "env_file",
-    [SUP_TYPE_CODES] = "codes",   [SUP_TYPE_SIGNAL] = "signal",
-    [SUP_TYPE_DELAY] = "delay",   [SUP_TYPE_READY] = "ready",
-    [SUP_TYPE_LOG] = "log",       [SUP_TYPE_BYTES] = "bytes",
+    [SUP_TYPE_BOOL] = "bool",       [SUP_TYPE_COUNT] = "count",
+    [SUP_TYPE_NUMBER] = "number",   [SUP_TYPE_DURATION] = "duration",
+    [SUP_TYPE_SIZE] = "size",       [SUP_TYPE_STRING] = "string",
+    [SUP_TYPE_PATH] = "path",       [SUP_TYPE_ENUM] = "enum",
+    [SUP_TYPE_NAMES] = "names",     [SUP_TYPE_COMMAND] = "command",
+    [SUP_TYPE_ENV] = "env",         [SUP_TYPE_ENV_FILE] = "env_file",
+    [SUP_TYPE_CODES] = "codes",     [SUP_TYPE_SIGNAL] = "signal",
+    [SUP_TYPE_DELAY] = "delay",     [SUP_TYPE_READY] = "ready",
+    [SUP_TYPE_LOG] = "log",         [SUP_TYPE_BYTES] = "bytes",
+    [SUP_TYPE_INTEGER] = "integer", [SUP_TYPE_MODE] = "mode",
+    [SUP_TYPE_USER] = "user",       [SUP_TYPE_ID] = "id",
+    [SUP_TYPE_IDS] = "ids",         [SUP_TYPE_LIMITS] = "limits",
 };
 
 static const char *const kind_names[SUP_KIND_COUNT + 1] = {
@@ -223,6 +226,22 @@ static int ask_name_is_valid(lua_State *L)
     return 1;
 }
 
+static int limit_number(lua_State *L)
+{
+    int number = sup_limit_number(luaL_checkstring(L, 1));
+    return push_number_if(L, number >= 0, number);
+}
+
+static int limit_names(lua_State *L)
+{
+    lua_newtable(L);
+    for (uint32_t i = 0; sup_limit_name(i)[0] != '?'; i++) {
+        lua_pushstring(L, sup_limit_name(i));
+        lua_rawseti(L, -2, (lua_Integer) i + 1);
+    }
+    return 1;
+}
+
 int sup_options_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -230,6 +249,8 @@ int sup_options_open(lua_State *L)
         {"check", check_value},
         {"duration", parse_duration},
         {"duration_text", duration_text},
+        {"limit", limit_number},
+        {"limit_names", limit_names},
         {"name_is_valid", ask_name_is_valid},
         {"nearest", find_nearest},
         {"nearest_option", find_nearest_option},

@@ -45,7 +45,10 @@ bool sup_plan_set_is_valid(const void *set, size_t size)
 static bool has_sane_numbers(const struct sup_plan *plan)
 {
     bool process = (plan->flags & SUP_PLAN_NO_PROCESS) == 0;
-    if ((plan->flags & ~(uint32_t) (SUP_PLAN_SHARED_ENV | SUP_PLAN_NO_PROCESS)) != 0) return false;
+    if ((plan->flags & ~(uint32_t) SUP_PLAN_FLAGS) != 0) return false;
+    if (plan->group_count > SUP_PLAN_MAX_GROUPS || plan->limit_count > SUP_PLAN_MAX_LIMITS)
+        return false;
+    if (plan->umask != SUP_PLAN_KEEP && plan->umask > 0777) return false;
     if (process && plan->arg_count == 0) return false;
     if (plan->log > SUP_LOG_INHERIT) return false;
     if (plan->log == SUP_LOG_FILE && plan->log_file == 0) return false;
@@ -56,6 +59,14 @@ static bool has_sane_numbers(const struct sup_plan *plan)
 static bool is_text_or_absent(const char *bytes, uint64_t size, uint64_t offset)
 {
     return offset == 0 || is_text(bytes, size, offset);
+}
+
+/* Do ${count} items of ${item} bytes at ${offset} end before ${size}? */
+static bool is_array(uint64_t size, uint64_t offset, uint32_t count, size_t item)
+{
+    if (count == 0) return true;
+    if (offset % 8 != 0 || offset < sizeof(struct sup_plan_set) || offset >= size) return false;
+    return count <= (size - offset) / item;
 }
 
 const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset)
@@ -69,7 +80,9 @@ const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset
     const struct sup_plan *plan = (const void *) ((const char *) set + offset);
     if (plan->size != sizeof *plan || !has_sane_numbers(plan)) return NULL;
     if (!is_vector(set, end, plan->args, plan->arg_count) ||
-        !is_vector(set, end, plan->env, plan->env_count))
+        !is_vector(set, end, plan->env, plan->env_count) ||
+        !is_array(end, plan->groups, plan->group_count, sizeof(uint32_t)) ||
+        !is_array(end, plan->limits, plan->limit_count, sizeof(struct sup_plan_limit)))
         return NULL;
     if (!is_text(set, end, plan->name) || !is_text_or_absent(set, end, plan->cwd) ||
         !is_text_or_absent(set, end, plan->log_file))

@@ -1,5 +1,5 @@
 /*
-** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 1).
+** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 2).
 **
 ** The engine lays the plans of many nodes into one sealed memfd, a plan set, and sends it once
 ** (PLANS); then PLAN names the record of each node by its offset. The keeper maps the set read-only
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SUP_PLAN_MAGIC UINT32_C(0x4e4c5053) /* "SPLN" */
-#define SUP_PLAN_VERSION 1
+#define SUP_PLAN_VERSION 2
 
 struct sup_plan_set {
     uint32_t magic;
@@ -27,8 +27,11 @@ struct sup_plan_set {
 };
 
 enum sup_plan_flags {
-    SUP_PLAN_SHARED_ENV = 1, /* the set's environment first, then the record's own (which wins) */
-    SUP_PLAN_NO_PROCESS = 2, /* a thread service: only a log pipe is wanted */
+    SUP_PLAN_SHARED_ENV = 1,   /* the set's environment first, then the record's own (which wins) */
+    SUP_PLAN_NO_PROCESS = 2,   /* a thread service: only a log pipe is wanted */
+    SUP_PLAN_GROUPS = 4,       /* the supplementary groups are those of the record, perhaps none */
+    SUP_PLAN_NO_NEW_PRIVS = 8, /* it may never gain rights */
+    SUP_PLAN_FLAGS = 15,
 };
 
 enum sup_plan_log {
@@ -54,8 +57,26 @@ struct sup_plan {
     int64_t timeout_ns;  /* from stop signal to kill; INT64_MAX: never; for a stop without host */
     /* a stop without host goes from the highest rank down, equal ranks together */
     uint32_t stop_rank;
+    uint32_t uid, gid;       /* SUP_PLAN_KEEP: the keeper's */
+    uint32_t umask;          /* SUP_PLAN_KEEP: the keeper's */
+    int32_t nice, oom_score; /* SUP_PLAN_KEEP_INTEGER: the keeper's */
+    uint32_t group_count;    /* with SUP_PLAN_GROUPS */
+    uint32_t limit_count;
     uint32_t reserved;
+    uint64_t groups; /* offset of uint32_t, aligned to 8 */
+    uint64_t limits; /* offset of struct sup_plan_limit */
 };
+
+struct sup_plan_limit {
+    uint32_t resource; /* of setrlimit */
+    uint32_t reserved;
+    uint64_t soft, hard; /* UINT64_MAX: unlimited */
+};
+
+#define SUP_PLAN_KEEP UINT32_MAX
+#define SUP_PLAN_KEEP_INTEGER INT32_MIN
+#define SUP_PLAN_MAX_GROUPS 65536
+#define SUP_PLAN_MAX_LIMITS 16
 
 /* Is ${set} of ${size} bytes a plan set whose header and shared environment can be used? */
 bool sup_plan_set_is_valid(const void *set, size_t size);

@@ -15,6 +15,13 @@ static const char *const step_texts[] = {
     [SUP_STEP_CWD] = "chdir",
     [SUP_STEP_EXEC] = "exec",
     [SUP_STEP_LIMITS] = "limits",
+    [SUP_STEP_OOM_SCORE] = "oom_score",
+    [SUP_STEP_NICE] = "nice",
+    [SUP_STEP_UMASK] = "umask",
+    [SUP_STEP_GROUPS] = "groups",
+    [SUP_STEP_GROUP] = "group",
+    [SUP_STEP_USER] = "user",
+    [SUP_STEP_RIGHTS] = "no_new_privs",
 };
 
 _Static_assert(sizeof step_texts / sizeof step_texts[0] == SUP_STEP_COUNT, "every step has a text");

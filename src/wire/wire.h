@@ -101,6 +101,13 @@ enum sup_spawn_step {
     SUP_STEP_CWD,         /* chdir */
     SUP_STEP_EXEC,        /* execve */
     SUP_STEP_LIMITS,      /* setrlimit */
+    SUP_STEP_OOM_SCORE,   /* /proc/self/oom_score_adj */
+    SUP_STEP_NICE,        /* setpriority */
+    SUP_STEP_UMASK,       /* umask */
+    SUP_STEP_GROUPS,      /* setgroups */
+    SUP_STEP_GROUP,       /* setresgid */
+    SUP_STEP_USER,        /* setresuid */
+    SUP_STEP_RIGHTS,      /* no_new_privs, and whether there is a way back */
     SUP_STEP_COUNT
 };
 
