@@ -97,6 +97,151 @@ describe("the control socket", function()
     end)
 end)
 
+describe("waiting by the control protocol", function()
+    after_each(live.clean)
+
+    local LATE = [[
+        local s = require "suptree"
+        return s.supervisor "shop" {
+            s.process "late" { command = "exec sleep 1000", ready = s.ready.file "go" },
+            s.process "once" { command = "exit 0", restart = "transient" },
+        }
+    ]]
+
+    local function statuses(result)
+        local list = {}
+        for place, one in ipairs(result.results) do list[place] = one.path .. " " .. one.status end
+        return list
+    end
+
+    it("ends when the state is there", function()
+        local tree = live.tree(LATE)
+        tree:await { type = "launched", path = "late" }
+        local client = live.connect "shop"
+        local id = client:ask("wait", { paths = { "late" } })
+        assert.are.same({ "once ok" }, statuses(client:call("wait", { paths = { "once" }, state = "stopped" })))
+        live.write_file(tree.folder .. "/go", "")
+        local reply = client:await("the reply", function(message) return message.id == id end)
+        assert.are.same({ "late ok" }, statuses(reply.result))
+        assert.is_true(reply.result.results[1].node.ready)
+    end)
+
+    it("ends when the time is over, or when it cannot come", function()
+        local tree = live.tree(LATE)
+        tree:await { type = "ended", path = "once" }
+        local client = live.connect "shop"
+        assert.are.same({ "late timeout", "once not_reached" },
+            statuses(client:call("wait", { paths = { "*" }, timeout = 0.05 })))
+        client:call("stop", { paths = { "late" } })
+        assert.are.same({ "late not_reached" }, statuses(client:call("wait", { paths = { "late" } })))
+    end)
+
+    it("hears of progress", function()
+        shop()
+        local client = live.connect "shop"
+        local id = client:ask("restart", { paths = { "workers" }, progress = true })
+        local first = client:notice "progress"
+        assert.are.same({ id, "workers", "stopping" }, { first.id, first.path, first.event })
+        assert.are.equal("workers/a", client:notice("progress", function(params)
+            return params.event == "ended"
+        end).path)
+        client:await("the reply", function(message) return message.id == id and message.result end)
+    end)
+end)
+
+describe("the stream of events", function()
+    after_each(live.clean)
+
+    it("begins with the past that is asked for", function()
+        local tree = shop()
+        local client = live.connect "shop"
+        local past = client:call "events"
+        local written = tree:events()
+        assert.are.same(written, past.events)
+        assert.are.equal(#written, past.last)
+        assert.are.same({ written[#written] }, client:call("events", { last = 1 }).events)
+        assert.are.same({ written[3] }, client:call("events", { since = 2, last = #written - 2 }).events
+            and { client:call("events", { since = 2 }).events[1] })
+        local launched = client:call("events", { types = { "launched" }, paths = { "workers" } }).events
+        assert.are.same({ "workers", "workers/a" }, { launched[1].path, launched[2].path })
+    end)
+
+    it("goes on with each event, until it is cancelled", function()
+        shop()
+        local client = live.connect "shop"
+        local stream = client:call("events", { follow = true, paths = { "db" } }).stream
+        client:call("restart", { paths = { "*" } })
+        local seen = client:notice("event", function(params) return params.event.type == "launched" end)
+        assert.are.same({ stream, "db", 2 }, { seen.stream, seen.event.path, seen.event.generation })
+        assert.are.same({}, client:call("cancel", { stream = stream }))
+        client:call("restart", { paths = { "db" } })
+        client:call "hello"
+        for _, message in ipairs(client.messages) do
+            assert.is_not.equal(3, message.params and message.params.event.generation)
+        end
+    end)
+
+    it("goes on where it ended when the host has died", function()
+        local tree = shop()
+        local client = live.connect "shop"
+        local last = client:call("events", { follow = true }).last
+        tree:kill_host()
+        client:await_end()
+        local again = live.connect "shop"
+        local missed = again:call("events", { since = last })
+        assert.are.equal("host_restarted", missed.events[1].type)
+        assert.are.equal(last + 1, missed.events[1].seq)
+    end)
+
+    it("says its end", function()
+        shop()
+        local client = live.connect "shop"
+        local stream = client:call("events", { follow = true }).stream
+        client:call "shutdown"
+        assert.are.equal("stopped", client:notice("event", function(params)
+            return params.event.type == "stopped"
+        end).event.type)
+        assert.are.equal(stream, client:notice "end".stream)
+        client:await_end()
+    end)
+
+    it("tells a slow reader how much he missed, and slows nobody down", function()
+        local tree = live.tree([[
+            local s = require "suptree"
+            local tree = { failure_threshold = 1e9, failure_decay = 1000 }
+            for i = 1, 10 do tree[i] = s.process("p" .. i) { command = { "true" } } end
+            tree[11] = s.process "calm" { command = "exec sleep 1000" }
+            return s.supervisor "storm" (tree)
+        ]], { events = false, args = { "--quiet" } })
+        live.wait("the socket", function() return pcall(live.connect, "storm") end)
+        local slow, quick = live.connect "storm", live.connect "storm"
+        slow:call("events", { follow = true })
+        slow:sleep()
+        local first = quick:call("events", { last = 1 }).last
+        live.wait("many events", function() return quick:call("events", { last = 1 }).last > first + 12000 end)
+        local newest = quick:call("events", { last = 1 }).last
+        assert.are.equal("calm", quick:call("status", { paths = { "calm" } }).services[1].path)
+        local expected
+        slow:listen()
+        -- Every number is either told or counted as missed.
+        live.wait("the newest event", function()
+            while #slow.messages > 0 do
+                local message = table.remove(slow.messages, 1)
+                if message.method == "gap" then
+                    expected = expected + message.params.missed
+                    slow.gaps = (slow.gaps or 0) + message.params.missed
+                elseif message.method == "event" then
+                    assert.are.equal(expected or message.params.event.seq, message.params.event.seq)
+                    expected = message.params.event.seq + 1
+                end
+            end
+            return expected and expected > newest
+        end)
+        assert.is_true(slow.gaps > 0)
+        assert.is_not_nil(tree:host())
+    end)
+end)
+
 describe("a tree without a control socket", function()
     after_each(live.clean)
 

@@ -37,7 +37,7 @@ struct stage {
     struct sup_host_options options;
     pid_t host;
     int socket;
-    int blob, journal;
+    int blob, journal, tap;
     int births;               /* table of struct sup_birth; -1: the keeper has none */
     int lines, lines_write;   /* for people */
     int events, events_write; /* for programs */
@@ -81,7 +81,7 @@ static struct stage *open_stage(int blob)
     MUST(stage != NULL);
     signal(SIGPIPE, SIG_IGN);
     stage->blob = blob;
-    stage->journal = stage->births = stage->socket = -1;
+    stage->journal = stage->births = stage->tap = stage->socket = -1;
     stage->options = (struct sup_host_options){.name = "shop"};
     MUST(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
     stage->lines = ends[0];
@@ -122,6 +122,7 @@ static void greet(struct stage *stage)
     say_fd(stage, SUP_FD_OUTPUT, stage->lines_write);
     say_fd(stage, SUP_FD_EVENTS, stage->events_write);
     say_fd(stage, SUP_FD_BIRTHS, stage->births);
+    say_fd(stage, SUP_FD_TAP, stage->tap);
     for (size_t i = 0; i < stage->told_count; i++) say(stage, stage->told[i], stage->told_fd[i]);
     say(stage, (struct sup_wire){.type = SUP_WIRE_HELLO_END}, -1);
 }
@@ -168,10 +169,12 @@ static void obey(struct stage *stage, const struct sup_wire *message, int fd)
         stage->handled = message->seq;
     if (message->type == SUP_WIRE_ACK) stage->acks++;
     if (message->type == SUP_WIRE_STORE_FD) {
-        CHECK_INT(message->a, SUP_FD_JOURNAL);
-        if (stage->journal >= 0) close(stage->journal);
-        stage->journal = dup(fd);
-        stage->stores++;
+        bool is_journal = message->a == SUP_FD_JOURNAL;
+        int *place = is_journal ? &stage->journal : &stage->tap;
+        CHECK(is_journal || message->a == SUP_FD_TAP);
+        if (*place >= 0) close(*place);
+        *place = dup(fd);
+        if (is_journal) stage->stores++;
     }
     if (message->type == SUP_WIRE_PLANS) CHECK(fd >= 0);
     if (message->type == SUP_WIRE_PLAN) {
@@ -235,6 +238,7 @@ static void close_stage(struct stage *stage)
     if (stage->socket >= 0) close(stage->socket);
     if (stage->journal >= 0) close(stage->journal);
     if (stage->births >= 0) close(stage->births);
+    if (stage->tap >= 0) close(stage->tap);
     close(stage->blob);
     close(stage->lines);
     close(stage->lines_write);

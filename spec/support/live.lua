@@ -369,6 +369,13 @@ function live.installation(keeper_words, before)
     return folder .. "/suptree"
 end
 
+--- Connect to the control socket of the tree called `name`; see spec/support/control.lua. It is closed by live.clean.
+function live.connect(name)
+    local client = require "spec.support.control".connect(runtime_folder() .. "/suptree/" .. name .. ".sock")
+    opened[#opened + 1] = { client = client }
+    return client
+end
+
 -- --- the end of a test -----------------------------------------------------------------------------------------------
 
 -- What is left of its family after its own end, as lines; that is killed. One that still runs is asked to end first.
@@ -395,6 +402,8 @@ function live.clean()
     for _, one in ipairs(opened) do
         if one.pid then
             for _, line in ipairs(end_process(one)) do left[#left + 1] = line end
+        elseif one.client then
+            one.client:close()
         else
             folders[#folders + 1] = one.folder
         end

@@ -80,6 +80,22 @@ int64_t sup_engine_launched_ns(const struct sup_view *view, sup_token node)
     return slot != NULL && slot->live ? slot->launched_ns : 0;
 }
 
+size_t sup_engine_events(struct sup_engine *engine, struct sup_event_cursor *cursor, char *buf,
+                         size_t size, uint64_t *missed)
+{
+    return sup_tap_read(&engine->tap, cursor, buf, size, missed);
+}
+
+uint64_t sup_engine_last_event(struct sup_engine *engine)
+{
+    return sup_tap_last(&engine->tap);
+}
+
+void sup_engine_wake_reader(struct sup_engine *engine, void (*wake)(void *context), void *context)
+{
+    sup_tap_set_wake(&engine->tap, wake, context);
+}
+
 const struct sup_facts *sup_engine_facts(const struct sup_engine *engine)
 {
     return &engine->facts;

@@ -31,6 +31,25 @@ struct sup_facts {
 
 const struct sup_facts *sup_engine_facts(const struct sup_engine *engine);
 
+/* How far a reader has come with the events: `next` is the number of the first that he has not
+   seen. Begin with at = 0. */
+struct sup_event_cursor {
+    uint64_t next;
+    uint64_t at; /* the engine's own */
+};
+
+/*
+** Copy the next events into ${buf}, as many whole lines of JSON as fit (4096 bytes are enough for
+** one), each with its newline, oldest first. ${missed} becomes how many were lost to him before
+** the last of these: only so many are kept. Returns the size, 0: there is nothing new; then, and
+** whenever he has come to the end, he will be woken. Any thread.
+*/
+size_t sup_engine_events(struct sup_engine *engine, struct sup_event_cursor *cursor, char *buf,
+                         size_t size, uint64_t *missed);
+uint64_t sup_engine_last_event(struct sup_engine *engine); /* its number; 0: none yet */
+/* ${wake} is called on the engine thread and must be quick; NULL: nobody is to be woken. */
+void sup_engine_wake_reader(struct sup_engine *engine, void (*wake)(void *context), void *context);
+
 /* What a reader sees: valid only inside the call. */
 struct sup_view {
     const struct sup_tree *tree;

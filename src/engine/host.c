@@ -51,6 +51,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_inbox_finish(&engine->inbox);
     sup_output_finish(&engine->lines);
     sup_output_finish(&engine->events);
+    sup_tap_finish(&engine->tap);
     if (engine->rings >= 0) close(engine->rings);
     if (engine->births >= 0) close(engine->births);
     if (engine->kept_output >= 0) close(engine->kept_output);

@@ -15,7 +15,7 @@
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
 **   tell.c       events to people and programs; narrate.c, output.c
-**   link.c recorder.c plans.c slots.c   the parts they stand on
+**   link.c recorder.c plans.c slots.c tap.c   the parts they stand on
 */
 #ifndef SUP_ENGINE_INSIDE_H
 #define SUP_ENGINE_INSIDE_H
@@ -34,6 +34,7 @@
 #include "engine/plans.h"
 #include "engine/recorder.h"
 #include "engine/slots.h"
+#include "engine/tap.h"
 #include "engine/workers.h"
 
 #include <pthread.h>
@@ -97,6 +98,7 @@ struct sup_engine {
     struct sup_inbox inbox;
     struct sup_heap watches; /* of sup_slot::watch_timer: conditions of readiness */
     struct sup_output lines, events;
+    struct sup_tap tap;
     int rings;                                        /* of last output; -1: there are none */
     const struct sup_driver *drivers[SUP_KIND_COUNT]; /* NULL: this host cannot run the kind */
 

@@ -158,6 +158,7 @@ static void begin_afresh(struct sup_engine *engine, const struct hello *hello)
     engine->bases = (struct sup_recorder_bases){hello->word.seq, hello->last_instance};
     engine->done_seq = engine->link.reached = 0;
     engine->told_lines = engine->told_events = 0;
+    sup_tap_clear(&engine->tap);
 }
 
 void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *message)
@@ -383,6 +384,15 @@ static int begin_tree(struct sup_engine *engine, struct hello *hello, struct sup
     return cold_start(engine, hello, err);
 }
 
+/* A new ring of events is held by the keeper from the start. */
+static void give_tap(struct sup_engine *engine)
+{
+    struct sup_wire message = {.type = SUP_WIRE_STORE_FD, .a = SUP_FD_TAP};
+    if (engine->tap.fd < 0) return;
+    sup_link_send(&engine->link, &message, engine->tap.fd);
+    engine->tap.fd = -1;
+}
+
 static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err *err)
 {
     uint64_t hosts = (uint64_t) hello->word.a;
@@ -394,6 +404,7 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
         r = sup_output_init(&engine->lines, take_fd(hello, SUP_FD_OUTPUT), SUP_OUTPUT_PLAIN);
     if (r == 0)
         r = sup_output_init(&engine->events, take_fd(hello, SUP_FD_EVENTS), SUP_OUTPUT_JSON);
+    if (engine->library == NULL) sup_tap_init(&engine->tap, take_fd(hello, SUP_FD_TAP));
     if (r < 0) {
         sup_err_set(err, r, "", "free some memory", "there is no memory for the host");
         return EXIT_LOST;
@@ -406,6 +417,7 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
     engine->plan_number = (int32_t) ((hosts & 0x3ff) << 21);
     sup_engine_tick(engine);
     r = begin_tree(engine, hello, err);
+    if (r == 0) give_tap(engine);
     if (r == 0) start_when_clear(engine);
     return r;
 }

@@ -137,7 +137,9 @@ static void tell_programs(struct sup_engine *engine, const struct sup_told *told
         sup_json_end_object(&line.json);
         const char *whole = sup_json_text(&line.json);
         if (whole == NULL) continue;
-        sup_output_line(&engine->events, whole, line.json.size);
+        if (engine->events.fd >= 0 && told->effect->seq > engine->told_events)
+            sup_output_line(&engine->events, whole, line.json.size);
+        sup_tap_add(&engine->tap, told->effect->event.number, whole, line.json.size);
         return;
     }
 }
@@ -148,7 +150,8 @@ void sup_tell_event(struct sup_engine *engine, const struct sup_tale *tale)
     if (engine->library != NULL)
         engine->library->tell(engine->library->context, &tale->told, engine->wall_offset_ns);
     if (engine->lines.fd >= 0 && seq > engine->told_lines) tell_people(engine, tale);
-    if (engine->events.fd >= 0 && seq > engine->told_events) tell_programs(engine, &tale->told);
+    bool file = engine->events.fd >= 0 && seq > engine->told_events;
+    if (file || sup_tap_is_there(&engine->tap)) tell_programs(engine, &tale->told);
 }
 
 void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, size_t count,

@@ -51,8 +51,9 @@ void sup_control_say(const char *format, ...)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void wake(struct sup_control *control)
+static void wake(void *context)
 {
+    const struct sup_control *control = context;
     uint64_t one = 1;
     if (write(control->wake, &one, sizeof one) < 0) return; /* it is full: awake enough */
 }
@@ -302,6 +303,7 @@ void sup_control_opened(void *context, struct sup_engine *engine)
     control->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = control->wake < 0 ? -errno : start_thread(control);
     control->runs = r == 0;
+    if (r == 0) sup_engine_wake_reader(engine, wake, control);
     if (r < 0)
         sup_control_say("there is no control thread: %s; nobody answers at the control socket",
                         strerror(-r));
@@ -326,6 +328,7 @@ void sup_control_closing(void *context)
         pthread_join(control->thread, NULL);
         control->runs = false;
     }
+    sup_engine_wake_reader(control->engine, NULL, NULL);
     drop_answers(control);
     if (facts->control >= 0) sup_place_leave(facts->control, facts->control_lock);
 }

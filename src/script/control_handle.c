@@ -20,7 +20,9 @@
 
 #define READER "suptree.control.reader"
 #define WRITER "suptree.control.writer"
+#define CURSOR "suptree.control.cursor"
 #define MAX_GROUPS 1024
+#define EVENTS_AT_ONCE ((size_t) 32 << 10)
 
 struct handle {
     struct ucred peer; /* as it was when he connected */
@@ -119,6 +121,34 @@ static int get_path(lua_State *L)
     return 1;
 }
 
+struct look {
+    sup_token node;
+    struct sup_status status;
+    bool there, ended;
+};
+
+static void take_look(void *context, const struct sup_view *view)
+{
+    struct look *look = context;
+    int code;
+    look->there = sup_tree_status(view->tree, look->node, view->now_ns, &look->status);
+    look->ended = sup_tree_has_ended(view->tree, &code);
+}
+
+/* look(token) -> state, ready, held, cause, has the tree ended; state nil: it is gone */
+static int look_at(lua_State *L)
+{
+    struct look look = {.node = (sup_token) luaL_checkinteger(L, 2)};
+    sup_engine_read(sup_control_of(L)->engine, take_look, &look);
+    if (look.there) lua_pushstring(L, sup_state_name(look.status.state));
+    else lua_pushnil(L);
+    lua_pushboolean(L, look.there && look.status.ready);
+    lua_pushboolean(L, look.there && look.status.held);
+    lua_pushstring(L, look.there ? sup_cause_name(look.status.cause) : "none");
+    lua_pushboolean(L, look.ended);
+    return 5;
+}
+
 /* state() -> that of the tree */
 static int get_state(lua_State *L)
 {
@@ -126,6 +156,51 @@ static int get_state(lua_State *L)
     sup_engine_read(sup_control_of(L)->engine, find_place, &place);
     lua_pushstring(L, sup_state_name(place.state));
     return 1;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static struct sup_event_cursor *check_cursor(lua_State *L)
+{
+    return luaL_checkudata(L, 1, CURSOR);
+}
+
+/* cursor:read() -> whole lines, and how many events were lost to it before the last of them */
+static int read_events(lua_State *L)
+{
+    char text[EVENTS_AT_ONCE];
+    uint64_t missed;
+    struct sup_event_cursor *cursor = check_cursor(L);
+    size_t size = sup_engine_events(sup_control_of(L)->engine, cursor, text, sizeof text, &missed);
+    lua_pushlstring(L, text, size);
+    lua_pushinteger(L, (lua_Integer) missed);
+    return 2;
+}
+
+/* cursor:next() -> the number of the event that it is to see next */
+static int get_next(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer) check_cursor(L)->next);
+    return 1;
+}
+
+/* events([since]) -> a cursor for those after number `since`; nil: for those to come */
+static int open_events(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"next", get_next}, {"read", read_events}, {NULL, NULL}};
+    uint64_t last = sup_engine_last_event(sup_control_of(L)->engine);
+    lua_Integer since = luaL_optinteger(L, 2, (lua_Integer) last);
+    struct sup_event_cursor *cursor = lua_newuserdatauv(L, sizeof *cursor, 0);
+    *cursor = (struct sup_event_cursor){.next = since < 0 ? 1 : (uint64_t) since + 1};
+    if (luaL_newmetatable(L, CURSOR)) {
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_setmetatable(L, -2);
+    lua_pushinteger(L, (lua_Integer) last);
+    return 2;
 }
 
 /* --- changing --------------------------------------------------------------------------------- */
@@ -196,8 +271,9 @@ static bool has_group(int fd, const struct ucred *peer, gid_t wanted)
 static void push_handle(lua_State *L, const struct ucred *peer, const char *type)
 {
     static const luaL_Reg reading[] = {
-        {"node", write_node},         {"path", get_path},   {"select", select_method},
-        {"services", write_services}, {"state", get_state}, {NULL, NULL},
+        {"events", open_events},      {"fits", sup_control_fits}, {"look", look_at},
+        {"node", write_node},         {"path", get_path},         {"select", select_method},
+        {"services", write_services}, {"state", get_state},       {NULL, NULL},
     };
     static const luaL_Reg changing[] = {{"command", send_command}, {NULL, NULL}};
     struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);

@@ -86,8 +86,9 @@ int sup_control_admit(lua_State *L, struct sup_control *control, int fd);
 
 /* --- control_select.c ------------------------------------------------------------------------- */
 
-/* The method select of handles: see there. May raise. */
+/* The methods select and fits of handles: see there. May raise. */
 int sup_control_select(lua_State *L, struct sup_control *control);
+int sup_control_fits(lua_State *L);
 
 /* --- control_node.c --------------------------------------------------------------------------- */
 

@@ -65,6 +65,26 @@ static bool fits(const char *pattern, const char *path, int *steps)
     return *path == '\0';
 }
 
+/* Does ${pattern} mean the node at ${path} or one that it is below? */
+static bool is_at_or_below(const char *pattern, const char *path)
+{
+    char above[SUP_CONTROL_PATH];
+    int steps = MATCH_STEPS;
+    if (strcmp(pattern, ".") == 0) return true;
+    for (size_t i = 0; i < sizeof above; i++) {
+        if (path[i] == '/' || path[i] == '\0') {
+            above[i] = '\0';
+            bool root = strcmp(above, ".") == 0;
+            if (is_pattern(pattern) ? !root && fits(pattern, above, &steps)
+                                    : strcmp(pattern, above) == 0)
+                return true;
+        }
+        if (path[i] == '\0') return false;
+        above[i] = path[i];
+    }
+    return false;
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 struct wish {
@@ -195,6 +215,23 @@ static void read_wishes(lua_State *L, int index, struct selection *selection)
         lua_pop(L, 1);
     }
     selection->wish_count = count;
+}
+
+/*
+** fits(path, paths) -> is the node at ${path} one of them, or below one of them? Whether such nodes
+** are there is not looked at.
+*/
+int sup_control_fits(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    bool meant = false;
+    for (lua_Integer i = 1; !meant && lua_rawgeti(L, 3, i) == LUA_TSTRING; i++) {
+        meant = is_at_or_below(lua_tostring(L, -1), path);
+        lua_pop(L, 1);
+    }
+    lua_pushboolean(L, meant);
+    return 1;
 }
 
 /*

@@ -1,10 +1,14 @@
 --- The methods that change something. Each of them is recorded with the caller's uid, by the handle itself.
 local json = require "suptree.json"
 local nodes = require "suptree.control.nodes"
+local waiting = require "suptree.control.waiting"
+
+local DONE = { restart = "it runs again", start = "it runs", stop = "it is down" }
+local ACCEPTED = { restart = "it will restart", start = "it will start", stop = "it will stop" }
 
 -- What a status of the core means to whoever asked.
 local WORDS = {
-    ok = function(verb) return verb .. ": done" end,
+    ok = function(verb, _, waited) return (waited and DONE or ACCEPTED)[verb] end,
     waiting_for = function(_, other) return ("it waits for %s, which a person stopped; start that"):format(other) end,
     timeout = function() return "not there in the time given; it goes on" end,
     stopped = function() return "the tree has ended" end,
@@ -20,15 +24,21 @@ local function result_text(handle, path, token, verb, answer)
     local words = answer.text
     if not words or words == "" then
         local describe = WORDS[answer.status]
-        words = describe and describe(verb, answer.other or "another node") or answer.status
+        words = describe and describe(verb, answer.other or "another node", answer.waited) or answer.status
     end
     local node = handle:node(token)
     return ('{"path":%s,"status":"%s","message":%s%s%s}'):format(json.encode(path), answer.status, json.encode(words),
         answer.other and ',"for":' .. json.encode(answer.other) or "", node and ',"node":' .. node or "")
 end
 
---- Their handlers. `errands`: wait(ticket, fn(status, node, text)).
-return function(errands)
+local function paths_of(handle, tokens)
+    local paths = {}
+    for place, token in ipairs(tokens) do paths[place] = handle:path(token) or "?" end
+    return paths
+end
+
+--- Their handlers. `errands`: wait(ticket, fn(status, node, text)). `follower`: control/follower.lua.
+return function(errands, follower)
     local handlers = {}
 
     -- Give a command to each node, and reply when all have answered.
@@ -36,20 +46,24 @@ return function(errands)
         local tokens = nodes.select(call, given.paths, "cover")
         if not tokens then return end
         local handle, parts, left = call.handle, {}, #tokens
-        local function answer(place, path, status, node, words)
+        local paths = paths_of(handle, tokens)
+        local done = given.progress and given.wait and waiting.progress(call, follower, paths)
+        local function answer(place, status, node, words)
+            local path = paths[place]
             local other = status == "waiting_for" and node and handle:path(node) or nil
             parts[place] = result_text(handle, path, tokens[place], verb,
-                { status = status, other = other, text = words })
+                { status = status, other = other, text = words, waited = given.wait })
             left = left - 1
-            if left == 0 then call:reply('{"results":[' .. table.concat(parts, ",") .. "]}") end
+            if left > 0 then return end
+            if done then done() end
+            call:reply('{"results":[' .. table.concat(parts, ",") .. "]}")
         end
         for place, token in ipairs(tokens) do
-            local path = handle:path(token) or "?"
             local ticket, why = handle:command(verb, token, given.context, given.wait, given.timeout)
             if ticket then
-                errands.wait(ticket, function(...) answer(place, path, ...) end)
+                errands.wait(ticket, function(...) answer(place, ...) end)
             else
-                answer(place, path, why)
+                answer(place, why)
             end
         end
     end

@@ -10,7 +10,8 @@ Connection.__index = Connection
 -- Pieces of a line are joined when there are so many: one byte at a time costs neither memory nor time.
 local MAX_PIECES = 1024
 
---- Serve the accepted stream `stream`. `limits` as in server.lua; `on`: line(connection, text), ended(connection).
+--- Serve the accepted stream `stream`. `limits` as in server.lua; `on`: line(connection, text),
+-- too_long(connection), written(connection), ended(connection).
 function Connection.new(stream, limits, on)
     local self = setmetatable({
         stream = stream, limits = limits, on = on, pieces = {}, size = 0, waiting = "", streams = 0, calls = 0,
@@ -109,7 +110,7 @@ function Connection:send(text)
     self.stream:write(text, function(err)
         if self.ended then return end
         if err then self:close() return end
-        if self.on.written then self.on.written(self) end
+        self.on.written(self)
         self:resume()
     end)
     return true

@@ -1,10 +1,13 @@
 --- The life of the control thread's state: it serves until the tree is about to leave.
 local changing = require "suptree.control.changing"
+local Follower = require "suptree.control.follower"
 local looking = require "suptree.control.looking"
 local native = require "suptree.control.native"
 local Server = require "suptree.control.server"
+local streams = require "suptree.control.streams"
 local system = require "suptree.system"
 local uv = require "luv"
+local waiting = require "suptree.control.waiting"
 
 local function now()
     local seconds, micros = uv.gettimeofday()
@@ -13,12 +16,12 @@ end
 
 -- Who waits for which answer of the engine.
 local function new_errands()
-    local waiting = {}
+    local owed = {}
     return {
-        wait = function(ticket, fn) waiting[ticket] = fn end,
+        wait = function(ticket, fn) owed[ticket] = fn end,
         deliver = function(ticket, ...)
-            local fn = waiting[ticket]
-            waiting[ticket] = nil
+            local fn = owed[ticket]
+            owed[ticket] = nil
             if fn then fn(...) end
         end,
     }
@@ -33,12 +36,14 @@ local function merge(...)
 end
 
 return function()
-    local errands = new_errands()
+    local errands, follower = new_errands(), Follower.new()
     local server = Server.new(native.listener(), {
         admit = native.admit, say = native.say,
+        written = function(connection) follower:written(connection) end,
+        ended = function(connection) follower:forget(connection) end,
         handlers = merge(
             looking { facts = native.facts, methods = Server.methods_text(), version = system.version, time = now },
-            changing(errands)),
+            changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower)),
     })
     local waker = assert(uv.new_poll(native.waker()))
     local leaving = false
@@ -50,8 +55,10 @@ return function()
             return true
         end
         while take(native.take()) do end
+        follower:wake()
         if closing and not leaving then
             leaving = true
+            follower:leave()
             server:leave(function() waker:close() end)
         end
     end)

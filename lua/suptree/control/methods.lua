@@ -12,6 +12,9 @@ local TIMEOUT = {
     doc = "seconds to wait at most; what was asked stands nevertheless",
 }
 local CONTEXT = { name = "context", type = "text", max = 1024, doc = "why, for events and the log" }
+local PROGRESS = {
+    name = "progress", type = "boolean", default = false, doc = "with wait: tell what the nodes come to meanwhile",
+}
 local PATHS = {
     name = "paths", type = "texts", required = true,
     doc = 'nodes: paths such as "workers/mailer", "." for the root, or patterns such as "workers/*" and "**"',
@@ -19,7 +22,8 @@ local PATHS = {
 
 local function change(doc)
     return {
-        role = "write", doc = doc, params = { PATHS, WAIT, TIMEOUT, CONTEXT },
+        role = "write", doc = doc, params = { PATHS, WAIT, TIMEOUT, PROGRESS, CONTEXT },
+        notes = "progress { id, path, state, event }: `event` has happened to a node that is meant, or below one",
         result = '{ results = [{ path, status, message, for?, node? }] }; status: "ok", "waiting_for", "not_reached", '
             .. '"timeout", "stopped", "refused", "not_found", "limit"',
     }
@@ -32,6 +36,31 @@ local function row(name, fields)
 end
 
 return {
+    row("cancel", {
+        role = "read", doc = "Ends a stream of this connection.",
+        params = { { name = "stream", type = "integer", required = true, min = 1, max = 2 ^ 53, doc = "its number" } },
+        result = "{ }",
+    }),
+    row("events", {
+        role = "read", doc = "What has happened, and what happens from now on.",
+        params = {
+            { name = "follow", type = "boolean", default = false, doc = "open a stream of those to come" },
+            {
+                name = "last", type = "integer", min = 0, max = 100000,
+                doc = "so many of those that were; default: all that are kept, with follow none",
+            },
+            {
+                name = "since", type = "integer", min = 0, max = 2 ^ 53,
+                doc = "only those whose number `seq` is greater: to go on where one has stopped",
+            },
+            { name = "types", type = "texts", doc = 'only those of these types, such as "failed"' },
+            { name = "paths", type = "texts", doc = "only those of these nodes and of what is below them" },
+        },
+        result = "{ stream?, last, missed?, events = [EVENT] }; last: the number of the newest that was looked at; "
+            .. "missed: so many after `since` are not kept any more",
+        notes = "event { stream, event }; gap { stream, missed }: the client was too slow, so many are lost; "
+            .. "end { stream }: the tree has ended",
+    }),
     row("hello", {
         role = "read", doc = "Who answers, and what the caller may do.",
         result = "{ protocol, version, name, pid, keeper, uid, role, host_starts, safe_mode, uptime }",
@@ -54,4 +83,20 @@ return {
         result = "{ name, state, time, services = [NODE] }",
     }),
     row("stop", change "Stops nodes and keeps them stopped until a person starts them."),
+    row("wait", {
+        role = "read", doc = "Waits until nodes are in a state.",
+        params = {
+            PATHS,
+            {
+                name = "state", type = "choice", default = "ready",
+                choices = {
+                    "ready", "running", "stopped", "done", "failed", "waiting", "delayed", "queued", "paused", "stuck",
+                },
+                doc = "stopped: down, however it came about; the others by their names",
+            },
+            TIMEOUT,
+        },
+        result = '{ results = [{ path, status, message, node? }] }; status: "ok", "not_reached": it cannot come by '
+            .. 'itself, "timeout", "not_found", "stopped"',
+    }),
 }

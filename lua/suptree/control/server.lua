@@ -16,6 +16,7 @@ Server.limits = {
     message = 1024 * 1024, -- of one request
     output = 256 * 1024, -- that a client has not read, before he is read no further
     calls = 64, -- of one client that wait for their reply
+    streams = 16, -- of one client
     connections = 256, -- in all
     per_user = 64, -- connections of one user
     first = 30, -- until the first whole request
@@ -112,7 +113,8 @@ local function forget(self, connection)
     self.count = self.count - 1
     self.users[uid] = self.users[uid] > 1 and self.users[uid] - 1 or nil
     self.connections[connection] = nil
-    if self.on_ended then self.on_ended(connection) end
+    self.ended(connection)
+    if self.count == 0 and self.gone then self.gone() end
 end
 
 local function admit(self, stream, handle, peer)
@@ -124,7 +126,7 @@ local function admit(self, stream, handle, peer)
                 self.limits.message)))
             from:leave()
         end,
-        written = function(to) if self.on_written then self.on_written(to) end end,
+        written = self.written,
         ended = function(from) forget(self, from) end,
     })
     connection.handle, connection.peer = handle, peer
@@ -154,11 +156,15 @@ end
 
 -- --- its life --------------------------------------------------------------------------------------------------------
 
+local function ignore() end
+
 --- Serve at the listening socket `fd`. `options`: admit(fd) -> handle, peer { uid, pid, role }; handlers by method;
--- say(line); limits, where they differ from Server.limits.
+-- say(line); written(connection) and ended(connection), called when a client has taken something, or is gone; limits,
+-- where they differ from Server.limits.
 function Server.new(fd, options)
     local self = setmetatable({
         admit = options.admit, handlers = options.handlers, say = options.say,
+        written = options.written or ignore, ended = options.ended or ignore,
         limits = setmetatable(options.limits or {}, { __index = Server.limits }),
         count = 0, users = {}, connections = {},
     }, Server)
@@ -173,10 +179,8 @@ end
 --- Take no more connections, let the present ones have their last replies. `gone` is called when all have ended.
 function Server:leave(gone)
     self.listener:close()
-    local function check() if self.count == 0 then gone() end end
-    self.on_ended = check
     for connection in pairs(self.connections) do connection:leave() end
-    check()
+    if self.count == 0 then gone() else self.gone = gone end
 end
 
 -- A row or parameter as json.encode wants it: lists are marked.

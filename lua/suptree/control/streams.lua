@@ -1,0 +1,118 @@
+--- The methods that tell what happens: events and cancel.
+local message = require "suptree.control.message"
+local nodes = require "suptree.control.nodes"
+
+-- What a client may have to take before its streams wait.
+local BACKLOG = 128 * 1024
+
+-- The fields by which events are chosen stand first, in this order; names hold no characters that JSON escapes.
+local HEAD = '^{"seq":%d+,"time":[^,]*,"type":"([^"]*)","path":"([^"]*)"'
+
+local function set_of(list)
+    if not list then return nil end
+    local set = {}
+    for _, value in ipairs(list) do set[value] = true end
+    return set
+end
+
+-- Does an event's line pass?
+local function passes(line, filter)
+    if not filter.types and not filter.fits then return true end
+    local kind, path = line:match(HEAD)
+    if not kind then return false end
+    return (not filter.types or filter.types[kind]) and (not filter.fits or filter.fits(path))
+end
+
+local function choose(text, filter, add)
+    for line in text:gmatch "[^\n]+" do
+        if passes(line, filter) then add(line) end
+    end
+end
+
+-- --- what is there already -------------------------------------------------------------------------------------------
+
+-- The last `last` (nil: all) of those that pass, and how many are not kept any more.
+local function collect(cursor, filter, last)
+    local lines, lost = {}, 0
+    while true do
+        local text, missed = cursor:read()
+        lost = lost + missed
+        if text == "" then break end
+        choose(text, filter, function(line) lines[#lines + 1] = line end)
+    end
+    if last and #lines > last then lines = table.move(lines, #lines - last + 1, #lines, 1, {}) end
+    return lines, lost
+end
+
+-- --- what follows ----------------------------------------------------------------------------------------------------
+
+local Stream = {}
+Stream.__index = Stream
+
+local function notification(method, id, rest)
+    return message.notification(method, ('{"stream":%d%s}'):format(id, rest or ""))
+end
+
+--- Send what has happened, as far as the client can take it.
+function Stream:pump()
+    while self.connection:backlog() < BACKLOG do
+        local text, missed = self.cursor:read()
+        local lines = {}
+        if missed > 0 then lines[1] = notification("gap", self.id, (',"missed":%d'):format(missed)) end
+        choose(text, self.filter, function(line)
+            lines[#lines + 1] = notification("event", self.id, ',"event":' .. line)
+        end)
+        if #lines > 0 then self.connection:send(table.concat(lines)) end
+        if text == "" then return end
+    end
+end
+
+function Stream:finish()
+    self.connection:send(notification("end", self.id))
+end
+
+--- Their handlers. `follower`: control/follower.lua; `limits.streams`: how many a connection may have.
+return function(follower, limits)
+    local handlers = {}
+    local last_id = 0
+
+    local function open(call, cursor, filter)
+        last_id = last_id + 1
+        local stream = setmetatable({ id = last_id, connection = call.connection, cursor = cursor, filter = filter },
+            Stream)
+        follower:add(stream)
+        return stream
+    end
+
+    function handlers.events(call, given)
+        if given.follow and call.connection.streams >= limits.streams then
+            return call:fail("limit", ("a connection may have %d streams; cancel one"):format(limits.streams))
+        end
+        local filter = {
+            types = set_of(given.types),
+            fits = given.paths and function(path) return call.handle:fits(path, given.paths) end,
+        }
+        local wants_past = given.since or given.last and given.last > 0 or not given.follow and given.last ~= 0
+        local _, newest = call.handle:events()
+        local since = wants_past and (given.since or 0) or newest
+        if since > newest then since = 0 end -- counted in a former tree
+        local cursor = call.handle:events(since)
+        local lines, lost = collect(cursor, filter, given.last)
+        -- Who has left the tree may still stand in the past.
+        if given.paths and #lines == 0 and not nodes.select(call, given.paths, "each") then return end
+        local stream = given.follow and open(call, cursor, filter)
+        local missed = given.since and lost > 0 and (',"missed":%d'):format(lost) or ""
+        call:reply(('{%s"last":%d%s,"events":[%s]}'):format(stream and ('"stream":%d,'):format(stream.id) or "",
+            cursor:next() - 1, missed, table.concat(lines, ",")))
+        if stream then stream:pump() end
+    end
+
+    function handlers.cancel(call, given)
+        local stream = follower:find(call.connection, given.stream)
+        if not stream then return call:fail("not_found", "this connection has no such stream") end
+        follower:remove(stream)
+        call:reply "{}"
+    end
+
+    return handlers
+end
