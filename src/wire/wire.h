@@ -81,7 +81,7 @@ enum sup_wire_fd {
     SUP_FD_CONTROL,
     SUP_FD_CONTROL_LOCK,
     SUP_FD_BIRTHS, /* memfd, read-only: an array of struct sup_birth */
-    SUP_FD_TAP, /* the last events, for hosts alone: engine/tap.h */
+    SUP_FD_TAP,    /* the last events, for hosts alone: engine/tap.h */
     SUP_FD_COUNT
 };
 
