@@ -989,15 +989,21 @@ describe("§7 a reload that waits is answered when it is settled", function()
     end)
 
     it("what goes back is answered so, and what waited behind it by itself", function()
-        local sim = up { strategy = "one_for_all", "a", "b" }
-        sim:hang("b")
+        local function declared(a)
+            return { a, group("w", { strategy = "one_for_all", "x", "y" }) }
+        end
+        local sim = up(declared "a")
         local slow = changed("a", { ready = suptree.ready.manual() })
-        local blob = require "suptree.declaration".encode(tree { strategy = "one_for_all", slow, "b" })
+        local blob = require "suptree.declaration".encode(tree(declared(slow)))
         local first = sim:request { type = "reload", blob = blob, wait = true }
-        fail(sim, "b")
+        sim:events()
+        sim:hang("w/y")
+        fail(sim, "w/x")
         fail(sim, "a")
-        local second = wait_for(sim, { strategy = "one_for_all", "a", "b", "c" })
-        sim:advance(60)
+        local second = wait_for(sim, declared(process("a", { command = { "./third" } })))
+        assert.is_nil(sim:reply(first))
+        sim:advance(10)
+        assert.same({ "rolled_back .", "reloaded ." }, happened(sim, "rolled_back", "reloaded"))
         assert.equal("not_reached", sim:reply(first).status)
         assert.equal("ok", sim:reply(second).status)
     end)

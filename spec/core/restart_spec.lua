@@ -286,6 +286,26 @@ describe("§2 'Thread services that end because their host died are launched aga
         assert.same({}, told(sim))
     end)
 
+    it("an abandoned thread ends with it, an abandoned process does not, whatever the node has become", function()
+        for first, second in pairs { [thread] = process, [process] = thread } do
+            local function options() return { on_stuck = "abandon", timeout = 0, kill_timeout = 1 } end
+            local sim = up { first("a", options()), "b" }
+            sim:hang("a", "kill")
+            sim:reload(tree { second("a", options()), "b" })
+            sim:advance(1)
+            sim:hang("a", false)
+            assert.equal(2, sim:state("a").generation)
+            sim:host_died()
+            sim:hang("b", "kill")
+            sim:stop()
+            sim:advance(60)
+            local unstopped = {}
+            for _, row in ipairs(sim:report()) do unstopped[#unstopped + 1] = row.path end
+            table.sort(unstopped)
+            assert.same(first == thread and { "b" } or { "a", "b" }, unstopped)
+        end
+    end)
+
     it("in a group strategy no round follows", function()
         local sim = up { strategy = "one_for_all", thread("a"), "b" }
         sim:host_died()

@@ -322,6 +322,19 @@ describe("§3 what a round meets", function()
         end
     end)
 
+    it("one that was added in its middle joins it when another of those fails", function()
+        local sim = up { strategy = "one_for_all", "a", "b" }
+        sim:hang("a")
+        fail(sim, "b")
+        sim:add(".", process "c")
+        sim:add(".", process "d")
+        sim:effects()
+        fail(sim, "d")
+        assert.same({ "interrupt c" }, told(sim))
+        sim:advance(10)
+        assert.same({ "kill a", "launch a", "launch b", "launch c", "launch d" }, told(sim))
+    end)
+
     it("a supervisor without children", function()
         local sim = up { strategy = "one_for_all", group("e", {}), "a", group("f", {}), "b" }
         fail(sim, "a")

@@ -11,6 +11,11 @@ bool sup_node_is_service(const struct sup_node *node)
     return node->spec.kind != SUP_SUPERVISOR;
 }
 
+bool sup_node_was_launched_as_thread(const struct sup_node *node)
+{
+    return node->started_record != NULL && node->started_record->kind == SUP_THREAD;
+}
+
 bool sup_node_is_wanted(const struct sup_node *node)
 {
     return !node->removed && !node->held && (node->spec.enabled || node->asked_up);
@@ -439,10 +444,10 @@ static void lose_thread(struct sup_tree *tree, struct sup_node *node, bool crash
     sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
 }
 
-/* What the instance was launched as: a reload may have made the node something else meanwhile. */
-static bool was_launched_as_thread(const struct sup_node *node)
+static void lose_abandoned(struct sup_node *node)
 {
-    return node->started_record != NULL && node->started_record->kind == SUP_THREAD;
+    for (int i = 0; i < SUP_MAX_ABANDONED; i++)
+        if (node->dies_with_host[i]) node->abandoned[i] = 0;
 }
 
 /* What was held back while the threads were lost and launched again. */
@@ -463,10 +468,11 @@ void sup_node_host_died(struct sup_tree *tree, uint64_t crashed)
     tree->restructuring = true;
     for (uint32_t i = 0; i < tree->node_top; i++) {
         struct sup_node *node = tree->nodes[i];
-        if (node == NULL || !was_launched_as_thread(node)) continue;
-        memset(node->abandoned, 0, sizeof node->abandoned);
+        if (node == NULL) continue;
+        lose_abandoned(node);
         sup_node_bury_if_over(tree, node);
-        if (node->instance == 0 || node->instance > newest) continue;
+        bool is_lost = node->instance != 0 && node->instance <= newest;
+        if (!is_lost || !sup_node_was_launched_as_thread(node)) continue;
         lose_thread(tree, node, node->instance == crashed);
     }
     tree->restructuring = false;

@@ -88,8 +88,9 @@ struct sup_node {
     int64_t launched_ns;
     struct sup_outcome last_outcome;
     char last_text[SUP_LAST_TEXT];
-    uint64_t abandoned[SUP_MAX_ABANDONED]; /* instances left behind; 0: free */
-    uint64_t round;                        /* the last group round it took part in */
+    uint64_t abandoned[SUP_MAX_ABANDONED];  /* instances left behind; 0: free */
+    bool dies_with_host[SUP_MAX_ABANDONED]; /* is that one a thread? */
+    uint64_t round;                         /* the last group round it took part in */
     int64_t probation_ns; /* a counted failure before this rolls the last reload back; 0: none */
     uint32_t delay_attempt;
     enum sup_then then;
@@ -245,6 +246,8 @@ void sup_text_copy(char *to, size_t size, const char *text); /* cut; NULL: "" */
 
 bool sup_node_is_service(const struct sup_node *node);
 bool sup_node_is_wanted(const struct sup_node *node);
+/* Its instance is a thread: a reload may have made the node something else meanwhile. */
+bool sup_node_was_launched_as_thread(const struct sup_node *node);
 /* A supervisor (NULL: above the root) below which launches may happen. */
 bool sup_node_runs_children(const struct sup_tree *tree, const struct sup_node *supervisor);
 void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_state state,

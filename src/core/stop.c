@@ -234,6 +234,7 @@ static bool abandon(struct sup_tree *tree, struct sup_node *node)
     for (int i = 0; i < SUP_MAX_ABANDONED; i++) {
         if (node->abandoned[i] != 0) continue;
         node->abandoned[i] = node->instance;
+        node->dies_with_host[i] = sup_node_was_launched_as_thread(node);
         sup_tree_effect(tree, SUP_DO_ABANDON, node);
         node->instance = 0;
         node->ready = false;

@@ -78,9 +78,9 @@ static void expect_host_death(struct sim *sim)
 {
     each_shadow(sim, node)
     {
-        if (node->instance_kind != SUP_THREAD) continue;
-        for (int i = 0; i < ABANDONED; i++) node->abandoned[i] = 0;
-        if (node->instance != 0) note_was_stopping(sim, node);
+        for (int i = 0; i < ABANDONED; i++)
+            if (node->dies_with_host[i]) node->abandoned[i] = 0;
+        if (node->instance != 0 && node->instance_kind == SUP_THREAD) note_was_stopping(sim, node);
     }
 }
 

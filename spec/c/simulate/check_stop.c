@@ -76,6 +76,7 @@ void check_abandon(struct sim *sim, struct shadow *node, const struct sup_effect
     }
     if (node->not_ready) check_late_start(sim, node, effect);
     node->abandoned[place] = node->instance;
+    node->dies_with_host[place] = node->instance_kind == SUP_THREAD;
     node->former = node->instance;
     node->instance = 0;
     node->ready = false;
@@ -334,7 +335,8 @@ static bool is_separate(struct sim *sim, const struct shadow *node, const struct
 static void check_asked(struct sim *sim, const struct shadow *node)
 {
     const struct shadow *parent = node->parent;
-    bool in_sequence = !parent->runs && parent->instance != 0 && parent->ends_in_order;
+    bool is_many = sim->input->type == SUP_IN_HOST_DIED; /* ends and stops take turns in it */
+    bool in_sequence = !parent->runs && parent->instance != 0 && parent->ends_in_order && !is_many;
     each_shadow(sim, other)
     {
         if (other->parent != parent || other == node || other->removed || node->removed) continue;

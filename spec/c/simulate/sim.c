@@ -281,7 +281,8 @@ static void note_time(struct sim *sim, int64_t now_ns)
 
 void sim_apply(struct sim *sim, struct sup_input *input, int64_t now_ns)
 {
-    sim->steps++;
+    bool is_first = sim->steps++ == 0;
+    if (is_first && now_ns < sim->now_ns) now_ns = sim->now_ns;
     note_time(sim, now_ns);
     if (!is_fact(input->type) && input->type != SUP_IN_TICK && input->type != SUP_IN_HOST_DIED) {
         input->request = sim->next_request++;
@@ -365,7 +366,6 @@ static void aim_blob(const struct sim *sim, const struct op *op, struct sup_inpu
 
 void sim_do(struct sim *sim, const struct op *op)
 {
-    int64_t now_ns = op->at_ns > sim->now_ns ? op->at_ns : sim->now_ns;
     struct sup_input input = {
         .type = (enum sup_input_type) op->type,
         .flag = op->flags & OP_FLAG,
@@ -402,5 +402,5 @@ void sim_do(struct sim *sim, const struct op *op)
     }
     if (op->type == SUP_IN_START || op->type == SUP_IN_STOP) input.text = "by chance";
     if (sim->verbose != NULL) op_write(op, sim->verbose);
-    sim_apply(sim, &input, now_ns);
+    sim_apply(sim, &input, op->at_ns);
 }

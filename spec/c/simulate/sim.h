@@ -71,8 +71,9 @@ struct shadow {
     uint64_t interrupted;  /* the instance that was asked last */
     uint64_t former;       /* the instance before */
     uint64_t abandoned[ABANDONED];
-    int64_t kill_ns;  /* the kill is due then; NEVER_NS: it is not */
-    int64_t stuck_ns; /* the same of being stuck */
+    bool dies_with_host[ABANDONED]; /* that one */
+    int64_t kill_ns;                /* the kill is due then; NEVER_NS: it is not */
+    int64_t stuck_ns;               /* the same of being stuck */
     bool ready;
     bool been_ready; /* or well done, since its supervisor was launched */
     bool removed;
@@ -179,7 +180,8 @@ void sim_end(struct sim *sim);
 
 /* Apply one operation, with all checks. What does not fit (a fact of nobody) does nothing. */
 void sim_do(struct sim *sim, const struct op *op);
-/* Apply an input as it stands. */
+/* Apply an input as it stands. Of a time before sim->now_ns the tree must think that it stands
+   still. */
 void sim_apply(struct sim *sim, struct sup_input *input, int64_t now_ns);
 
 /* The first broken rule is kept, with a message. */

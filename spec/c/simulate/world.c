@@ -454,6 +454,7 @@ static void draw_temper(struct world *world)
 static void take_step(struct world *world, struct op op)
 {
     if (op.at_ns < world->sim->now_ns) op.at_ns = world->sim->now_ns;
+    if (rng_one_in(&world->rng, 200)) op.at_ns = world->sim->now_ns - HALF; /* clocks do */
     world->run->ops[world->run->op_count++] = op;
     world->sim->effect_count = 0;
     sim_do(world->sim, &op);
