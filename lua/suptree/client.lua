@@ -7,7 +7,7 @@ local client = {}
 
 local PROTOCOL_START = '^{"jsonrpc":"2%.0","id":(%d+),"result":()'
 
--- --- errors --------------------------------------------------------------------------------------------------------
+-- --- errors ---------------------------------------------------------------------------------------------------------
 
 local Error = {}
 Error.__index = Error
@@ -31,7 +31,7 @@ local function received_error(sent)
     }, Error)
 end
 
--- --- where hosts listen --------------------------------------------------------------------------------------------
+-- --- where hosts listen ---------------------------------------------------------------------------------------------
 
 -- What is known of the socket at `path`: { name, path, connection } when a host listens, else nil and why.
 local function try(path)
@@ -151,7 +151,7 @@ function client.find(wanted)
     return find_alone()
 end
 
--- --- calls ---------------------------------------------------------------------------------------------------------
+-- --- calls ----------------------------------------------------------------------------------------------------------
 
 local Connection = {}
 Connection.__index = Connection

@@ -149,6 +149,130 @@ describe("waiting by the control protocol", function()
     end)
 end)
 
+describe("explaining by the control protocol", function()
+    after_each(live.clean)
+
+    local SICK = [[
+        local s = require "suptree"
+        return s.supervisor "shop" {
+            s.process "db" { command = "exec sleep 1000" },
+            s.process "web" { command = "exec sleep 1000", after = { "db" } },
+            s.process "slow" { command = "exec sleep 1000", ready = s.ready.file "nowhere" },
+            s.process "off" { command = "exec sleep 1000", enabled = false },
+            s.supervisor "sick" { failure_threshold = 1, failure_backoff = "600s",
+                s.process "bad" { command = "exit 3" },
+            },
+        }
+    ]]
+
+    it("says why, what comes, and what would change it", function()
+        local tree = live.tree(SICK)
+        tree:await { type = "backoff", path = "sick" }
+        local client = live.connect "shop"
+        local bad = client:call("explain", { path = "sick/bad" })
+        assert.are.equal("sick/bad", bad.node.path)
+        assert.matches("exit code 3", bad.reason, 1, true)
+        assert.matches("sick is paused", bad.reason, 1, true)
+        assert.are.same({ "sick/bad", "sick" }, { bad.because[1].path, bad.because[2].path })
+        assert.is_true(bad.next["in"] > 500 and bad.next["in"] <= 600)
+        assert.are.same({ "suptree logs sick/bad", "suptree start sick/bad", "suptree stop sick/bad" }, bad.commands)
+
+        client:call("stop", { paths = { "db" } })
+        local web = client:call("explain", { path = "web" })
+        assert.are.same({ { path = "db", state = "stopped" } }, web.waits_for)
+        assert.are.equal("suptree start db", web.commands[1])
+
+        local root = client:call("explain", { path = "." })
+        local names = {}
+        for place, one in ipairs(root.waits_for) do names[place] = one.path end
+        assert.are.same({ "web", "slow" }, names)
+        assert.matches("enabled = false", client:call("explain", { path = "off" }).reason, 1, true)
+        assert.matches("not ready yet", client:call("explain", { path = "slow" }).reason, 1, true)
+    end)
+
+    it("wants one node", function()
+        shop()
+        local client = live.connect "shop"
+        local _, err = client:call("explain", { path = "*" })
+        assert.are.same({ -32000, "invalid" }, { err.code, err.data.code })
+        _, err = client:call("explain", { path = "wbe" })
+        assert.are.equal("not_found", err.data.code)
+    end)
+end)
+
+describe("services by the control protocol", function()
+    after_each(live.clean)
+
+    local TALKER = [[
+        local s = require "suptree"
+        return s.supervisor "shop" {
+            s.process "talker" {
+                command = "echo one; echo two; trap 'echo $A $SUPTREE_PATH' USR1; while :; do sleep 0.02; done",
+                env = { A = "given" }, umask = "077",
+            },
+            s.process "odd" { command = "printf 'a\\377b\\n\\033[31mred\\nunended'; exec sleep 1000" },
+            s.thread "inside" { run = function(ctx) ctx:sleep(1000) end },
+        }
+    ]]
+
+    local function texts(lines)
+        local list = {}
+        for place, line in ipairs(lines) do list[place] = line.path .. " " .. line.text end
+        return list
+    end
+
+    local function await_lines(client, count)
+        return live.wait("the output", function()
+            local lines = client:call "logs".lines
+            return #lines >= count and lines
+        end)
+    end
+
+    it("have their last output shown", function()
+        local tree = shop(TALKER)
+        local client = live.connect "shop"
+        assert.are.same({ "talker one", "talker two", "odd a\u{FFFD}b", "odd \27[31mred", "odd unended" },
+            texts(await_lines(client, 5)))
+        assert.are.same({ "talker two" }, texts(client:call("logs", { paths = { "talker" }, lines = 1 }).lines))
+        tree:kill_host()
+        client = live.connect "shop"
+        assert.are.same({ "talker two" }, texts(client:call("logs", { paths = { "t*" }, lines = 1 }).lines))
+    end)
+
+    it("get signals, and their output is followed", function()
+        local tree = shop(TALKER)
+        local client = live.connect "shop"
+        await_lines(client, 5)
+        local stream = client:call("logs", { follow = true, lines = 0 }).stream
+        local sent = client:call("signal", { paths = { "*" }, signal = "USR1" }).results
+        assert.are.same({ "ok", "ok", "invalid" }, { sent[1].status, sent[2].status, sent[3].status })
+        local line = client:notice("log", function(params) return params.path == "talker" end)
+        assert.are.same({ stream, "given talker" }, { line.stream, line.text })
+        tree:await { type = "ended", path = "odd", signal = "USR1" }
+        client:call("stop", { paths = { "odd" } })
+        assert.are.equal("not_running", client:call("signal", { paths = { "odd" }, signal = "9" }).results[1].status)
+        local _, err = client:call("signal", { paths = { "odd" }, signal = "USR9" })
+        assert.are.equal(-32602, err.code)
+    end)
+
+    it("tell how they are started", function()
+        local tree = shop(TALKER)
+        local client = live.connect "shop"
+        local found = client:call("environment", { path = "talker" })
+        local set = {}
+        for _, entry in ipairs(found.env) do set[entry] = true end
+        assert.is_true(set["A=given"] and set["SUPTREE_PATH=talker"] and set["SUPTREE_GENERATION=1"])
+        for entry in pairs(require "spec.support.proc".environment(tree:service "talker")) do
+            assert.is_true(set[entry .. "=" .. require "spec.support.proc".environment(tree:service "talker")[entry]])
+        end
+        assert.are.same({ "/bin/sh", "-c" }, { found.argv[1], found.argv[2] })
+        assert.are.equal(63, found.umask)
+        assert.are.equal(require "luv".fs_realpath(tree.folder), found.cwd)
+        local _, err = client:call("environment", { path = "inside" })
+        assert.are.equal("invalid", err.data.code)
+    end)
+end)
+
 describe("the stream of events", function()
     after_each(live.clean)
 

@@ -74,6 +74,24 @@ int sup_engine_former_config(struct sup_engine *engine, void **blob, size_t *siz
 int32_t sup_engine_pid(const struct sup_view *view, sup_token node);
 
 /*
+** Send ${signal} to the process of ${node}, and to nobody else. Inside sup_engine_read only.
+** Returns 0, -ESRCH (none lives), -EOPNOTSUPP (it is no process), -EMFILE (there is no safe way
+** just now) or -errno.
+*/
+int sup_engine_signal(const struct sup_view *view, sup_token node, int signal);
+
+/* How a process is started, as a plan set of one record (wire/plan.h); `bytes` is malloc()ed. */
+struct sup_plan_copy {
+    unsigned char *bytes;
+    size_t size;
+    uint64_t offset; /* of the record */
+};
+
+/* That of ${node} if it were started now. Inside sup_engine_read only. Returns 0, -ENOENT,
+   -EOPNOTSUPP (it is no process) or -ENOMEM. */
+int sup_engine_plan(const struct sup_view *view, sup_token node, struct sup_plan_copy *copy);
+
+/*
 ** The rings of last output, to be read with wire/rings.h; -1: there are none. The descriptor stays
 ** the engine's and lives as long as it. Any thread.
 */

@@ -14,6 +14,7 @@
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
+**   outside.c    one service, for those outside: a signal, how it is started
 **   tell.c       events to people and programs; narrate.c, output.c
 **   link.c recorder.c plans.c slots.c tap.c   the parts they stand on
 */

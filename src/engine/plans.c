@@ -302,16 +302,25 @@ static int make_sealed(const unsigned char *bytes, size_t size)
     return r;
 }
 
+int sup_plan_draft_take(struct sup_plan_draft *draft, unsigned char **bytes, size_t *size)
+{
+    bool failed = draft->failed;
+    uint64_t whole = draft->size;
+    if (failed) free(draft->bytes);
+    else memcpy(draft->bytes + offsetof(struct sup_plan_set, size), &whole, sizeof whole);
+    *bytes = failed ? NULL : draft->bytes;
+    *size = failed ? 0 : draft->size;
+    *draft = (struct sup_plan_draft){0};
+    return failed ? -ENOMEM : 0;
+}
+
 int sup_plan_draft_finish(struct sup_plan_draft *draft)
 {
-    int r = -ENOMEM;
-    if (!draft->failed) {
-        uint64_t size = draft->size;
-        memcpy(draft->bytes + offsetof(struct sup_plan_set, size), &size, sizeof size);
-        r = make_sealed(draft->bytes, draft->size);
-    }
-    free(draft->bytes);
-    *draft = (struct sup_plan_draft){0};
+    unsigned char *bytes;
+    size_t size;
+    int r = sup_plan_draft_take(draft, &bytes, &size);
+    if (r == 0) r = make_sealed(bytes, size);
+    free(bytes);
     return r;
 }
 

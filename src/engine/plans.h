@@ -48,6 +48,9 @@ void sup_plan_draft_begin(struct sup_plan_draft *draft, const struct sup_plan_en
 uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_env *env,
                             const struct sup_plan_wish *wish);
 
+/* The finished set in malloc()ed memory. The draft is empty afterwards. 0 or -ENOMEM. */
+int sup_plan_draft_take(struct sup_plan_draft *draft, unsigned char **bytes, size_t *size);
+
 /*
 ** The finished set as a sealed memory file (close-on-exec, the caller's). The draft is empty
 ** afterwards. Returns the descriptor or -errno.

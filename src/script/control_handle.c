@@ -5,6 +5,7 @@
 */
 #include "script/control_inside.h"
 
+#include "core/options.h"
 #include "script/place.h"
 
 #include <errno.h>
@@ -135,7 +136,8 @@ static void take_look(void *context, const struct sup_view *view)
     look->ended = sup_tree_has_ended(view->tree, &code);
 }
 
-/* look(token) -> state, ready, held, cause, has the tree ended; state nil: it is gone */
+/* look(token) -> state, ready, held, cause, has the tree ended, kind; state and kind nil: it is
+   gone */
 static int look_at(lua_State *L)
 {
     struct look look = {.node = (sup_token) luaL_checkinteger(L, 2)};
@@ -146,7 +148,9 @@ static int look_at(lua_State *L)
     lua_pushboolean(L, look.there && look.status.held);
     lua_pushstring(L, look.there ? sup_cause_name(look.status.cause) : "none");
     lua_pushboolean(L, look.ended);
-    return 5;
+    if (!look.there) return 5;
+    lua_pushstring(L, sup_kind_name(look.status.kind));
+    return 6;
 }
 
 /* state() -> that of the tree */
@@ -255,6 +259,21 @@ static int send_command(lua_State *L)
     return 1;
 }
 
+/* Recorded first; see control_service.c. */
+static int signal_service(lua_State *L)
+{
+    const struct handle *handle = luaL_checkudata(L, 1, WRITER);
+    char name[32];
+    struct place place = {.node = (sup_token) luaL_checkinteger(L, 2)};
+    int signal = (int) luaL_checkinteger(L, 3);
+    lua_settop(L, 3);
+    sup_engine_read(sup_control_of(L)->engine, find_place, &place);
+    sup_control_say("signal %s to %s (uid %d by control; pid %d)",
+                    sup_signal_name(signal, name, sizeof name), place.path, (int) handle->peer.uid,
+                    (int) handle->peer.pid);
+    return sup_control_signal(L);
+}
+
 /* --- admission -------------------------------------------------------------------------------- */
 
 static bool has_group(int fd, const struct ucred *peer, gid_t wanted)
@@ -271,11 +290,26 @@ static bool has_group(int fd, const struct ucred *peer, gid_t wanted)
 static void push_handle(lua_State *L, const struct ucred *peer, const char *type)
 {
     static const luaL_Reg reading[] = {
-        {"events", open_events},      {"fits", sup_control_fits}, {"look", look_at},
-        {"node", write_node},         {"path", get_path},         {"select", select_method},
-        {"services", write_services}, {"state", get_state},       {NULL, NULL},
+        {"events", open_events},
+        {"explain", sup_control_explain},
+        {"fits", sup_control_fits},
+        {"follow", sup_control_follow},
+        {"look", look_at},
+        {"node", write_node},
+        {"path", get_path},
+        {"quote", sup_control_quote},
+        {"select", select_method},
+        {"services", write_services},
+        {"state", get_state},
+        {"tail", sup_control_tail},
+        {NULL, NULL},
     };
-    static const luaL_Reg changing[] = {{"command", send_command}, {NULL, NULL}};
+    static const luaL_Reg changing[] = {
+        {"command", send_command},
+        {"environment", sup_control_environment},
+        {"signal", signal_service},
+        {NULL, NULL},
+    };
     struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
     handle->peer = *peer;
     if (luaL_newmetatable(L, type)) {

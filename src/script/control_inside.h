@@ -5,7 +5,10 @@
 **   control_native.c  what its Lua finds in suptree.control.native: socket, wake-ups, admission
 **   control_handle.c  what a connection may do: two kinds of handles, by who is at the other end
 **   control_select.c  paths and patterns to nodes
-**   control_node.c    a node as JSON, as a table
+**   control_node.c    a node as JSON
+**   control_explain.c why a node is as it is
+**   control_service.c one service's process
+**   control_output.c  what services have put out
 **
 ** Lua decides what is said when; C decides who may do what, and reads the tree.
 */
@@ -89,6 +92,24 @@ int sup_control_admit(lua_State *L, struct sup_control *control, int fd);
 /* The methods select and fits of handles: see there. May raise. */
 int sup_control_select(lua_State *L, struct sup_control *control);
 int sup_control_fits(lua_State *L);
+
+/* --- control_explain.c ------------------------------------------------------------------------ */
+
+/* The method explain of handles. May raise. */
+int sup_control_explain(lua_State *L);
+
+/* --- control_service.c ------------------------------------------------------------------------ */
+
+/* The methods signal and environment of those who may change something. May raise. */
+int sup_control_signal(lua_State *L);
+int sup_control_environment(lua_State *L);
+
+/* --- control_output.c ------------------------------------------------------------------------- */
+
+/* The methods tail, follow and quote of handles. May raise. */
+int sup_control_tail(lua_State *L);
+int sup_control_follow(lua_State *L);
+int sup_control_quote(lua_State *L);
 
 /* --- control_node.c --------------------------------------------------------------------------- */
 

@@ -30,6 +30,13 @@ static const struct {
     {"stack", RLIMIT_STACK},     {"sigpending", RLIMIT_SIGPENDING},
 };
 
+const char *sup_enter_limit_name(int resource)
+{
+    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++)
+        if (resources[i].resource == resource) return resources[i].name;
+    return NULL;
+}
+
 /* The texts of the array at ${index} in a userdata that is pushed; they stay in the array. */
 static char **push_texts(lua_State *L, int index)
 {

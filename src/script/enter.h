@@ -18,4 +18,7 @@
 */
 int sup_enter_open(lua_State *L);
 
+/* The name of a limit among those of `settings`; NULL: it has none. */
+const char *sup_enter_limit_name(int resource);
+
 #endif

@@ -1,6 +1,9 @@
 --- The methods that change something. Each of them is recorded with the caller's uid, by the handle itself.
 local json = require "suptree.json"
+local message = require "suptree.control.message"
 local nodes = require "suptree.control.nodes"
+local options = require "suptree.options"
+local text = require "suptree.text"
 local waiting = require "suptree.control.waiting"
 
 local DONE = { restart = "it runs again", start = "it runs", stop = "it is down" }
@@ -18,6 +21,12 @@ local WORDS = {
     not_found = function() return "it is not there any more" end,
     limit = function() return "there is no memory for it; free some and try again" end,
     busy = function() return "too many commands are under way; try again" end,
+}
+
+-- Why a signal was not sent.
+local NOT_SENT = {
+    not_running = "nothing of it runs", invalid = "it is no process: only processes get signals",
+    busy = "descriptors have run out, so it cannot be done safely; try again",
 }
 
 local function result_text(handle, path, token, verb, answer)
@@ -71,6 +80,35 @@ return function(errands, follower)
     function handlers.start(call, given) command(call, given, "start") end
     function handlers.stop(call, given) command(call, given, "stop") end
     function handlers.restart(call, given) command(call, given, "restart") end
+
+    function handlers.signal(call, given)
+        local number = math.tointeger(tonumber(given.signal)) or options.signal(given.signal)
+        if not number or number < 1 or number > 64 then
+            return call:fail(message.PARAMS, ("signal: %s is none; a name such as HUP is expected, or a number from "
+                .. "1 to 64"):format(text.quote(given.signal)))
+        end
+        local tokens = nodes.select(call, given.paths, "each")
+        if not tokens then return end
+        local name, parts = options.signal_name(number) or tostring(number), {}
+        for place, token in ipairs(tokens) do
+            local path = call.handle:path(token) or "?"
+            local sent, why = call.handle:signal(token, number)
+            local answer = { status = sent and "ok" or NOT_SENT[why] and why or "refused" }
+            answer.text = sent and ("signal %s was sent"):format(name) or NOT_SENT[why] or why
+            parts[place] = result_text(call.handle, path, token, "signal", answer)
+        end
+        call:reply('{"results":[' .. table.concat(parts, ",") .. "]}")
+    end
+
+    function handlers.environment(call, given)
+        local tokens = nodes.select(call, { given.path }, "each")
+        if not tokens then return end
+        local result, why = call.handle:environment(tokens[1])
+        if result and #tokens == 1 then return call:reply(result) end
+        if result then return call:fail("invalid", ("%s: %d nodes are meant; name one"):format(given.path, #tokens)) end
+        local words = { invalid = "it is no process", not_found = "it is not there any more" }
+        call:fail(why, ("%s: %s"):format(given.path, words[why] or "there is no memory for it"), { path = given.path })
+    end
 
     function handlers.shutdown(call, given)
         local ticket, why = call.handle:command("shutdown", 0, given.context, true)

@@ -22,7 +22,7 @@ function Connection.new(stream, limits, on)
     return self
 end
 
--- --- time ----------------------------------------------------------------------------------------------------------
+-- --- time -----------------------------------------------------------------------------------------------------------
 
 --- Something has to come within so many seconds. While something is under way, silence is no idleness.
 function Connection:expect(seconds)
@@ -34,7 +34,7 @@ function Connection:expect(seconds)
     end)
 end
 
--- --- in ------------------------------------------------------------------------------------------------------------
+-- --- in -------------------------------------------------------------------------------------------------------------
 
 -- Hand on the lines in `text`; returns what is left of it.
 local function take_lines(self, text)
@@ -102,7 +102,7 @@ function Connection:resume()
     self.stream:read_start(function(err, chunk) on_read(self, err, chunk) end)
 end
 
--- --- out -----------------------------------------------------------------------------------------------------------
+-- --- out ------------------------------------------------------------------------------------------------------------
 
 --- Send whole lines. Returns false when the client is gone.
 function Connection:send(text)

@@ -10,13 +10,16 @@ Follower.__index = Follower
 local LOOK_MS = 1000
 
 function Follower.new()
-    return setmetatable({ streams = {}, watches = {}, watch_count = 0 }, Follower)
+    return setmetatable({ streams = {}, last_id = 0, watches = {}, watch_count = 0 }, Follower)
 end
 
--- --- streams ---------------------------------------------------------------------------------------------------------
+-- --- streams --------------------------------------------------------------------------------------------------------
 
---- `stream`: connection, pump(stream): send what there is and what the client can take.
+--- `stream`: connection, pump(stream): send what there is and what the client can take; optional: finish(stream), when
+-- the tree ends, gone(stream), when the stream does. It gets a number, `id`.
 function Follower:add(stream)
+    self.last_id = self.last_id + 1
+    stream.id = self.last_id
     self.streams[stream] = true
     stream.connection.streams = stream.connection.streams + 1
 end
@@ -25,6 +28,7 @@ function Follower:remove(stream)
     if not self.streams[stream] then return end
     self.streams[stream] = nil
     stream.connection.streams = stream.connection.streams - 1
+    if stream.gone then stream:gone() end
 end
 
 --- The stream of a connection by its number.
@@ -55,7 +59,7 @@ function Follower:forget(connection)
     end
 end
 
--- --- watches ---------------------------------------------------------------------------------------------------------
+-- --- watches --------------------------------------------------------------------------------------------------------
 
 local function look(self)
     for watch in pairs(self.watches) do watch:look() end

@@ -1,4 +1,5 @@
 --- The methods that only look.
+local explain = require "suptree.control.explain"
 local json = require "suptree.json"
 local nodes = require "suptree.control.nodes"
 
@@ -6,7 +7,7 @@ local PROTOCOL = 1
 
 --- Their handlers. `world`: facts(), methods (as JSON), version, time().
 return function(world)
-    local handlers = {}
+    local handlers = { explain = explain }
 
     function handlers.hello(call)
         local facts = world.facts()

@@ -1,6 +1,7 @@
 --- The life of the control thread's state: it serves until the tree is about to leave.
 local changing = require "suptree.control.changing"
 local Follower = require "suptree.control.follower"
+local logs = require "suptree.control.logs"
 local looking = require "suptree.control.looking"
 local native = require "suptree.control.native"
 local Server = require "suptree.control.server"
@@ -43,7 +44,8 @@ return function()
         ended = function(connection) follower:forget(connection) end,
         handlers = merge(
             looking { facts = native.facts, methods = Server.methods_text(), version = system.version, time = now },
-            changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower)),
+            changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower),
+            logs(follower, Server.limits)),
     })
     local waker = assert(uv.new_poll(native.waker()))
     local leaving = false

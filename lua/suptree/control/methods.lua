@@ -41,6 +41,12 @@ return {
         params = { { name = "stream", type = "integer", required = true, min = 1, max = 2 ^ 53, doc = "its number" } },
         result = "{ }",
     }),
+    row("environment", {
+        role = "write", doc = "What a process is started with, by the configuration that runs now.",
+        params = { { name = "path", type = "text", required = true, max = 1024, doc = "the service" } },
+        result = '{ argv, env = ["KEY=VALUE"], cwd?, uid?, gid?, groups?, umask?, nice?, limits? }; limits: name -> '
+            .. '[soft, hard], each a number or "infinity"; what is left out is as the tree was started with',
+    }),
     row("events", {
         role = "read", doc = "What has happened, and what happens from now on.",
         params = {
@@ -61,9 +67,26 @@ return {
         notes = "event { stream, event }; gap { stream, missed }: the client was too slow, so many are lost; "
             .. "end { stream }: the tree has ended",
     }),
+    row("explain", {
+        role = "read", doc = "Why a node is as it is, what comes next, and what would change it.",
+        params = { { name = "path", type = "text", required = true, max = 1024, doc = "the node" } },
+        result = "{ node, reason, because = [{ path, state, cause, text }], next? = { what, in? }, "
+            .. "waits_for = [{ path, state }], commands = [text] }; because: each by the next, the first is the node",
+    }),
     row("hello", {
         role = "read", doc = "Who answers, and what the caller may do.",
         result = "{ protocol, version, name, pid, keeper, uid, role, host_starts, safe_mode, uptime }",
+    }),
+    row("logs", {
+        role = "read", doc = "The last output of services, and what comes.",
+        params = {
+            { name = "paths", type = "texts", doc = PATHS.doc .. ", with all below them; default: every service" },
+            { name = "lines", type = "integer", min = 0, max = 1000000, doc = "so many of each; default: all kept" },
+            { name = "follow", type = "boolean", default = false, doc = "open a stream of the lines to come" },
+        },
+        result = "{ stream?, lines = [{ path, text }] }; a text has no newline, and is as the service wrote it",
+        notes = "log { stream, path, text }; gap { stream, path, missed }: so many bytes came faster than they were "
+            .. "taken; end { stream }: the tree has ended",
     }),
     row("methods", {
         role = "read", doc = "This table.", result = "{ methods = [{ name, role, doc, params, result, notes? }] }",
@@ -72,6 +95,15 @@ return {
     row("shutdown", {
         role = "write", doc = "Stops the whole tree, after which nobody answers any more.",
         params = { WAIT, CONTEXT }, result = "{ }",
+    }),
+    row("signal", {
+        role = "write", doc = "Sends a signal to processes; what follows from it is judged as ever.",
+        params = {
+            PATHS,
+            { name = "signal", type = "text", required = true, max = 16, doc = "a name such as HUP, or a number" },
+        },
+        result = '{ results = [{ path, status, message, node? }] }; status: "ok", "not_running", "invalid", "busy", '
+            .. '"refused"',
     }),
     row("start", change "Starts nodes, and what they are after; a person's stop is forgotten."),
     row("status", {

@@ -27,7 +27,7 @@ Server.limits = {
 local rows = {}
 for _, row in ipairs(methods) do rows[row.name] = row end
 
--- --- one call --------------------------------------------------------------------------------------------------------
+-- --- one call -------------------------------------------------------------------------------------------------------
 
 local Call = {}
 Call.__index = Call
@@ -65,7 +65,7 @@ function Call:is_wanted()
     return not self.done and not self.connection.ended
 end
 
--- --- lines -----------------------------------------------------------------------------------------------------------
+-- --- lines ----------------------------------------------------------------------------------------------------------
 
 local function unknown_method(call, name)
     local names = text.sorted_keys(rows)
@@ -106,7 +106,7 @@ local function on_line(self, connection, line)
     if row then perform(self, call, row, request.params) else unknown_method(call, request.method) end
 end
 
--- --- connections -----------------------------------------------------------------------------------------------------
+-- --- connections ----------------------------------------------------------------------------------------------------
 
 local function forget(self, connection)
     local uid = connection.peer.uid
@@ -154,7 +154,7 @@ local function on_connection(self)
     admit(self, stream, handle, peer)
 end
 
--- --- its life --------------------------------------------------------------------------------------------------------
+-- --- its life -------------------------------------------------------------------------------------------------------
 
 local function ignore() end
 

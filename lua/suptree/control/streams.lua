@@ -29,7 +29,7 @@ local function choose(text, filter, add)
     end
 end
 
--- --- what is there already -------------------------------------------------------------------------------------------
+-- --- what is there already ------------------------------------------------------------------------------------------
 
 -- The last `last` (nil: all) of those that pass, and how many are not kept any more.
 local function collect(cursor, filter, last)
@@ -44,7 +44,7 @@ local function collect(cursor, filter, last)
     return lines, lost
 end
 
--- --- what follows ----------------------------------------------------------------------------------------------------
+-- --- what follows ---------------------------------------------------------------------------------------------------
 
 local Stream = {}
 Stream.__index = Stream
@@ -74,12 +74,9 @@ end
 --- Their handlers. `follower`: control/follower.lua; `limits.streams`: how many a connection may have.
 return function(follower, limits)
     local handlers = {}
-    local last_id = 0
 
     local function open(call, cursor, filter)
-        last_id = last_id + 1
-        local stream = setmetatable({ id = last_id, connection = call.connection, cursor = cursor, filter = filter },
-            Stream)
+        local stream = setmetatable({ connection = call.connection, cursor = cursor, filter = filter }, Stream)
         follower:add(stream)
         return stream
     end

@@ -54,7 +54,7 @@ local function result_text(handle, target, status, wish)
         json.encode(message_of(status, wish, handle, target.token)), node and ',"node":' .. node or "")
 end
 
--- --- the method ------------------------------------------------------------------------------------------------------
+-- --- the method -----------------------------------------------------------------------------------------------------
 
 local function start(call, follower, targets, given)
     local handle, open = call.handle, #targets
@@ -112,7 +112,7 @@ function waiting.handlers(follower)
     }
 end
 
--- --- progress --------------------------------------------------------------------------------------------------------
+-- --- progress -------------------------------------------------------------------------------------------------------
 
 --- Tell a call that waits for `paths` what its nodes, and those below them, come to. Returns a function that ends that.
 function waiting.progress(call, follower, paths)

@@ -1,0 +1,71 @@
+/*
+** script/control_output.c: the last output of services, from the rings. Must not know who follows.
+*/
+#include "script/control_inside.h"
+
+#include "wire/rings.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM ((size_t) 64 << 10)
+
+static int get_rings(lua_State *L)
+{
+    return sup_engine_rings(sup_control_of(L)->engine);
+}
+
+static int push_failure(lua_State *L, ssize_t error)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, error == -ESTALE ? "not_found" : strerror((int) -error));
+    return 2;
+}
+
+/* tail(token, lines) -> the last lines (0: all that are kept), and a cursor; or nil, why not */
+int sup_control_tail(lua_State *L)
+{
+    uint64_t cursor = 0;
+    const struct sup_ring_wish wish = {
+        .node = (uint64_t) luaL_checkinteger(L, 2),
+        .until = SUP_RING_TO_THE_END,
+        .lines = (size_t) luaL_optinteger(L, 3, 0),
+    };
+    luaL_Buffer text;
+    char *bytes = luaL_buffinitsize(L, &text, ROOM);
+    ssize_t size = get_rings(L) < 0 ? 0 : sup_ring_tail(get_rings(L), &wish, bytes, ROOM, &cursor);
+    if (size < 0) return push_failure(L, size);
+    luaL_pushresultsize(&text, (size_t) size);
+    lua_pushinteger(L, (lua_Integer) cursor);
+    return 2;
+}
+
+/* follow(token, cursor) -> what came since, the next cursor, how many bytes were lost; or nil, why
+   not */
+int sup_control_follow(lua_State *L)
+{
+    uint64_t node = (uint64_t) luaL_checkinteger(L, 2);
+    uint64_t cursor = (uint64_t) luaL_checkinteger(L, 3), lost = 0;
+    static const size_t room = 16 << 10;
+    char bytes[16 << 10];
+    int rings = get_rings(L);
+    ssize_t size = rings < 0 ? 0 : sup_ring_follow(rings, node, &cursor, bytes, room, &lost);
+    if (size < 0) return push_failure(L, size);
+    lua_pushlstring(L, bytes, (size_t) size);
+    lua_pushinteger(L, (lua_Integer) cursor);
+    lua_pushinteger(L, (lua_Integer) lost);
+    return 3;
+}
+
+/* quote(bytes) -> a JSON text; what is no UTF-8 becomes U+FFFD, each byte for itself */
+int sup_control_quote(lua_State *L)
+{
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    struct sup_json *json = sup_control_push_json(L);
+    sup_json_bytes(json, bytes, size);
+    sup_control_finish_json(L);
+    return 1;
+}
