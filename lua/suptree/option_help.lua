@@ -19,7 +19,7 @@ local VALUES = {
     delay = "a duration, or a table: initial (needed), max (60s), factor (2), jitter (0: a fraction), "
         .. "reset_after (60s)",
     ready = "s.ready.delay(t), s.ready.file(path) or s.ready.manual()",
-    log = '{ file = PATH }, false or "inherit"',
+    log = '{ file = PATH, … }, false or "inherit"',
     mode = 'an octal text such as "027"',
     user = "the name or number of a user",
     id = "the name or number of a group",
@@ -46,6 +46,27 @@ function option_help.value(row)
     return VALUES[row.type]
 end
 
+-- What a value that is a table may hold: name, default, what it means.
+local FIELDS = {
+    log = {
+        { "file", "none", "The output is appended to this file as well. Its folder must be there; relative paths are "
+            .. "relative to the folder of the configuration." },
+        { "max_size", "none", 'When the file would grow beyond this, such as "10MiB", it ends with a whole line, gets '
+            .. "the time behind its name, and another begins." },
+        { "max_age", "none", 'The same when the file is older than this, such as "1d", and something is to be '
+            .. "written." },
+        { "max_files", "10", "How many old files are kept." },
+        { "timestamps", "none", '"iso8601" (UTC, microseconds) or "tai64n": the time before each line of the file.' },
+        { "format", "raw", '"raw": the bytes as they come; "json": an object a line, { "time", "path", "line" }.' },
+        { "buffer", "64KiB", "How much of the last output is kept in memory; with or without a file." },
+    },
+}
+
+--- The fields of the table that the option's value may be: an array of { name, default, doc }, or nil.
+function option_help.fields(row)
+    return FIELDS[row.name]
+end
+
 --- Whose option it is, in words.
 function option_help.owner(row)
     if row.child then return "any node but the root" end
@@ -54,6 +75,9 @@ end
 
 --- What a reload does when it changes, in words.
 function option_help.reload(row)
+    if row.type == "log" then
+        return 'a change is applied while it runs; but to and from false or "inherit" restarts the service'
+    end
     return row.exec and "a change restarts the service" or "a change is applied while it runs"
 end
 
@@ -81,7 +105,7 @@ local EXAMPLES = {
     intensity = "intensity = 3, period = 60",
     kill_timeout = 'kill_timeout = "5s"',
     limits = 'limits = { nofile = 65536, core = 0 }',
-    log = 'log = { file = "logs/web.log" }',
+    log = 'log = { file = "logs/web.log", max_size = "10MiB", timestamps = "iso8601" }',
     max_children = "max_children = 100",
     max_pauses = 'max_pauses = 3, within = "1h"',
     memory = 'memory = "128MiB"',

@@ -261,7 +261,10 @@ static struct sup_spec sample_spec(void)
     spec.cwd = "/srv";
     spec.env = (struct sup_strings){"A=1\0PATH=/own\0A=2\0SUPTREE_PATH=lie\0", 4};
     spec.timeout_ns = SUP_SECOND_NS;
-    spec.log = (struct sup_log){SUP_LOG_MODE_FILE, "/srv/web.log"};
+    spec.log = (struct sup_log){.mode = SUP_LOG_MODE_FILE,
+                                .file = "/srv/web.log",
+                                .max_size = 8192,
+                                .max_files = 3};
     return spec;
 }
 
@@ -321,6 +324,8 @@ static void a_plan_says_what_the_spec_says(void)
     CHECK_TEXT(sup_plan_text(set, plan->cwd), "/srv");
     CHECK_TEXT(sup_plan_text(set, plan->name), "shop/web");
     CHECK_TEXT(sup_plan_text(set, plan->log_file), "/srv/web.log");
+    CHECK_INT(plan->log_settings.max_size, 8192);
+    CHECK_INT(plan->log_settings.max_files, 3);
     CHECK_INT(plan->flags, SUP_PLAN_SHARED_ENV);
     CHECK_INT(plan->log, SUP_LOG_FILE);
     CHECK_INT(plan->stop_rank, 4);
@@ -351,7 +356,7 @@ static void a_print_changes_with_what_the_keeper_must_know(void)
     CHECK(print != 0);
     CHECK_INT(sup_plan_print(&wish), print);
     static const struct sup_strings commands[] = {{"web\0--port\0x\0", 3}, {"web\0--prt\0", 2}};
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 10; i++) {
         other = spec;
         sup_test_case("change %d", i);
         if (i < 2) other.command = commands[i];
@@ -361,6 +366,8 @@ static void a_print_changes_with_what_the_keeper_must_know(void)
         if (i == 5) other.stop_signal = 2;
         if (i == 6) other.timeout_ns++;
         if (i == 7) other.log.file = "/srv/other.log";
+        if (i == 8) other.log.max_age_ns = SUP_SECOND_NS;
+        if (i == 9) other.log.timestamps = SUP_TIMESTAMPS_TAI64N;
         CHECK(sup_plan_print(&changed) != print);
     }
     other = spec;

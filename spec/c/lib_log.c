@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -72,7 +73,7 @@ void rig_output(struct rig *rig, int fd)
 
 const char *rig_path(const struct rig *rig, const char *name)
 {
-    static char paths[8][256];
+    static char paths[8][512];
     static unsigned next;
     char *path = paths[next++ % 8];
     snprintf(path, sizeof(paths[0]), "%s/%s", rig->dir, name);
@@ -127,22 +128,36 @@ void rig_tell(struct rig *rig, const struct rig_source *source)
 {
     struct sup_log_wire message = {.type = SUP_LOG_SOURCE,
                                    .mode = source->mode,
-                                   .node = source->node};
+                                   .node = source->node,
+                                   .settings = source->settings};
     send_message(rig, &message, source->name, source->file, source->read);
 }
 
-struct rig_source *rig_add(struct rig *rig, uint64_t node, uint32_t mode, const char *name,
-                           const char *file)
+static struct rig_source *add(struct rig *rig, uint64_t node, uint32_t mode, const char *name,
+                              const char *file, const struct sup_log_settings *settings)
 {
     int ends[2];
     CHECK(rig->count < RIG_SOURCES);
     struct rig_source *source = &rig->sources[rig->count++];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    *source = (struct rig_source){.node = node, .mode = mode, .read = ends[0], .write = ends[1]};
+    *source = (struct rig_source){
+        .node = node, .mode = mode, .read = ends[0], .write = ends[1], .settings = *settings};
     snprintf(source->name, sizeof(source->name), "%s", name);
     snprintf(source->file, sizeof(source->file), "%s", file);
     if (rig->socket >= 0) rig_tell(rig, source);
     return source;
+}
+
+struct rig_source *rig_add(struct rig *rig, uint64_t node, uint32_t mode, const char *name,
+                           const char *file)
+{
+    return add(rig, node, mode, name, file, &(struct sup_log_settings){0});
+}
+
+struct rig_source *rig_add_with(struct rig *rig, uint64_t node, const char *name, const char *file,
+                                const struct sup_log_settings *settings)
+{
+    return add(rig, node, SUP_LOG_FILE, name, file, settings);
 }
 
 void rig_say(struct rig *rig, enum sup_log_wire_type type, uint64_t node)
@@ -273,6 +288,46 @@ char *rig_slurp(const char *file, size_t *size)
     text[done] = '\0';
     *size = done;
     return text;
+}
+
+static void list_old(const char *file, glob_t *found)
+{
+    char pattern[600];
+    snprintf(pattern, sizeof(pattern), "%s.2*Z", file);
+    int code = glob(pattern, 0, NULL, found);
+    CHECK(code == 0 || code == GLOB_NOMATCH);
+    if (code == GLOB_NOMATCH) found->gl_pathc = 0;
+}
+
+size_t rig_count_old(const char *file)
+{
+    glob_t found = {0};
+    list_old(file, &found);
+    size_t count = found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+char *rig_gather(const char *file, uint64_t max_size, size_t *size)
+{
+    glob_t found = {0};
+    char *all = NULL;
+    *size = 0;
+    list_old(file, &found);
+    for (size_t i = 0; i <= found.gl_pathc; i++) {
+        size_t part;
+        char *text = rig_slurp(i < found.gl_pathc ? found.gl_pathv[i] : file, &part);
+        if (i < found.gl_pathc && (part == 0 || text[part - 1] != '\n'))
+            FAIL("%s: ends in the middle of a line", found.gl_pathv[i]);
+        if (max_size > 0 && part > max_size) FAIL("%s: has %zu bytes", file, part);
+        all = realloc(all, *size + part + 1);
+        CHECK(all != NULL);
+        memcpy(all + *size, text, part + 1);
+        *size += part;
+        free(text);
+    }
+    globfree(&found);
+    return all;
 }
 
 static uint64_t read_ring(const struct rig *rig, uint32_t index, uint32_t serial, uint8_t *bytes)

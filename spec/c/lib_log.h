@@ -31,7 +31,8 @@ struct rig_source {
     int read; /* the keeper's copy */
     int write;
     char name[64];
-    char file[256];
+    char file[512];
+    struct sup_log_settings settings;
 };
 
 struct rig {
@@ -64,6 +65,10 @@ const char *rig_path(const struct rig *rig, const char *name);
 /* Make a pipe and announce it. Returns the source. */
 struct rig_source *rig_add(struct rig *rig, uint64_t node, uint32_t mode, const char *name,
                            const char *file);
+
+/* The same with other settings than the usual ones. */
+struct rig_source *rig_add_with(struct rig *rig, uint64_t node, const char *name, const char *file,
+                                const struct sup_log_settings *settings);
 
 /* Announce an added source, with its pipe. */
 void rig_tell(struct rig *rig, const struct rig_source *source);
@@ -99,6 +104,13 @@ void rig_expect_idle(const struct rig *rig, int timeout_ms);
 
 /* The whole file, zero-terminated; the caller frees it. */
 char *rig_slurp(const char *file, size_t *size);
+
+/* How many old files ${file} has. */
+size_t rig_count_old(const char *file);
+
+/* All that was written to ${file}: the old ones in order, each of which has to end with a line and
+   to have at most ${max_size} bytes (0: any), then itself. The caller frees it. */
+char *rig_gather(const char *file, uint64_t max_size, size_t *size);
 
 /* Copy what the ring of ${index} holds to ${bytes} (SUP_RING_BYTES). Returns how many. */
 size_t rig_ring(const struct rig *rig, uint32_t index, uint32_t serial, uint8_t *bytes);

@@ -170,7 +170,7 @@ static void refuses_links_and_waits_for_readers(void)
     const char *fifo = rig_path(&rig, "fifo");
     CHECK(symlink(rig_path(&rig, "target"), link) == 0 && mkfifo(fifo, 0600) == 0);
     rig_add(&rig, 1, SUP_LOG_FILE, "web", link);
-    struct rig_source *db = rig_add(&rig, 2, SUP_LOG_FILE, "db", fifo);
+    struct rig_source *db = rig_add(&rig, SUP_RING_EVENTS, SUP_LOG_EVENTS, "events", fifo);
     rig_expect(&rig, "link.log: Too many levels of symbolic links; name the file itself");
     rig_expect(&rig, "start the reader of the FIFO");
     CHECK(access(rig_path(&rig, "target"), F_OK) < 0);

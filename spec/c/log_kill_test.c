@@ -1,6 +1,7 @@
 /*
-** kill -9 of suptree-log at random moments: each file has every byte once. The test is the keeper:
-** it holds the pipes and starts the next one. log_kill_test [KILLS [SEED]]
+** kill -9 of suptree-log at random moments: each file has every byte once, raw or with a time before
+** each line, rotated or not. The test is the keeper: it holds the pipes and starts the next one.
+** log_kill_test [KILLS [SEED]]
 */
 #define _GNU_SOURCE
 #include "lib_log.h"
@@ -14,7 +15,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WRITERS 4
+#define WRITERS 8
+#define MAX_SIZE 100000
+
+/* What is done with the records of each. */
+static const struct {
+    uint32_t mode;
+    struct sup_log_settings settings;
+    const char *head; /* of a line of the file: as long as this, or everything up to it */
+} kinds[WRITERS] = {
+    {SUP_LOG_FILE, {0}, NULL},
+    {SUP_LOG_FILE, {0}, NULL},
+    {SUP_LOG_FILE, {.buffer = 4096}, NULL},
+    {SUP_LOG_EVENTS, {0}, NULL},
+    {SUP_LOG_FILE, {.stamps = SUP_STAMPS_ISO8601}, "Z "},
+    {SUP_LOG_FILE, {.format = SUP_FORMAT_JSON}, "\"line\":\""},
+    {SUP_LOG_FILE, {.max_size = MAX_SIZE, .max_files = 10000}, NULL},
+    {SUP_LOG_FILE, {.stamps = SUP_STAMPS_TAI64N, .max_size = MAX_SIZE, .max_files = 10000}, " "},
+};
 
 struct board {
     volatile int stop;
@@ -42,16 +60,37 @@ static pid_t start_writer(struct board *board, int fd, int who)
     for (long number = 0; !board->stop; number++) {
         rig_write(fd, record, (size_t) make_record(record, sizeof(record), who, number));
         board->written[who] = number + 1;
-        if (who == 0) poll(NULL, 0, 1); /* one that is slow, and mostly finds its pipe empty */
+        if (who % 4 == 0) poll(NULL, 0, 1); /* one that is slow, and mostly finds its pipe empty */
     }
     _exit(0);
+}
+
+/* Take what stands before each line out of ${text}, and what stands behind it in JSON. */
+static size_t strip(char *text, size_t size, const char *head, const char *file)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < size;) {
+        char *newline = memchr(text + at, '\n', size - at);
+        if (newline == NULL) FAIL("%s: no newline at its end", file);
+        char *line = memmem(text + at, (size_t) (newline - text) - at, head, strlen(head));
+        if (line == NULL) FAIL("%s: no time before \"%.60s\"", file, text + at);
+        line += strlen(head);
+        size_t length = (size_t) (newline - line);
+        if (newline[-1] == '}') length -= 2;
+        memmove(text + kept, line, length);
+        text[kept + length] = '\n';
+        kept += length + 1;
+        at = (size_t) (newline - text) + 1;
+    }
+    return kept;
 }
 
 static void check_file(const char *file, int who, long records)
 {
     size_t size, at = 0;
     char record[256];
-    char *text = rig_slurp(file, &size);
+    char *text = rig_gather(file, kinds[who].settings.max_size, &size);
+    if (kinds[who].head != NULL) size = strip(text, size, kinds[who].head, file);
     for (long number = 0; number < records; number++) {
         size_t length = (size_t) make_record(record, sizeof(record), who, number);
         if (at + length > size || memcmp(text + at, record, length) != 0)
@@ -83,13 +122,17 @@ int main(int argc, char **argv)
     for (int i = 0; i < WRITERS; i++) {
         char name[16];
         snprintf(name, sizeof(name), "w%d", i);
-        uint32_t mode = i == 3 ? SUP_LOG_EVENTS : SUP_LOG_FILE;
-        struct rig_source *source = rig_add(&rig, (uint64_t) i, mode, name, rig_path(&rig, name));
+        const char *file = rig_path(&rig, name);
+        struct rig_source *source =
+            kinds[i].mode == SUP_LOG_FILE
+                ? rig_add_with(&rig, (uint64_t) i, name, file, &kinds[i].settings)
+                : rig_add(&rig, (uint64_t) i, kinds[i].mode, name, file);
         pids[i] = start_writer(board, source->write, i);
     }
     for (int i = 0; i < kills; i++) {
         poll(NULL, 0, rand() % 12);
         rig_kill(&rig);
+        rig.is_quiet = i % 3 == 0; /* nobody sees the lines: then fewer are looked at */
         rig_start(&rig);
     }
     board->stop = 1;

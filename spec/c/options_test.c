@@ -398,6 +398,38 @@ static bool decode_ready(unsigned kind, int64_t delay, const char *text)
     return decode("ready", bytes, 10 + strlen(text));
 }
 
+static bool decode_log(uint8_t timestamps, uint8_t form, uint32_t max_files, uint64_t max_size,
+                       int64_t max_age_ns, uint32_t buffer)
+{
+    unsigned char bytes[40] = "\1/x"; /* and its NUL */
+    bytes[4] = timestamps;
+    bytes[5] = form;
+    memcpy(bytes + 6, &max_files, 4);
+    memcpy(bytes + 10, &max_size, 8);
+    memcpy(bytes + 18, &max_age_ns, 8);
+    memcpy(bytes + 26, &buffer, 4);
+    return decode("log", bytes, 30);
+}
+
+static void encoded_details_of_logs(void)
+{
+    CHECK(decode("log", "\1/var/x", 8) && spec.log.max_files == SUP_LOG_FILES_DEFAULT);
+    CHECK(decode_log(SUP_TIMESTAMPS_TAI64N, SUP_LOG_JSON, 5, 1 << 20, S, 8192));
+    CHECK(spec.log.mode == SUP_LOG_MODE_FILE && spec.log.timestamps == SUP_TIMESTAMPS_TAI64N);
+    CHECK(spec.log.form == SUP_LOG_JSON && spec.log.max_files == 5 && spec.log.buffer == 8192);
+    CHECK(spec.log.max_size == 1 << 20 && spec.log.max_age_ns == S);
+    CHECK(decode_log(0, 0, 0, 0, 0, 0));
+    CHECK(!decode_log(3, 0, 0, 0, 0, 0));
+    CHECK(!decode_log(0, 2, 0, 0, 0, 0));
+    CHECK(!decode_log(0, 0, 10001, 0, 0, 0));
+    CHECK(!decode_log(0, 0, 0, 4095, 0, 0));
+    CHECK(!decode_log(0, 0, 0, UINT64_MAX, 0, 0));
+    CHECK(!decode_log(0, 0, 0, 0, S - 1, 0));
+    CHECK(!decode_log(0, 0, 0, 0, SUP_INFINITY_NS, 0));
+    CHECK(!decode_log(0, 0, 0, 0, 0, 4095));
+    CHECK(!decode_log(0, 0, 0, 0, 0, (16 << 20) + 1));
+}
+
 static void encoded_readiness_and_logs(void)
 {
     CHECK(decode_ready(SUP_READY_AT_LAUNCH, 0, ""));
@@ -415,6 +447,7 @@ static void encoded_readiness_and_logs(void)
     CHECK(decode("log", "\0", 2) && spec.log.mode == SUP_LOG_MODE_VIEW);
     CHECK(decode("log", "\1/var/x", 8) && spec.log.mode == SUP_LOG_MODE_FILE);
     CHECK(decode("log", "\3", 2) && spec.log.mode == SUP_LOG_MODE_INHERIT);
+    CHECK(!decode("log", "\1/x\0\0", 5));
     CHECK(!decode("log", "\1", 2));
     CHECK(!decode("log", "\1x", 3));
     CHECK(!decode("log", "\2x", 3));
@@ -440,4 +473,4 @@ TEST_MAIN(TEST(rows_are_sorted_complete_and_unique), TEST(numbers_are_frozen),
           TEST(encoded_booleans_and_enums), TEST(encoded_numbers),
           TEST(encoded_durations_and_sizes), TEST(encoded_texts_and_lists),
           TEST(encoded_codes_and_signals), TEST(encoded_delays), TEST(encoded_readiness_and_logs),
-          TEST(random_bytes_are_refused_or_taken))
+          TEST(encoded_details_of_logs), TEST(random_bytes_are_refused_or_taken))

@@ -235,11 +235,33 @@ describe("the value of an option", function()
     it("a log", function()
         local hint = '(Write { file = "logs/web.log" }, false or "inherit".)'
         good("log", true, "\0\0")
-        good("log", { file = "web.log" }, "\1/srv/shop/web.log\0")
+        local function details(...) return string.pack("=BBI4I8i8I4", ...) end
+        good("log", { file = "web.log" }, "\1/srv/shop/web.log\0" .. details(0, 0, 10, 0, 0, 0))
+        good("log", { file = "/x", max_size = "10MiB", max_files = 0, max_age = "1d", timestamps = "iso8601",
+            format = "json", buffer = "1MiB" }, "\1/x\0" .. details(1, 1, 0, 10 << 20, 86400000000000, 1 << 20))
+        good("log", { file = "/x", timestamps = "tai64n", format = "raw" }, "\1/x\0" .. details(2, 0, 10, 0, 0, 0))
+        good("log", { buffer = 4096 }, "\0\0" .. details(0, 0, 10, 0, 0, 4096))
         good("log", false, "\2\0")
         good("log", "inherit", "\3\0")
         bad("log", "web.log", 'must be a table, false or "inherit", not "web.log" ' .. hint)
-        bad("log", {}, "needs a file " .. hint)
+        bad("log", {}, "says nothing " .. hint)
+        bad("log", { file = "x", timestamps = "iso" },
+            '.timestamps: must be "iso8601" or "tai64n", not "iso"')
+        bad("log", { file = "x", format = "jsn" }, '.format: must be "raw" or "json", not "jsn", did you mean "json"?')
+        bad("log", { file = "x", max_size = "10 MB" },
+            '.max_size: "10 MB" is not a size (Write bytes as a number, or a text such as "64MiB".)')
+        bad("log", { file = "x", max_age = true },
+            '.max_age: true is not a duration (Write seconds as a number, or a text such as "1m30s".)')
+        bad("log", { file = "x", max_size = "1MiB", max_files = 2.5 },
+            ".max_files: must be a whole number from 0 to 10000, not 2.5")
+        bad("log", { max_size = "1MiB" },
+            '.max_size: means nothing without a file (Add file, such as file = "logs/web.log".)')
+        bad("log", { file = "x", max_files = 3 }, ".max_files: means nothing without max_size or max_age "
+            .. '(Add one of them, such as max_size = "10MiB".)')
+        local example = ' (Write { file = "logs/web.log", max_size = "10MiB", max_files = 5 }.)'
+        bad("log", { file = "x", max_size = 100 }, 'its max_size must be "4KiB" at least' .. example)
+        bad("log", { buffer = "1GiB" }, 'its buffer must be from "4KiB" to "16MiB"' .. example)
+        bad("log", { file = "x", max_age = 0.5 }, "its max_age must be a second at least" .. example)
         bad("log", { file = "x", fil = 1 }, 'has the unknown key "fil", did you mean "file"? ' .. hint)
         bad("log", { file = 5 }, ".file: must be a path, not 5")
     end)

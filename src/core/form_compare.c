@@ -74,7 +74,9 @@ static bool are_readies_equal(const struct sup_ready *a, const struct sup_ready 
 
 static bool are_logs_equal(const struct sup_log *a, const struct sup_log *b)
 {
-    return a->mode == b->mode && are_texts_equal(a->file, b->file);
+    return a->mode == b->mode && are_texts_equal(a->file, b->file) &&
+           a->timestamps == b->timestamps && a->form == b->form && a->max_size == b->max_size &&
+           a->max_age_ns == b->max_age_ns && a->max_files == b->max_files && a->buffer == b->buffer;
 }
 
 /* ${a} and ${b}: the fields of two specs that ${option} describes. */

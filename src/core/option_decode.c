@@ -11,6 +11,7 @@
 
 #define MAX_GROUPS 65536 /* NGROUPS_MAX of Linux */
 #define HINT_BROKEN "Compile the configuration again."
+#define LOG_DETAILS 26
 
 struct value {
     const struct sup_option *option;
@@ -281,16 +282,52 @@ static int decode_ready(const struct value *v)
     return 0;
 }
 
+static int refuse_log(const struct value *v, const char *part, const char *fault)
+{
+    return sup_err_set(v->err, -EINVAL, "",
+                       "Write { file = \"logs/web.log\", max_size = \"10MiB\", max_files = 5 }.",
+                       "its %s %s", part, fault);
+}
+
+/* What is said of a log beyond its file, LOG_DETAILS bytes. */
+static int decode_log_details(const struct value *v, const unsigned char *data, struct sup_log *log)
+{
+    if (data[0] > SUP_TIMESTAMPS_TAI64N || data[1] > SUP_LOG_JSON) return refuse_broken(v);
+    log->timestamps = (enum sup_log_timestamps) data[0];
+    log->form = (enum sup_log_form) data[1];
+    memcpy(&log->max_files, data + 2, 4);
+    memcpy(&log->max_size, data + 6, 8);
+    memcpy(&log->max_age_ns, data + 14, 8);
+    memcpy(&log->buffer, data + 22, 4);
+    const char *fault = find_duration_fault(log->max_age_ns, false, false);
+    if (fault != NULL) return refuse_log(v, "max_age", fault);
+    if (log->max_age_ns > 0 && log->max_age_ns < SUP_LOG_AGE_MIN_NS)
+        return refuse_log(v, "max_age", "must be a second at least");
+    if (log->max_size > 0 && (log->max_size < SUP_LOG_SIZE_MIN || log->max_size > INT64_MAX))
+        return refuse_log(v, "max_size", "must be \"4KiB\" at least");
+    if (log->max_files > SUP_LOG_FILES_MAX)
+        return refuse_log(v, "max_files", "must be a whole number from 0 to 10000");
+    if (log->buffer > 0 && (log->buffer < SUP_LOG_BUFFER_MIN || log->buffer > SUP_LOG_BUFFER_MAX))
+        return refuse_log(v, "buffer", "must be from \"4KiB\" to \"16MiB\"");
+    return 0;
+}
+
 static int decode_log(const struct value *v)
 {
-    if (v->size < 2 || !is_text(v->data + 1, v->size - 1)) return refuse_broken(v);
-    struct sup_log log = {.mode = (enum sup_log_mode) v->data[0]};
+    struct sup_log log = {.max_files = SUP_LOG_FILES_DEFAULT};
+    if (v->size < 2 || v->data[0] > SUP_LOG_MODE_INHERIT) return refuse_broken(v);
     const char *text = (const char *) v->data + 1;
+    const char *end = memchr(text, '\0', v->size - 1);
+    log.mode = (enum sup_log_mode) v->data[0];
     bool has_file = log.mode == SUP_LOG_MODE_FILE;
-    if (v->data[0] > SUP_LOG_MODE_INHERIT || (text[0] != '\0') != has_file) return refuse_broken(v);
+    if (end == NULL || (text[0] != '\0') != has_file) return refuse_broken(v);
     if (has_file && text[0] != '/')
         return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN,
                            "its file \"%.200s\" is not an absolute path", text);
+    size_t rest = v->size - 1 - (size_t) (end + 1 - text);
+    if (rest != 0 && rest != LOG_DETAILS) return refuse_broken(v);
+    int r = rest == 0 ? 0 : decode_log_details(v, (const unsigned char *) end + 1, &log);
+    if (r < 0) return r;
     if (has_file) log.file = text;
     *(struct sup_log *) v->field = log;
     return 0;

@@ -86,7 +86,8 @@ const struct sup_option sup_options[] = {
      "systemd"},
     {SUP_OPTION_LOG, "log", SUP_TYPE_LOG, FIELD(log), NULL, NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
-     "{ file = PATH }: the output goes there too; false: nowhere; \"inherit\": straight through.",
+     "{ file = PATH, ... }: the output goes there too; false: nowhere; \"inherit\": straight "
+     "through. \"suptree help log\" lists what else may be said.",
      "suptree"},
     {SUP_OPTION_MAX_CHILDREN, "max_children", SUP_TYPE_COUNT, FIELD(max_children), "0", NULL, 0,
      65536, SUP_OPT_SUPERVISOR, "At most this many children; 0: no bound.", "OTP"},

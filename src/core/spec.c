@@ -31,7 +31,7 @@ static const struct sup_spec default_spec = {
     .on_stuck = SUP_STUCK_WAIT,
     .inherit_env = true,
     .stop_signal = SIGTERM,
-    .log = {.mode = SUP_LOG_MODE_VIEW},
+    .log = {.mode = SUP_LOG_MODE_VIEW, .max_files = SUP_LOG_FILES_DEFAULT},
     .success_exit = {.bits = {1}},
     .user = {.uid = SUP_NO_ID, .gid = SUP_NO_ID, .name = "", .home = "", .shell = ""},
     .group = SUP_NO_ID,

@@ -56,10 +56,27 @@ struct sup_ready {
     const char *text; /* SUP_READY_FILE: the absolute path */
 };
 
+/* What stands before each line of a log file, and what the file is made of. */
+enum sup_log_timestamps { SUP_TIMESTAMPS_NONE, SUP_TIMESTAMPS_ISO8601, SUP_TIMESTAMPS_TAI64N };
+enum sup_log_form { SUP_LOG_RAW, SUP_LOG_JSON };
+
+#define SUP_LOG_SIZE_MIN 4096
+#define SUP_LOG_AGE_MIN_NS SUP_SECOND_NS
+#define SUP_LOG_FILES_MAX 10000
+#define SUP_LOG_FILES_DEFAULT 10
+#define SUP_LOG_BUFFER_MIN 4096
+#define SUP_LOG_BUFFER_MAX (16 << 20)
+
 /* log: where the output of a process goes besides ring and view. */
 struct sup_log {
     enum sup_log_mode mode;
     const char *file; /* absolute path; SUP_LOG_MODE_FILE */
+    enum sup_log_timestamps timestamps;
+    enum sup_log_form form;
+    uint64_t max_size;  /* of the file, then another is begun; 0: no limit */
+    int64_t max_age_ns; /* of the file, then another is begun; 0: no limit */
+    uint32_t max_files; /* old files that are kept */
+    uint32_t buffer;    /* bytes for `logs`; 0: the usual 64 KiB */
 };
 
 /* An opaque value that only a driver understands: a captured chunk, arguments. */

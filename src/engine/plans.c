@@ -249,6 +249,37 @@ static uint32_t flags_of(const struct sup_spec *spec)
     return spec->inherit_env && spec->user.uid == SUP_NO_ID ? SUP_PLAN_SHARED_ENV : 0;
 }
 
+_Static_assert((int) SUP_TIMESTAMPS_TAI64N == (int) SUP_STAMPS_TAI64N, "the same order");
+_Static_assert((int) SUP_LOG_JSON == (int) SUP_FORMAT_JSON, "the same order");
+_Static_assert(SUP_LOG_BUFFER_MAX == SUP_RING_MAX_BYTES, "the same limit");
+
+/* Whose folders the file must not be in. */
+static void fill_identity(const struct sup_spec *spec, struct sup_log_settings *settings)
+{
+    const struct sup_bytes *groups = spec->groups.data != NULL ? &spec->groups : &spec->user.groups;
+    uint32_t count = groups->size / (uint32_t) sizeof(uint32_t);
+    if (spec->user.uid == SUP_NO_ID) return;
+    settings->uid = spec->user.uid;
+    settings->gid = spec->group != SUP_NO_ID ? spec->group : spec->user.gid;
+    settings->group_count = count;
+    if (count > SUP_LOG_GROUPS) count = SUP_LOG_GROUPS;
+    if (count > 0) memcpy(settings->groups, groups->data, count * sizeof(uint32_t));
+}
+
+static struct sup_log_settings settings_of(const struct sup_spec *spec)
+{
+    const struct sup_log *log = &spec->log;
+    struct sup_log_settings settings = {.buffer = log->buffer};
+    if (log->mode != SUP_LOG_MODE_FILE) return settings;
+    fill_identity(spec, &settings);
+    settings.max_size = log->max_size;
+    settings.max_age_ns = log->max_age_ns;
+    settings.max_files = log->max_files;
+    settings.stamps = (uint16_t) log->timestamps;
+    settings.format = (uint16_t) log->form;
+    return settings;
+}
+
 uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_env *env,
                             const struct sup_plan_wish *wish)
 {
@@ -263,6 +294,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
         .stop_signal = spec->stop_signal,
         .timeout_ns = spec->timeout_ns,
         .stop_rank = wish->stop_rank,
+        .log_settings = settings_of(spec),
     };
     plan.args = append(draft, spec->command.first, strings_size(&spec->command));
     plan.env = draft->size;
@@ -364,7 +396,9 @@ uint64_t sup_plan_print(const struct sup_plan_wish *wish)
     const struct sup_spec *spec = wish->spec;
     const int64_t numbers[] = {spec->command.count, spec->env.count,  spec->inherit_env,
                                spec->stop_signal,   spec->timeout_ns, (int64_t) spec->log.mode};
+    const struct sup_log_settings settings = settings_of(spec);
     uint64_t print = mix(UINT64_C(0xcbf29ce484222325), numbers, sizeof numbers);
+    print = mix(print, &settings, sizeof settings);
     print = mix(print, spec->command.first, strings_size(&spec->command));
     print = mix(print, spec->env.first, strings_size(&spec->env));
     print = mix_text(print, wish->path);

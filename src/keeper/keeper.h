@@ -111,8 +111,9 @@ struct sup_keeper_node {
     int plan_error;             /* errno: why there is no plan */
     struct sup_keeper_set *set; /* where the plan lies; NULL: special node or no plan */
     const struct sup_plan *plan;
-    const char *name;            /* shown before its lines; in `set`, or static */
-    const char *file;            /* "" without */
+    const char *name;                        /* shown before its lines; in `set`, or static */
+    const char *file;                        /* "" without */
+    const struct sup_log_settings *settings; /* in `set`; NULL: the usual ones */
     struct sup_list log_link;    /* in sup_keeper::log_queue or, when draining, ::draining */
     struct sup_list output_link; /* in sup_keeper::output_queue */
     struct sup_keeper_node *next_free;
@@ -435,6 +436,8 @@ void sup_keeper_logger_news(struct sup_keeper *keeper, struct sup_keeper_node *n
 void sup_keeper_logger_talk(struct sup_keeper *keeper);
 /* Its socket takes more. */
 void sup_keeper_logger_unblock(struct sup_keeper *keeper);
+/* USR1 came: log files are opened anew. A suptree-log that is yet to start does so anyway. */
+void sup_keeper_logger_reopen(struct sup_keeper *keeper);
 void sup_keeper_logger_ended(struct sup_keeper *keeper, int status);
 void sup_keeper_logger_check(struct sup_keeper *keeper);
 void sup_keeper_logger_tick(struct sup_keeper *keeper, int64_t now_ns);

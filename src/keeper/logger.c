@@ -107,6 +107,7 @@ static int tell(struct sup_keeper *keeper, const struct sup_keeper_node *node,
                                    .mode = node->mode,
                                    .node = node->token};
     bool source = type == SUP_LOG_SOURCE;
+    if (source && node->settings != NULL) message.settings = *node->settings;
     if (type == SUP_LOG_ENDED) message.mode = node->ended_generation;
     int fd = with_pipe ? node->log_read : -1;
     int r = sup_log_wire_send(keeper->logger.socket, &message, source ? node->name : NULL,
@@ -309,6 +310,11 @@ void sup_keeper_logger_ended(struct sup_keeper *keeper, int status)
     sup_keeper_say("suptree-log %s; starting it again %s, no output is lost",
                    sup_keeper_status_text(status, what, sizeof what),
                    sup_keeper_delay_text(logger->patience.start_ns - now_ns, when, sizeof when));
+}
+
+void sup_keeper_logger_reopen(struct sup_keeper *keeper)
+{
+    if (keeper->logger.pid != 0) keeper->sys->kill(keeper->logger.pid, SIGUSR1);
 }
 
 void sup_keeper_logger_check(struct sup_keeper *keeper)

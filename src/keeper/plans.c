@@ -139,6 +139,7 @@ void sup_keeper_drop_plan(struct sup_keeper *keeper, struct sup_keeper_node *nod
     node->set = NULL;
     node->plan = NULL;
     node->name = node->file = "";
+    node->settings = NULL;
     if (set == NULL) return;
     set->users--;
     free_set_if_unused(keeper, set);
@@ -162,7 +163,8 @@ static bool changes_settings(const struct sup_keeper_node *node, const struct su
                              const char *name, const char *file)
 {
     return node->mode != plan->log || strcmp(node->name, name) != 0 ||
-           strcmp(node->file, file) != 0;
+           strcmp(node->file, file) != 0 || node->settings == NULL ||
+           memcmp(node->settings, &plan->log_settings, sizeof *node->settings) != 0;
 }
 
 static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
@@ -177,6 +179,7 @@ static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
     node->plan = plan;
     node->name = name;
     node->file = file;
+    node->settings = &plan->log_settings;
     node->mode = plan->log;
     if (former != NULL) {
         former->users--;

@@ -51,6 +51,9 @@ static void obey(struct sup_keeper *keeper, int signal)
     case SIGINT:
         sup_keeper_stop_asked(keeper, signal);
         break;
+    case SIGUSR1:
+        sup_keeper_logger_reopen(keeper);
+        break;
     case SIGHUP:
         if (keeper->phase != SUP_PHASE_HOLD || keeper->stop_count > 0) break;
         keeper->host.owes_reload = true;

@@ -71,9 +71,11 @@ static int add_source(struct sup_log *log, const char *name, const char *path)
         return 0;
     }
     struct sup_source *source =
-        sup_source_create(node, log->message.mode, name, path, log->message_fd);
+        sup_source_create(&log->message, &log->sinks.files, name, path, log->message_fd);
     if (source == NULL) return -ENOMEM;
     log->message_fd = -1;
+    sup_notes_mend_pipe(&log->sinks.notes, node, source->pipe, &log->sinks.staging,
+                        log->sinks.scratch);
     evict(log, index);
     log->by_index[index] = source;
     sup_list_insert(&log->sources, &source->all);
@@ -85,7 +87,7 @@ static int add_source(struct sup_log *log, const char *name, const char *path)
 static int change_source(struct sup_log *log, struct sup_source *source, const char *name,
                          const char *path)
 {
-    if (sup_source_change(source, log->message.mode, name, path) < 0) return -ENOMEM;
+    if (sup_source_change(source, &log->message, &log->sinks.files, name, path) < 0) return -ENOMEM;
     sup_source_try_file(source, &log->sinks);
     sup_source_turn(source, &log->sinks);
     sup_log_settle(log, source);

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,10 +17,10 @@
 
 #define EVENTS_PER_ROUND 64
 
-static int64_t read_clock(void)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -27,7 +29,8 @@ static int64_t read_clock(void)
 static uint32_t choose_interest(const struct sup_source *source)
 {
     if (sup_source_is_paused(source)) return EPOLLET; /* not 0: a hang-up would be told for ever */
-    if (source->trouble != SUP_TROUBLE_NONE || source->is_hung) return EPOLLIN | EPOLLET;
+    if (source->trouble != SUP_TROUBLE_NONE || source->is_hung || source->is_partial)
+        return EPOLLIN | EPOLLET;
     return EPOLLIN;
 }
 
@@ -70,6 +73,17 @@ static void settle_begin(struct sup_log *log, struct sup_source *source)
     }
 }
 
+/* The begin of a line waits in the pipe for its end, but not for ever. */
+static void settle_partial(struct sup_log *log, struct sup_source *source)
+{
+    if (!source->is_partial) {
+        sup_list_remove(&source->partial);
+    } else if (sup_list_empty(&source->partial)) {
+        source->partial_at_ns = log->now_ns + SUP_BEGIN_NS;
+        sup_list_insert(&log->partials, &source->partial);
+    }
+}
+
 /* The keeper holds the same pipe: closing our descriptor alone would leave it in epoll. */
 static void close_pipe(struct sup_log *log, struct sup_source *source)
 {
@@ -87,6 +101,7 @@ static void retire(struct sup_log *log, struct sup_source *source)
     sup_list_remove(&source->begin);
     sup_list_remove(&source->retry);
     sup_list_remove(&source->waiting);
+    sup_list_remove(&source->partial);
     sup_list_insert(&log->dead, &source->all);
 }
 
@@ -116,6 +131,7 @@ void sup_log_settle(struct sup_log *log, struct sup_source *source)
     }
     settle_retry(log, source);
     settle_begin(log, source);
+    settle_partial(log, source);
     if (!source->wants_view) sup_list_remove(&source->waiting);
     else if (sup_list_empty(&source->waiting)) sup_list_insert(&log->waiting, &source->waiting);
 }
@@ -181,11 +197,25 @@ static void show_begins(struct sup_log *log)
     }
 }
 
-static void retry_files(struct sup_log *log, struct sup_list *list)
+static void flush_partials(struct sup_log *log)
+{
+    while (!sup_list_empty(&log->partials)) {
+        struct sup_source *source = sup_container(log->partials.next, struct sup_source, partial);
+        if (source->partial_at_ns > log->now_ns) break;
+        sup_list_remove(&source->partial);
+        source->is_flushing = true;
+        sup_source_turn(source, &log->sinks);
+        source->is_flushing = false;
+        sup_log_settle(log, source);
+    }
+}
+
+/* Those whose time has come by ${now_ns}. */
+static void retry_files(struct sup_log *log, struct sup_list *list, int64_t now_ns)
 {
     while (!sup_list_empty(list)) {
         struct sup_source *source = sup_container(list->next, struct sup_source, retry);
-        if (source->retry_at_ns > log->now_ns) break;
+        if (source->retry_at_ns > now_ns) break;
         sup_list_remove(&source->retry);
         source->trouble = SUP_TROUBLE_NONE;
         sup_source_turn(source, &log->sinks);
@@ -193,11 +223,19 @@ static void retry_files(struct sup_log *log, struct sup_list *list)
     }
 }
 
+static void reopen_files(struct sup_log *log, bool force)
+{
+    bool waits = sup_files_reopen(&log->sinks.files, force, log->sinks.wall_ns);
+    log->reopen_at_ns = waits ? log->now_ns + SUP_REOPEN_NS : 0;
+}
+
 static void run_timers(struct sup_log *log)
 {
     show_begins(log);
-    retry_files(log, &log->retries_open);
-    retry_files(log, &log->retries_write);
+    flush_partials(log);
+    if (log->reopen_at_ns != 0 && log->reopen_at_ns <= log->now_ns) reopen_files(log, true);
+    retry_files(log, &log->retries_open, log->now_ns);
+    retry_files(log, &log->retries_write, log->now_ns);
     if (log->stalled_until_ns != 0 && log->stalled_until_ns <= log->now_ns)
         sup_log_resume_commands(log);
 }
@@ -214,6 +252,10 @@ static int choose_timeout(const struct sup_log *log)
     if (!sup_list_empty(&log->begins))
         note_earlier(&first,
                      sup_container(log->begins.next, struct sup_source, begin)->begin_at_ns);
+    if (!sup_list_empty(&log->partials))
+        note_earlier(&first,
+                     sup_container(log->partials.next, struct sup_source, partial)->partial_at_ns);
+    if (log->reopen_at_ns != 0) note_earlier(&first, log->reopen_at_ns);
     if (!sup_list_empty(&log->retries_open))
         note_earlier(&first,
                      sup_container(log->retries_open.next, struct sup_source, retry)->retry_at_ns);
@@ -223,24 +265,38 @@ static int choose_timeout(const struct sup_log *log)
     if (log->stalled_until_ns != 0) note_earlier(&first, log->stalled_until_ns);
     if (log->is_quitting) note_earlier(&first, log->quit_at_ns);
     if (first == INT64_MAX) return -1;
-    int64_t wait = first - read_clock();
+    int64_t wait = first - read_clock(CLOCK_MONOTONIC);
     return wait <= 0 ? 0 : (int) ((wait + 999999) / 1000000);
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+static void hear_signals(struct sup_log *log)
+{
+    struct signalfd_siginfo got;
+    bool is_asked = false;
+    while (read(log->signals, &got, sizeof(got)) == (ssize_t) sizeof(got)) is_asked = true;
+    if (!is_asked) return;
+    reopen_files(log, false);
+    /* Whoever asks may have removed the reason why another file could not be opened. All that is
+       due by the latest time there is, but for those who fail again. */
+    retry_files(log, &log->retries_open, log->now_ns + SUP_RETRY_OPEN_NS - 1);
+}
+
 /* The keeper comes first: a name that it tells now counts for the lines that are shown now. */
 static void hear_keeper(struct sup_log *log, const struct epoll_event *events, int count)
 {
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == log) sup_log_take_commands(log);
+        else if (events[i].data.ptr == &log->signals) hear_signals(log);
+    }
 }
 
 static void serve_sources(struct sup_log *log, const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         void *whom = events[i].data.ptr;
-        if (whom == log || whom == &log->sinks.view) continue;
+        if (whom == log || whom == &log->sinks.view || whom == &log->signals) continue;
         struct sup_source *source = whom;
         if (source->is_done || sup_source_is_paused(source)) continue;
         sup_source_turn(source, &log->sinks);
@@ -279,7 +335,7 @@ static void leave_rest(struct sup_log *log)
 static void spread_rounds(struct sup_log *log, int64_t former_ns, uint64_t moved_before)
 {
     uint64_t moved = log->sinks.moved - moved_before;
-    bool is_hasty = moved > 0 && moved < SUP_TURN_BYTES && log->now_ns - former_ns < SUP_HASTY_NS;
+    bool is_hasty = moved > 0 && moved < SUP_HASTY_BYTES && log->now_ns - former_ns < SUP_HASTY_NS;
     if (!is_hasty) log->hasty_rounds = 0;
     else if (log->hasty_rounds < SUP_HASTY_ROUNDS) log->hasty_rounds++;
     if (log->hasty_rounds < SUP_HASTY_ROUNDS || log->is_quitting) return;
@@ -295,7 +351,8 @@ int sup_log_run(struct sup_log *log)
         int count = epoll_wait(log->epoll, events, EVENTS_PER_ROUND, choose_timeout(log));
         int64_t former_ns = log->now_ns;
         uint64_t moved_before = log->sinks.moved;
-        log->now_ns = read_clock();
+        log->now_ns = read_clock(CLOCK_MONOTONIC);
+        log->sinks.wall_ns = read_clock(CLOCK_REALTIME);
         hear_keeper(log, events, count);
         if (log->is_orphaned) sup_log_follow_host(log);
         serve_sources(log, events, count);
@@ -309,18 +366,37 @@ int sup_log_run(struct sup_log *log)
     return is_whole && !log->is_foreign ? 0 : 1;
 }
 
+/* USR1 by a descriptor; without one it is ignored, and files are opened anew by a new process. */
+static void watch_signals(struct sup_log *log)
+{
+    sigset_t signals;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &log->signals};
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    log->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (log->signals >= 0) epoll_ctl(log->epoll, EPOLL_CTL_ADD, log->signals, &event);
+}
+
+static void mend_file(void *context, struct sup_file *file)
+{
+    sup_notes_mend_file(context, file);
+}
+
 int sup_log_init(struct sup_log *log, const struct sup_log_options *options)
 {
     sup_list_init(&log->sources);
     sup_list_init(&log->dead);
     sup_list_init(&log->begins);
+    sup_list_init(&log->partials);
     sup_list_init(&log->retries_open);
     sup_list_init(&log->retries_write);
     sup_list_init(&log->waiting);
     log->socket = options->socket;
     log->message_fd = -1;
     log->view_retry_at_ns = INT64_MAX;
-    log->now_ns = read_clock();
+    log->now_ns = read_clock(CLOCK_MONOTONIC);
+    log->sinks.wall_ns = read_clock(CLOCK_REALTIME);
     sup_view_init(&log->sinks.view, options->output_fd, options->is_quiet, options->is_coloured);
 
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = log};
@@ -335,12 +411,17 @@ int sup_log_init(struct sup_log *log, const struct sup_log_options *options)
         code = -errno;
         goto no_socket;
     }
+    watch_signals(log);
     code = sup_rings_init(&log->sinks.rings, options->rings_fd);
     if (code < 0)
         sup_sinks_notice(&log->sinks,
                          "log process: cannot map the last output of the services: %s; files and "
                          "terminal go on, `logs` stays empty: raise the limit of address space",
                          strerror(-code));
+    sup_notes_init(&log->sinks.notes, &log->sinks.rings);
+    sup_files_init(&log->sinks.files);
+    log->sinks.files.opened = mend_file;
+    log->sinks.files.context = &log->sinks.notes;
     return 0;
 
 no_socket:
@@ -359,6 +440,7 @@ void sup_log_finish(struct sup_log *log)
         sup_source_destroy(sup_container(link, struct sup_source, all));
     if (log->socket >= 0) close(log->socket);
     if (log->message_fd >= 0) close(log->message_fd);
+    if (log->signals >= 0) close(log->signals);
     close(log->epoll);
     sup_rings_finish(&log->sinks.rings);
     sup_staging_finish(&log->sinks.staging);

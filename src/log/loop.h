@@ -13,13 +13,15 @@
 #include "log/source.h"
 #include "wire/log.h"
 
-#define SUP_BEGIN_NS INT64_C(1000000000) /* a line without newline is shown after this */
+#define SUP_BEGIN_NS INT64_C(1000000000)  /* a line without newline is shown after this */
+#define SUP_REOPEN_NS INT64_C(1000000000) /* so long the end of a line is waited for after USR1 */
 #define SUP_RETRY_OPEN_NS INT64_C(5000000000)
 #define SUP_RETRY_WRITE_NS INT64_C(1000000000)
 #define SUP_QUIT_NS INT64_C(4000000000) /* the keeper waits a second longer */
-#define SUP_HASTY_NS INT64_C(1000000) /* rounds closer than this, with less than SUP_TURN_BYTES, */
-#define SUP_HASTY_ROUNDS 8            /* and as many of them in a row, are spread: */
-#define SUP_NAP_NS 100000             /* this long is waited before the next one */
+#define SUP_HASTY_NS INT64_C(1000000)   /* rounds closer than this, with less than this, */
+#define SUP_HASTY_BYTES 4096
+#define SUP_HASTY_ROUNDS 8 /* and as many of them in a row, are spread: */
+#define SUP_NAP_NS 100000  /* this long is waited before the next one */
 
 struct sup_log_options {
     int socket;    /* from the keeper; taken over */
@@ -37,6 +39,8 @@ struct sup_log {
     bool is_watching_view;    /* epoll waits for room on the view's descriptor */
     bool is_foreign;          /* the keeper spoke another version */
     bool has_lost;            /* bytes were left behind at the end */
+    int signals;              /* signalfd of USR1; -1: none */
+    int64_t reopen_at_ns;     /* when files are opened anew wherever their lines are; 0: not */
     int hasty_rounds;         /* in a row that came soon and brought little */
     int64_t now_ns;           /* when this round of the loop began */
     int64_t quit_at_ns;       /* the end, whatever is left */
@@ -45,6 +49,7 @@ struct sup_log {
     struct sup_list sources;  /* sup_source::all */
     struct sup_list dead;     /* sup_source::all; freed at the end of the round */
     struct sup_list begins;   /* sup_source::begin, earliest first */
+    struct sup_list partials; /* sup_source::partial, earliest first */
     struct sup_list retries_open;  /* sup_source::retry, earliest first */
     struct sup_list retries_write; /* sup_source::retry, earliest first */
     struct sup_list waiting;       /* sup_source::waiting: wants_view */

@@ -169,6 +169,23 @@ bool sup_ring_claim(struct sup_rings *rings, uint64_t node, uint32_t size,
     return true;
 }
 
+void *sup_rings_notes(struct sup_rings *rings, bool may_grow)
+{
+    uint64_t end = SUP_RINGS_NOTES + SUP_RINGS_NOTES_BYTES;
+    if (rings->base == NULL || (end > rings->size && !may_grow) || !reach(rings, end)) return NULL;
+    return rings->base + SUP_RINGS_NOTES;
+}
+
+void sup_ring_skip(struct sup_ring_hold *hold, uint64_t size)
+{
+    struct sup_ring *ring = hold->ring;
+    if (ring == NULL) return;
+    begin_change(ring);
+    ring->head += size;
+    ring->base = ring->writing = ring->head;
+    end_change(ring);
+}
+
 void sup_ring_release(struct sup_ring_hold *hold)
 {
     if (hold->ring != NULL) close_bytes(hold->ring, hold->bytes, hold->size);

@@ -3,9 +3,10 @@
 ** end, the file and the line assembly of one node; knows nothing of epoll and timers: after each
 ** call the caller looks at the state (wants_*, trouble, is_done) and arranges what it asks for.
 **
-** Order of a turn with a file: the bytes are copied aside (tee), moved into the file (splice), then
-** the copy goes to ring and view. When the file does not take them, ring and view have seen the
-** first `ahead` bytes of the pipe already, and these wait in the pipe.
+** Order of a turn with a file: the bytes are moved into the file (splice) and read back from it for
+** ring and view. Where that will not do (a full disk, a file that is about to end, lines that get a
+** time before them), a copy is made first, which leaves them in the pipe. When the file does not
+** take them, ring and view have seen the first `ahead` bytes of the pipe already.
 */
 #ifndef SUP_LOG_SOURCE_H
 #define SUP_LOG_SOURCE_H
@@ -30,6 +31,8 @@ struct sup_source {
     struct sup_list begin;   /* in sup_log::begins while a line without newline is kept back */
     struct sup_list retry;   /* in sup_log::retries_open or ::retries_write while in trouble */
     struct sup_list waiting; /* in sup_log::waiting while wants_view */
+    struct sup_list partial; /* in sup_log::partials while is_partial */
+    int64_t partial_at_ns;   /* when the begin of a line that waits in the pipe is written */
     int64_t begin_at_ns;     /* when the kept begin will be shown */
     uint64_t begin_from;     /* lines.begin_from of that begin */
     int64_t retry_at_ns;
@@ -39,16 +42,21 @@ struct sup_source {
     int pipe;          /* the loop takes it out of epoll and closes it once is_drained */
     char *name;        /* one allocation with ${path} */
     const char *path;  /* "": no file */
-    struct sup_file file;
+    struct sup_log_settings settings;
+    struct sup_file *file; /* shared; NULL: none */
     enum sup_trouble trouble;
-    int told;           /* -errno of the trouble that the person was told; 0: none */
-    bool is_registered; /* with epoll; the loop's */
-    bool is_hung;       /* no writer has the pipe open now */
-    bool is_enlarged;   /* counts among sup_sinks::enlarged */
-    bool wants_view;    /* waits until the view has room */
-    bool is_evicted;    /* another node has the ring now */
-    bool is_drained;    /* nothing more is read */
-    bool is_done;       /* everything has gone its way: destroy it */
+    bool is_partial;      /* the pipe begins with a line whose end has not come; files of lines */
+    bool is_flushing;     /* ... and it is to be written all the same */
+    uint64_t line_end_at; /* value of ${taken} where a line of the file ends without newline;
+                             UINT64_MAX: nowhere */
+    int told;             /* -errno of the trouble that the person was told; 0: none */
+    bool is_registered;   /* with epoll; the loop's */
+    bool is_hung;         /* no writer has the pipe open now */
+    bool is_enlarged;     /* counts among sup_sinks::enlarged */
+    bool wants_view;      /* waits until the view has room */
+    bool is_evicted;      /* another node has the ring now */
+    bool is_drained;      /* nothing more is read */
+    bool is_done;         /* everything has gone its way: destroy it */
     struct sup_ring_hold ring;
     uint32_t run;    /* whose last bytes are at run_end_at; 0: that is not known */
     uint64_t run_at; /* value of ${shown} at the end of that run */
@@ -60,17 +68,18 @@ struct sup_source {
 };
 
 /*
-** Take over ${pipe}, non-blocking; ${name} and ${path} are copied. NULL: no memory, the pipe is
-** still the caller's; try again later.
+** A source of what ${message} says; ${name} and ${path} are copied, ${pipe}, non-blocking, is taken
+** over. NULL: no memory, the pipe is still the caller's; try again later.
 */
-struct sup_source *sup_source_create(uint64_t node, uint32_t mode, const char *name,
-                                     const char *path, int pipe);
+struct sup_source *sup_source_create(const struct sup_log_wire *message, struct sup_files *files,
+                                     const char *name, const char *path, int pipe);
 
 /* Close and free; what is still in the pipe stays there. NULL is fine. */
 void sup_source_destroy(struct sup_source *source);
 
-/* New settings from the next byte on; the file is opened anew. Returns 0 or -ENOMEM: try again. */
-int sup_source_change(struct sup_source *source, uint32_t mode, const char *name, const char *path);
+/* New settings from the next byte on. Returns 0 or -ENOMEM: try again. */
+int sup_source_change(struct sup_source *source, const struct sup_log_wire *message,
+                      struct sup_files *files, const char *name, const char *path);
 
 /*
 ** Open the file, if there is one, and tell the person when that fails. The next turn with bytes

@@ -1,6 +1,6 @@
 /*
 ** wire/log.h: what the keeper tells suptree-log, and the ring of last output (FROZEN FORM, version
-** 1).
+** 2).
 **
 ** A SOCK_SEQPACKET pair, keeper to log process. One struct sup_log_wire a message; SOURCE carries
 ** the read end of the node's pipe and, for a file, the node's names are in the text part. The
@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#define SUP_LOG_WIRE_VERSION 1
+#define SUP_LOG_WIRE_VERSION 2
 
 enum sup_log_wire_type {
     /* node, mode, fd: a pipe to drain; again for a known node: its settings changed (fd absent).
@@ -29,6 +29,28 @@ enum sup_log_wire_type {
     SUP_LOG_QUIT, /* drain everything that is there, write it out, exit 0 */
 };
 
+enum sup_log_stamps { SUP_STAMPS_NONE, SUP_STAMPS_ISO8601, SUP_STAMPS_TAI64N, SUP_STAMPS_COUNT };
+enum sup_log_format { SUP_FORMAT_RAW, SUP_FORMAT_JSON, SUP_FORMAT_COUNT };
+
+#define SUP_LOG_GROUPS 32
+
+/*
+** How the output of a node is kept. All zero: as it comes, for ever, and a ring of the usual size.
+** uid, gid and groups say who the node's process runs as: he must not be able to write into the
+** folder of the file. uid 0, or our own: there is nothing to check.
+*/
+struct sup_log_settings {
+    uint64_t max_size;  /* of the file in bytes, before another one is begun; 0: no limit */
+    int64_t max_age_ns; /* of the file, before another one is begun; 0: no limit */
+    uint32_t max_files; /* old files that are kept beside it */
+    uint32_t buffer;    /* bytes of the ring; 0: SUP_RING_BYTES */
+    uint16_t stamps;    /* enum sup_log_stamps: before each line of the file */
+    uint16_t format;    /* enum sup_log_format: of the file */
+    uint32_t uid, gid;
+    uint32_t group_count; /* more than SUP_LOG_GROUPS: the first ones, and who knows */
+    uint32_t groups[SUP_LOG_GROUPS];
+};
+
 struct sup_log_wire {
     uint16_t version; /* SUP_LOG_WIRE_VERSION */
     uint16_t type;
@@ -39,6 +61,7 @@ struct sup_log_wire {
     uint64_t node;
     uint32_t text_size;
     uint32_t reserved;
+    struct sup_log_settings settings; /* of SOURCE */
     /* followed by text_size bytes, at most SUP_LOG_TEXT_MAX */
 };
 
@@ -77,6 +100,9 @@ struct sup_ring {
 #define SUP_RINGS_AREA \
     (((uint64_t) SUP_RING_SLOTS * sizeof(struct sup_ring) / SUP_RING_MAX_BYTES + 1) * \
      SUP_RING_MAX_BYTES)
+/* Behind the slots: what suptree-log has under way, for the next one (log/notes.h). */
+#define SUP_RINGS_NOTES ((uint64_t) SUP_RING_SLOTS * sizeof(struct sup_ring))
+#define SUP_RINGS_NOTES_BYTES 4096
 #define SUP_RINGS_END (SUP_RINGS_AREA + (uint64_t) SUP_RING_SLOTS * SUP_RING_MAX_BYTES)
 
 /*

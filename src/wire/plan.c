@@ -52,6 +52,9 @@ static bool has_sane_numbers(const struct sup_plan *plan)
     if (process && plan->arg_count == 0) return false;
     if (plan->log > SUP_LOG_INHERIT) return false;
     if (plan->log == SUP_LOG_FILE && plan->log_file == 0) return false;
+    if (plan->log_settings.stamps >= SUP_STAMPS_COUNT) return false;
+    if (plan->log_settings.format >= SUP_FORMAT_COUNT || plan->log_settings.max_age_ns < 0)
+        return false;
     if (plan->stop_signal < 0 || plan->stop_signal > MAX_SIGNAL) return false;
     return plan->timeout_ns >= 0;
 }

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/log.h"
+
 #define SUP_PLAN_MAGIC UINT32_C(0x4e4c5053) /* "SPLN" */
 #define SUP_PLAN_VERSION 2
 
@@ -36,7 +38,7 @@ enum sup_plan_flags {
 
 enum sup_plan_log {
     SUP_LOG_VIEW = 0,    /* ring and prefixed terminal view */
-    SUP_LOG_FILE = 1,    /* the same, and a file, raw */
+    SUP_LOG_FILE = 1,    /* the same, and a file */
     SUP_LOG_NONE = 2,    /* /dev/null */
     SUP_LOG_INHERIT = 3, /* the keeper's own stdout and stderr */
 };
@@ -63,8 +65,9 @@ struct sup_plan {
     uint32_t group_count;    /* with SUP_PLAN_GROUPS */
     uint32_t limit_count;
     uint32_t reserved;
-    uint64_t groups; /* offset of uint32_t, aligned to 8 */
-    uint64_t limits; /* offset of struct sup_plan_limit */
+    uint64_t groups;                      /* offset of uint32_t, aligned to 8 */
+    uint64_t limits;                      /* offset of struct sup_plan_limit */
+    struct sup_log_settings log_settings; /* for SUP_LOG_VIEW and SUP_LOG_FILE */
 };
 
 struct sup_plan_limit {

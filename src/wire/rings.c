@@ -101,9 +101,9 @@ static int see_steady(int rings, uint64_t node, struct sight *sight)
         int r = see(rings, node, sight);
         if (r == 0) r = see(rings, node, &again);
         if (r < 0) return r;
-        if (sight->serial == again.serial && sight->change == again.change &&
-            sight->state.run == again.state.run && sight->state.run_end == again.state.run_end &&
-            sight->state.head <= again.state.head)
+        if (sight->change % 2 == 0 && sight->serial == again.serial &&
+            sight->change == again.change && sight->state.run == again.state.run &&
+            sight->state.run_end == again.state.run_end && sight->state.head <= again.state.head)
             break;
     }
     return 0;

@@ -92,6 +92,11 @@ local function print_option(row)
     print_field("inherited", row.inherited and "nested nodes take their supervisor's value" or nil)
     print_field("on reload", option_help.reload(row))
     print_field("rule", SOURCES[row.source] or row.source)
+    local fields = option_help.fields(row)
+    if fields then print "\n  in the table" end
+    for _, field in ipairs(fields or {}) do
+        print(("    %-11s %-6s %s"):format(field[1], field[2], wrap(field[3], 23)))
+    end
     print("\n  example\n    " .. option_help.example(row))
 end
 
