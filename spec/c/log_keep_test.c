@@ -1,6 +1,6 @@
 /*
-** How the real suptree-log keeps files: others begun by size and age where a line ends, times before
-** lines, JSON, files opened anew, and files that it refuses.
+** How the real suptree-log keeps files: others begun by size and age where a line ends, times
+** before lines, JSON, files opened anew, and files that it refuses.
 */
 #define _GNU_SOURCE
 #include "lib_log.h"

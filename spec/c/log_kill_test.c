@@ -1,7 +1,7 @@
 /*
-** kill -9 of suptree-log at random moments: each file has every byte once, raw or with a time before
-** each line, rotated or not. The test is the keeper: it holds the pipes and starts the next one.
-** log_kill_test [KILLS [SEED]]
+** kill -9 of suptree-log at random moments: each file has every byte once, raw or with a time
+** before each line, rotated or not. The test is the keeper: it holds the pipes and starts the next
+** one. log_kill_test [KILLS [SEED]]
 */
 #define _GNU_SOURCE
 #include "lib_log.h"

@@ -1,7 +1,7 @@
 /*
-** log/file.h: the files that services' output is appended to. Owns their descriptors and knows where
-** the last line ends; begins another file where a line ends. Several sources may share one. Knows
-** nothing of sources, pipes being watched, or retries.
+** log/file.h: the files that services' output is appended to. Owns their descriptors and knows
+** where the last line ends; begins another file where a line ends. Several sources may share one.
+** Knows nothing of sources, pipes being watched, or retries.
 **
 ** Raw bytes go from a pipe into the file inside one system call: the pipe loses exactly what the
 ** file got. A process that dies here at any moment loses and doubles nothing.
@@ -70,8 +70,9 @@ int sup_file_open(struct sup_files *files, struct sup_file *file, int64_t wall_n
 void sup_file_close(struct sup_file *file);
 
 /*
-** Every open file is opened anew (USR1): at once where a line has just ended, else when that happens.
-** Later, with ${force}: those that still wait, wherever they are. Returns whether some wait.
+** Every open file is opened anew (USR1): at once where a line has just ended, else when that
+** happens. Later, with ${force}: those that still wait, wherever they are. Returns whether some
+** wait.
 */
 bool sup_files_reopen(struct sup_files *files, bool force, int64_t wall_ns);
 
@@ -79,8 +80,8 @@ bool sup_files_reopen(struct sup_files *files, bool force, int64_t wall_ns);
 int sup_file_look(struct sup_file *file);
 
 /*
-** How many of ${size} bytes, of which ${bytes} are the first, may be written before another file has
-** to be begun: up to the end of a line. 0: now. Needs a look before. ${size} > 0.
+** How many of ${size} bytes, of which ${bytes} are the first, may be written before another file
+** has to be begun: up to the end of a line. 0: now. Needs a look before. ${size} > 0.
 */
 size_t sup_file_room(const struct sup_file *file, const uint8_t *bytes, size_t size,
                      int64_t wall_ns);
@@ -89,15 +90,15 @@ size_t sup_file_room(const struct sup_file *file, const uint8_t *bytes, size_t s
 bool sup_file_is_roomy(const struct sup_file *file, size_t size, int64_t wall_ns);
 
 /*
-** The same for what is laid out in lines: how many bytes may be written. 0: another file is to begin
-** now, or once the line that was begun has ended. SIZE_MAX: no limit.
+** The same for what is laid out in lines: how many bytes may be written. 0: another file is to
+** begin now, or once the line that was begun has ended. SIZE_MAX: no limit.
 */
 size_t sup_file_limit(const struct sup_file *file, int64_t wall_ns);
 
 /*
 ** Begin another file: reopened when that was asked for, else the old one gets its time behind its
-** name. When that cannot be done, the file goes on; ${fault}.code is 0 unless a person has to be told
-** of that. Returns 0, or -errno with ${fault}: there is no file now.
+** name. When that cannot be done, the file goes on; ${fault}.code is 0 unless a person has to be
+** told of that. Returns 0, or -errno with ${fault}: there is no file now.
 */
 int sup_file_begin_next(struct sup_files *files, struct sup_file *file, int64_t wall_ns,
                         struct sup_place_fault *fault);
@@ -133,8 +134,8 @@ int sup_staging_init(struct sup_staging *staging);
 void sup_staging_finish(struct sup_staging *staging);
 
 /*
-** Copy up to ${size} bytes of the front of ${pipe}, which keeps them, to ${bytes}. Returns how many,
-** 0 (the pipe has ended), -EAGAIN (it is empty) or -errno.
+** Copy up to ${size} bytes of the front of ${pipe}, which keeps them, to ${bytes}. Returns how
+** many, 0 (the pipe has ended), -EAGAIN (it is empty) or -errno.
 */
 ssize_t sup_staging_peek(struct sup_staging *staging, int pipe, uint8_t *bytes, size_t size);
 

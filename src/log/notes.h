@@ -42,8 +42,8 @@ struct sup_notes {
 void sup_notes_init(struct sup_notes *notes, struct sup_rings *rings);
 
 /*
-** ${size} bytes at ${bytes}, the first of ${pending} in the pipe of ${node}, are about to be written
-** to the end of ${file}. Returns the note for the other two.
+** ${size} bytes at ${bytes}, the first of ${pending} in the pipe of ${node}, are about to be
+** written to the end of ${file}. Returns the note for the other two.
 */
 struct sup_note *sup_notes_begin(struct sup_notes *notes, uint64_t node,
                                  const struct sup_file *file, const uint8_t *bytes, size_t size,
@@ -59,8 +59,8 @@ void sup_note_end(struct sup_note *note);
 void sup_notes_mend_file(struct sup_notes *notes, const struct sup_file *file);
 
 /*
-** The pipe of ${node} was announced: take out what a former process has written. Uses ${staging} and
-** ${scratch}, which has room for a turn.
+** The pipe of ${node} was announced: take out what a former process has written. Uses ${staging}
+** and ${scratch}, which has room for a turn.
 */
 void sup_notes_mend_pipe(struct sup_notes *notes, uint64_t node, int pipe,
                          struct sup_staging *staging, uint8_t *scratch);

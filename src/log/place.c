@@ -65,7 +65,8 @@ static int refuse_plainly(struct sup_place_fault *fault, int code)
 
 /* --- the folder ------------------------------------------------------------------------------- */
 
-/* Where the kernel, or a filter around us, does not know openat2, the last link alone is refused. */
+/* Where the kernel, or a filter around us, does not know openat2, the last link alone is
+   refused. */
 static int open_without_links(const char *path)
 {
     struct open_how how = {

@@ -2,9 +2,9 @@
 ** log/stamp.h: how lines look in a file: with the time before them, or as JSON. Pure.
 **
 ** Text: `2026-07-26T12:00:00.123456Z the line`, or the TAI64N label of daemontools before it.
-** JSON: one object a line, { "time": "…", "path": "shop/web", "line": "…" }; what is not a whole line
-** has "partial": true, and goes on in the next object of that path. Bytes that are no UTF-8 become
-** U+FFFD there, one for each.
+** JSON: one object a line, { "time": "…", "path": "shop/web", "line": "…" }; what is not a whole
+** line has "partial": true, and goes on in the next object of that path. Bytes that are no UTF-8
+** become U+FFFD there, one for each.
 */
 #ifndef SUP_LOG_STAMP_H
 #define SUP_LOG_STAMP_H

@@ -1,6 +1,6 @@
 /*
-** wire/rings.c: see rings.h. Reading is by pread: it needs no mapping of gigabytes, and a hole stays
-** a hole.
+** wire/rings.c: see rings.h. Reading is by pread: it needs no mapping of gigabytes, and a hole
+** stays a hole.
 */
 #define _GNU_SOURCE
 #include "wire/rings.h"
