@@ -97,3 +97,84 @@ describe("a storm of failing thread services", function()
         assert.are.equal("returned", tree:all({ type = "ended", path = "d" })[1].reason)
     end)
 end)
+
+describe("a thread service that is started again at once", function()
+    after_each(live.clean)
+
+    -- Each run looks whether it finds anything of the one before, and leaves something else behind.
+    local stale = [[
+        local number = 0
+        for _ in (io.open "runs" or io.tmpfile()):lines(1) do number = number + 1 end
+        local file <close> = assert(io.open("runs", "a"))
+        file:write "x"
+        local found = {}
+        local function find(what, good) if not good then found[#found + 1] = what end end
+        find("a global", left == nil)
+        find("a field of string", string.left == nil)
+        find("a metatable", debug.getmetatable(1) == nil)
+        find("a module", package.loaded["left"] == nil and package.loaded.string == string)
+        find("the garbage collector", collectgarbage "isrunning")
+        find("an output", io.output() == io.stdout and io.type(io.stdout) == "file")
+        find("a loop", package.loaded.luv == nil)
+        find("a C module", package.loaded.cjson == nil)
+        for _, what in ipairs(found) do print("run " .. number .. " found " .. what) end
+        if number == LAST then ctx:sleep(0.01) print "the last one" while ctx:sleep(3600) do end return end
+        local leave = number % 10
+        left = { number }
+        if leave == 0 then string.left = true debug.setmetatable(1, { __index = string }) end
+        if leave == 1 then for name in pairs(package.loaded) do package.loaded[name] = nil end end
+        if leave == 2 then package.loaded["left"] = true collectgarbage "stop" end
+        if leave == 3 then io.output(assert(io.open("other", "w"))) io.write "x" end
+        if leave == 4 then io.stdout:close() print = nil end
+        if leave == 5 then require "luv".new_timer():start(100000, 0, function() end) end
+        if leave == 6 then require "cjson".encode { 1 } end
+        if leave == 7 then left = ("x"):rep(1000000) end
+        if leave == 8 then coroutine.wrap(function() coroutine.yield() end)() io.stdout:setvbuf "no" end
+        local random = assert(io.open("random", "a"))
+        random:write(math.random(0), "\n")
+        if leave < 9 then random:close() end
+        if leave > 4 then error "again" end
+        return nil, "again"]]
+
+    it("finds nothing of the run before, and no random number again", function()
+        local last = live.sanitized and 60 or 400
+        local body = stale:gsub("LAST", last)
+        local tree = tree_of(1e9, ([[s.thread "it" { run = function(ctx) %s end },]]):format(body))
+        tree:await_line("it", "the last one")
+        assert.is_nil(tree.out:match "run %d+ found [^\n]*")
+        local seen, count = {}, 0
+        for number in io.lines(tree.folder .. "/random") do
+            assert.is_nil(seen[number])
+            seen[number] = true
+            count = count + 1
+        end
+        assert.are.equal(last, count)
+        -- What a run had opened was closed with it: the last one has the two files of its first lines.
+        local open = {}
+        for name in uv.fs_scandir_next, (uv.fs_scandir(("/proc/%d/fd"):format(tree:host()))) do
+            local target = uv.fs_readlink(("/proc/%d/fd/%s"):format(tree:host(), name))
+            if target and target:sub(1, #tree.folder) == tree.folder then open[#open + 1] = target end
+        end
+        assert.are.same({ tree.folder .. "/runs", tree.folder .. "/runs" }, open)
+        assert.are.equal(0, tree:stop())
+    end)
+
+    it("has all that it printed in its output, in order", function()
+        local tree = tree_of(1e9, [[s.thread "it" { run = function(ctx)
+            local file <close> = assert(io.open("runs", "a"))
+            local number = file:seek "end"
+            file:write "x"
+            print("line", number)
+            if number == 100 then print "the last one" while ctx:sleep(3600) do end end
+            io.write("half a line ", number)
+            if number % 2 == 0 then io.stdout:setvbuf "full" end
+            error "again"
+        end },]])
+        tree:await_line("it", "the last one")
+        for number = 0, 100 do
+            local before = number > 0 and "half a line " .. (number - 1) or ""
+            assert.matches("\nit      | " .. before .. "line\t" .. number .. "\n", tree.out, 1, true)
+        end
+        assert.are.equal(0, tree:stop())
+    end)
+end)

@@ -23,6 +23,7 @@ struct sup_workers {
     const struct sup_thread_ops *ops;
     struct sup_list parked; /* of sup_thread::link, the newest first; engine thread */
     size_t parked_count;
+    uint64_t orders; /* that were given, ever; engine thread */
     pthread_mutex_t mutex;     /* around what follows */
     struct sup_list news;      /* of sup_thread::news_link */
     size_t threads;            /* that exist */
@@ -303,7 +304,8 @@ static struct sup_thread *take_parked(struct sup_workers *workers)
 }
 
 /* One piece of memory for all that the order points to. */
-static char *copy_order(const struct sup_thread_order *order, struct sup_thread_order *copy)
+static char *copy_order(const struct sup_thread_order *order, struct sup_thread_order *copy,
+                        uint64_t *number)
 {
     size_t path = strlen(order->path) + 1;
     char *room = malloc((size_t) order->run.size + order->args.size + path);
@@ -317,6 +319,7 @@ static char *copy_order(const struct sup_thread_order *order, struct sup_thread_
     copy->run.data = (const unsigned char *) room;
     copy->args.data = (const unsigned char *) args;
     copy->path = text;
+    copy->number = ++*number;
     return room;
 }
 
@@ -325,7 +328,7 @@ int sup_worker_take(struct sup_workers *workers, const struct sup_thread_order *
 {
     struct sup_thread_order copy;
     int error;
-    char *room = copy_order(order, &copy);
+    char *room = copy_order(order, &copy, &workers->orders);
     if (room == NULL) return -ENOMEM;
     struct sup_thread *thread = take_parked(workers);
     if (thread == NULL) thread = create_thread(workers, &error);

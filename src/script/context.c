@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,23 +53,65 @@ static ssize_t write_stream(void *cookie, const char *bytes, size_t size)
     return 0;
 }
 
+/* A file whose lines go to the service's output. */
+static FILE *open_stream(struct sup_thread *thread, int mode)
+{
+    const cookie_io_functions_t functions = {.write = write_stream};
+    FILE *file = fopencookie(thread, "w", functions);
+    if (file != NULL) setvbuf(file, NULL, mode, BUFSIZ);
+    return file;
+}
+
+bool sup_streams_open(struct sup_kept *kept, struct sup_thread *thread)
+{
+    if (kept->out == NULL) kept->out = open_stream(thread, _IOLBF);
+    if (kept->err == NULL) kept->err = open_stream(thread, _IONBF);
+    return kept->out != NULL && kept->err != NULL;
+}
+
+void sup_streams_close(struct sup_kept *kept)
+{
+    if (kept->out != NULL) fclose(kept->out);
+    if (kept->err != NULL) fclose(kept->err);
+    kept->out = kept->err = NULL;
+}
+
+/* A service may give them other buffers. */
+static bool are_as_opened(const struct sup_kept *kept)
+{
+    return __flbf(kept->out) && __fbufsize(kept->out) != 1 && !__flbf(kept->err) &&
+           __fbufsize(kept->err) <= 1;
+}
+
+static void flush_stream(FILE *file)
+{
+    if (fflush(file) != 0) __fpurge(file);
+    clearerr(file);
+}
+
+bool sup_streams_flush(struct sup_kept *kept)
+{
+    flush_stream(kept->out);
+    flush_stream(kept->err);
+    if (are_as_opened(kept)) return true;
+    sup_streams_close(kept);
+    return false;
+}
+
+/* The stream itself is the thread's. */
 static int close_stream(lua_State *L)
 {
     luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
-    return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
+    return luaL_fileresult(L, fflush(stream->f) == 0, NULL);
 }
 
-/* A file whose lines go to the service's output. */
-static void push_stream(lua_State *L, struct sup_thread *thread, int mode)
+static void push_stream(lua_State *L, FILE *file)
 {
-    const cookie_io_functions_t functions = {.write = write_stream};
     luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
     stream->closef = NULL; /* closed, as long as there is none */
     luaL_setmetatable(L, LUA_FILEHANDLE);
-    stream->f = fopencookie(thread, "w", functions);
-    if (stream->f == NULL) luaL_error(L, "there is no memory for its output");
+    stream->f = file;
     stream->closef = close_stream;
-    setvbuf(stream->f, NULL, mode, BUFSIZ);
 }
 
 void sup_service_open_output(lua_State *L, struct sup_service *service)
@@ -76,11 +119,11 @@ void sup_service_open_output(lua_State *L, struct sup_service *service)
     lua_pushcfunction(L, print_line);
     lua_setglobal(L, "print");
     lua_getglobal(L, "io");
-    push_stream(L, service->thread, _IOLBF);
+    push_stream(L, service->kept->out);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, "_IO_output");
     lua_setfield(L, -2, "stdout");
-    push_stream(L, service->thread, _IONBF);
+    push_stream(L, service->kept->err);
     lua_setfield(L, -2, "stderr");
     lua_pop(L, 1);
 }

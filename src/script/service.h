@@ -2,7 +2,7 @@
 ** script/service.h: a thread service in Lua: one run of it, in a fresh state on a thread of its
 ** own. Only the files that make up such a service include it:
 **
-**   thread.c     the run: state, function, result, end
+**   thread.c     the run: state, function, result, end; image.c a fresh state, quickly
 **   service.c    what its state holds, and what it refuses
 **   context.c    ctx, print, its output
 **   interrupt.c  coroutines that know which one runs, and the hook that stops them
@@ -16,15 +16,28 @@
 #define SUP_SCRIPT_SERVICE_H
 
 #include "engine/thread.h"
+#include "script/image.h"
 
 #include <lua.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <uv.h>
+
+/* What a thread keeps for the services that run on it one after the other. */
+struct sup_kept {
+    struct sup_image image;
+    FILE *out, *err; /* the standard streams; NULL: none yet */
+    /* The one that runs; NULL: none. Changes under the thread's lock; for the signal handler. */
+    struct sup_service *_Atomic service;
+};
 
 struct sup_service {
     struct sup_thread *thread;
     const struct sup_thread_order *order;
+    struct sup_kept *kept;
+    struct sup_run *run; /* its result; of thread.c */
     lua_State *L;
     /* The coroutine that runs; NULL: none may be interrupted. For the signal handler. */
     lua_State *_Atomic current;
@@ -55,6 +68,12 @@ void sup_service_furnish(lua_State *L, const char *folder, const char *path);
 void sup_service_push_context(lua_State *L, const struct sup_service *service);
 /* Give print, io.write and the standard streams the service's output. May raise. */
 void sup_service_open_output(lua_State *L, struct sup_service *service);
+/* The streams that this needs. False: no memory. */
+bool sup_streams_open(struct sup_kept *kept, struct sup_thread *thread);
+/* After a run: write what it left in them. False: they are no longer as they were opened, and were
+   closed. May block, until the thread is killed. */
+bool sup_streams_flush(struct sup_kept *kept);
+void sup_streams_close(struct sup_kept *kept); /* harmless when there are none */
 /* Call the function on the top of the stack, which is popped, when the service is asked to stop.
    May raise. */
 void sup_service_on_stop(lua_State *L);

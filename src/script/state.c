@@ -3,6 +3,7 @@
 */
 #include "script/state.h"
 
+#include "script/arena.h"
 #include "script/modules.h"
 
 #include <lauxlib.h>
@@ -12,27 +13,6 @@
 #include <string.h>
 
 #define SYSTEM_CODE 70
-
-/* The allocator's ledger; its address is the state's user data. */
-struct ledger {
-    size_t used;
-    size_t cap;
-};
-
-static void *allocate(void *data, void *block, size_t old_size, size_t size)
-{
-    struct ledger *ledger = data;
-    size_t had = block != NULL ? old_size : 0; /* without a block it is a type, not a size */
-    if (size == 0) {
-        free(block);
-        ledger->used -= had;
-        return NULL;
-    }
-    if (size > had && size - had > ledger->cap - ledger->used) return NULL;
-    void *moved = realloc(block, size);
-    if (moved != NULL) ledger->used = ledger->used - had + size;
-    return moved;
-}
 
 /* Called protected. */
 static int set_up(lua_State *L)
@@ -64,23 +44,26 @@ static int report_panic(lua_State *L)
     return 0;
 }
 
-lua_State *sup_state_create_bare(size_t cap)
+lua_State *sup_state_open(struct sup_arena *arena)
 {
-    struct ledger *ledger = malloc(sizeof *ledger);
-    if (ledger == NULL) return NULL;
-    *ledger = (struct ledger){.cap = cap};
-    lua_State *L = lua_newstate(allocate, ledger);
-    if (L == NULL) {
-        free(ledger);
-        return NULL;
-    }
-    lua_atpanic(L, report_panic);
+    lua_State *L = lua_newstate(sup_arena_allocate, arena);
+    if (L != NULL) lua_atpanic(L, report_panic);
+    return L;
+}
+
+static lua_State *create_bare(size_t cap)
+{
+    struct sup_arena *arena = sup_arena_create(0);
+    if (arena == NULL) return NULL;
+    sup_arena_reset(arena, cap);
+    lua_State *L = sup_state_open(arena);
+    if (L == NULL) sup_arena_destroy(arena);
     return L;
 }
 
 lua_State *sup_state_create(size_t cap)
 {
-    lua_State *L = sup_state_create_bare(cap);
+    lua_State *L = create_bare(cap);
     if (L == NULL) return NULL;
     lua_pushcfunction(L, set_up);
     if (lua_pcall(L, 0, 0, 0) == LUA_OK) return L;
@@ -91,10 +74,10 @@ lua_State *sup_state_create(size_t cap)
 void sup_state_destroy(lua_State *L)
 {
     if (L == NULL) return;
-    void *ledger;
-    lua_getallocf(L, &ledger);
+    void *arena;
+    lua_getallocf(L, &arena);
     lua_close(L);
-    free(ledger);
+    sup_arena_destroy(arena);
 }
 
 struct call {

@@ -5,6 +5,8 @@
 #ifndef SUP_SCRIPT_STATE_H
 #define SUP_SCRIPT_STATE_H
 
+#include "script/arena.h"
+
 #include <lua.h>
 #include <stddef.h>
 
@@ -15,8 +17,9 @@
 */
 lua_State *sup_state_create(size_t cap);
 
-/* A state with such a cap and nothing in it yet. NULL: there is no memory for it. */
-lua_State *sup_state_create_bare(size_t cap);
+/* A state in ${arena}, as that was reset, with nothing in it yet. NULL: there is no memory for it. To
+   be closed with lua_close. */
+lua_State *sup_state_open(struct sup_arena *arena);
 
 /* Close it and run its finalizers. NULL is harmless. Not inside a call of it. */
 void sup_state_destroy(lua_State *L);
