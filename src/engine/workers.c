@@ -23,7 +23,7 @@ struct sup_workers {
     const struct sup_thread_ops *ops;
     struct sup_list parked; /* of sup_thread::link, the newest first; engine thread */
     size_t parked_count;
-    uint64_t orders; /* that were given, ever; engine thread */
+    uint64_t orders;           /* that were given, ever; engine thread */
     pthread_mutex_t mutex;     /* around what follows */
     struct sup_list news;      /* of sup_thread::news_link */
     size_t threads;            /* that exist */
