@@ -42,6 +42,11 @@ local function check_context(value, verb)
     return value
 end
 
+local function check_service(value, verb, level)
+    if getmetatable(value) == Supervisor or declaration.is(value) then return end
+    error(("%s: a declaration or a supervisor is needed, not %s"):format(verb, text.describe(value)), level or 3)
+end
+
 local function check_token(value, verb)
     if type(value) ~= "userdata" or tostring(value) ~= "suptree service token" then
         error(("%s: a token is needed, as add returned it, not %s"):format(verb, text.describe(value)), 3)
@@ -166,10 +171,8 @@ end
 -- launched at once. Returns its token, or nil and an error.
 function Supervisor:add(service)
     check_self(self, "add")
+    check_service(service, "add")
     if getmetatable(service) == Supervisor then return attach(self, service) end
-    if not declaration.is(service) then
-        error(("add: a declaration or a supervisor is needed, not %s"):format(text.describe(service)), 2)
-    end
     local blob, faults = encoder.encode(service, { search_path = search_path() })
     if not blob then return nil, errors.new(errors.ErrInvalid, tostring(faults)) end
     return result(self.handle:add(blob))
@@ -285,6 +288,7 @@ end
 local function create(name, spec, place)
     if type(name) ~= "string" then error(("new: the name must be a text, not %s"):format(text.describe(name)), 3) end
     if type(spec) ~= "table" then error(("new: the options must be a table, not %s"):format(text.describe(spec)), 3) end
+    for _, child in ipairs(spec) do check_service(child, "new", 4) end
     local blob, children = read_spec(name, spec, place)
     local self = {
         name = name, log = check_callback(spec, "log"), on_event = check_callback(spec, "on_event"),
@@ -310,13 +314,15 @@ end
 
 --- A supervisor with the options of a tree's root, and `log` and `on_event`; children may stand in its array part.
 function library.new(name, spec)
-    return create(name, spec == nil and {} or spec, calling_place())
+    local sup = create(name, spec == nil and {} or spec, calling_place()) -- no tail call: errors name the caller
+    return sup
 end
 
 --- A supervisor with all the defaults.
 function library.new_simple(name, ...)
     if select("#", ...) > 0 then error("new_simple: takes a name alone; new takes options as well", 2) end
-    return create(name, {}, calling_place())
+    local sup = create(name, {}, calling_place())
+    return sup
 end
 
 return library

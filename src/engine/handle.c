@@ -74,6 +74,7 @@ static void free_handle(struct sup_handle *handle)
 {
     if (handle == NULL) return;
     free(handle->records);
+    free(handle->leavers);
     free(handle->left);
     free(handle->blob);
     free(handle->name);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- add -------------------------------------------------------------------------------------- */
 
@@ -57,18 +58,29 @@ static enum sup_verdict check_whole(const struct sup_handle *handle, struct sup_
     return SUP_DID;
 }
 
-/* Only what speaks of siblings, or of how many they are, can be wrong where the parts are right. */
-static bool needs_check(const struct sup_handle *handle, const unsigned char *blob)
+static const struct sup_form_node *node_of(const unsigned char *blob)
+{
+    return (const void *) (blob + sizeof(struct sup_form_header));
+}
+
+/* Only what speaks of siblings can be wrong where the parts are right. */
+static bool needs_check(const unsigned char *blob)
 {
     static const uint16_t ids[] = {SUP_OPTION_AFTER, SUP_OPTION_RESTART_WITH,
                                    SUP_OPTION_SIGNIFICANT, SUP_OPTION_FORMERLY};
     uint32_t size;
-    const struct sup_form_node *node = (const void *) (blob + sizeof(struct sup_form_header));
-    const struct sup_form_node *own =
-        (const void *) (handle->blob + sizeof(struct sup_form_header));
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
-        if (sup_form_option(node, ids[i], &size) != NULL) return true;
-    return sup_form_option(own, SUP_OPTION_MAX_CHILDREN, &size) != NULL;
+        if (sup_form_option(node_of(blob), ids[i], &size) != NULL) return true;
+    return false;
+}
+
+static bool is_full(const struct sup_handle *handle)
+{
+    uint32_t size, most;
+    const void *value = sup_form_option(node_of(handle->blob), SUP_OPTION_MAX_CHILDREN, &size);
+    if (value == NULL || size != sizeof most) return false;
+    memcpy(&most, value, sizeof most);
+    return most > 0 && handle->count >= most;
 }
 
 static enum sup_verdict record_add(struct adding *adding)
@@ -81,8 +93,9 @@ static enum sup_verdict record_add(struct adding *adding)
                  adding->record.name);
         return sup_answer_set(answer, SUP_NAME_TAKEN, text);
     }
+    if (is_full(handle)) return sup_answer_set(answer, SUP_TOO_MANY_CHILDREN, NULL);
     place(adding);
-    if (!needs_check(handle, sup_record_blob(&adding->record))) return SUP_DID;
+    if (!needs_check(sup_record_blob(&adding->record))) return SUP_DID;
     if (check_whole(handle, answer) == SUP_DID) return SUP_DID;
     struct sup_handle *child = sup_record_drop(handle, &handle->records[handle->count - 1]);
     if (child != NULL) child->references--;
@@ -167,30 +180,46 @@ enum sup_verdict sup_handle_add(struct sup_handle *handle, const void *blob, siz
 
 /* --- remove ----------------------------------------------------------------------------------- */
 
+static enum sup_verdict live_remove(struct sup_handle *root, sup_token node, bool wait,
+                                    int64_t wait_ns, struct sup_answer *answer)
+{
+    struct sup_call call = {.answer = answer};
+    struct sup_input input = {.type = SUP_IN_REMOVE,
+                              .node = node,
+                              .wait = wait,
+                              .wait_ns = wait_ns};
+    enum sup_verdict verdict = sup_handle_ask(root, &input, &call);
+    return verdict == SUP_NO_SUCH_SERVICE ? sup_answer_set(answer, SUP_DID, NULL) : verdict;
+}
+
+/* With the lock held. ${dropped} gets a reference to be dropped without it. */
+static enum sup_verdict remove_service(struct sup_handle *handle, uint32_t serial, bool wait,
+                                       int64_t wait_ns, struct sup_handle **dropped,
+                                       struct sup_answer *answer)
+{
+    struct sup_handle *root = sup_handle_settled_root(handle);
+    if (serial == 0 || serial > handle->last_record)
+        return sup_answer_set(answer, SUP_WRONG_SUPERVISOR, NULL);
+    struct sup_record *record = sup_record_find(handle, serial);
+    sup_token node = record != NULL ? record->node : sup_handle_leaver(handle, serial);
+    if (record == NULL && (root->engine == NULL || node == 0)) return SUP_DID;
+    if (root->state == SUP_HANDLE_STOPPED) return sup_answer_set(answer, SUP_HAS_STOPPED, NULL);
+    if (root->state != SUP_HANDLE_NEW) return live_remove(root, node, wait, wait_ns, answer);
+    *dropped = sup_record_drop(handle, record);
+    return SUP_DID;
+}
+
 enum sup_verdict sup_handle_remove(struct sup_handle *handle, sup_service_token token, bool wait,
                                    int64_t wait_ns, struct sup_answer *answer)
 {
-    struct sup_call call = {.answer = answer};
-    struct sup_input input = {.type = SUP_IN_REMOVE, .wait = wait, .wait_ns = wait_ns};
     struct sup_handle *dropped = NULL;
-    uint32_t serial = (uint32_t) token;
-    enum sup_verdict verdict = sup_answer_set(answer, SUP_DID, NULL);
+    sup_answer_set(answer, SUP_DID, NULL);
     if (sup_handle_is_foreign(handle, answer)) return answer->verdict;
     sup_handles_lock();
-    struct sup_handle *root = sup_handle_settled_root(handle);
-    struct sup_record *record = NULL;
-    if (token >> 32 != handle->serial || serial == 0 || serial > handle->last_record)
-        verdict = sup_answer_set(answer, SUP_WRONG_SUPERVISOR, NULL);
-    else record = sup_record_find(handle, serial);
-    if (record != NULL && root->state == SUP_HANDLE_NEW) {
-        dropped = sup_record_drop(handle, record);
-    } else if (record != NULL && root->state == SUP_HANDLE_STOPPED) {
-        verdict = sup_answer_set(answer, SUP_HAS_STOPPED, NULL);
-    } else if (record != NULL) {
-        input.node = record->node;
-        verdict = sup_handle_ask(root, &input, &call);
-        if (verdict == SUP_NO_SUCH_SERVICE) verdict = sup_answer_set(answer, SUP_DID, NULL);
-    }
+    enum sup_verdict verdict =
+        token >> 32 == handle->serial
+            ? remove_service(handle, (uint32_t) token, wait, wait_ns, &dropped, answer)
+            : sup_answer_set(answer, SUP_WRONG_SUPERVISOR, NULL);
     sup_handles_unlock();
     if (dropped != NULL) sup_handle_drop(dropped);
     return verdict;

@@ -44,6 +44,12 @@ struct sup_record {
     bool held; /* stopped by a person before the tree began */
 };
 
+/* A service that was removed while the tree ran: it may still be stopping. */
+struct sup_leaver {
+    uint32_t serial; /* of its record */
+    sup_token node;
+};
+
 /* All under the one lock, but `mailbox`, which has its own. */
 struct sup_handle {
     unsigned references;
@@ -60,6 +66,8 @@ struct sup_handle {
     struct sup_record *records;
     size_t count, room;
     size_t reserved; /* places for records that are on their way */
+    struct sup_leaver *leavers;
+    size_t leaver_count, leaver_room;
 
     /* of a root */
     const struct sup_thread_ops *threads;
@@ -120,8 +128,11 @@ struct sup_handle *sup_record_drop(struct sup_handle *handle, struct sup_record 
 unsigned char *sup_handle_merge(const struct sup_handle *handle, size_t *size);
 /* Find the nodes of ${handle}'s records, and of theirs, in ${tree}, where it is ${node}. */
 void sup_handle_resolve(struct sup_handle *handle, const struct sup_tree *tree, sup_token node);
-/* The node left the tree. Returns a reference to be dropped, or NULL. */
-struct sup_handle *sup_handle_forget(struct sup_handle *handle, sup_token node);
+/* The node was removed from ${tree}. Returns a reference to be dropped, or NULL. */
+struct sup_handle *sup_handle_forget(struct sup_handle *handle, const struct sup_tree *tree,
+                                     sup_token node);
+/* The node of a service that was removed while the tree ran; 0: it has ended long ago. */
+sup_token sup_handle_leaver(const struct sup_handle *handle, uint32_t serial);
 
 /* --- handle_ask.c: with the lock held --------------------------------------------------------- */
 

@@ -191,17 +191,48 @@ void sup_handle_resolve(struct sup_handle *handle, const struct sup_tree *tree, 
     }
 }
 
-struct sup_handle *sup_handle_forget(struct sup_handle *handle, sup_token node)
+/* --- those that leave ------------------------------------------------------------------------- */
+
+/* Those of whom nothing lives any more make room. Without memory it is as if it had ended. */
+static void note_leaver(struct sup_handle *handle, const struct sup_tree *tree,
+                        const struct sup_record *record)
+{
+    struct sup_status status;
+    size_t kept = 0;
+    for (size_t i = 0; i < handle->leaver_count; i++)
+        if (sup_tree_status(tree, handle->leavers[i].node, 0, &status))
+            handle->leavers[kept++] = handle->leavers[i];
+    handle->leaver_count = kept;
+    if (kept == handle->leaver_room) {
+        size_t room = kept == 0 ? 4 : kept * 2;
+        struct sup_leaver *leavers = realloc(handle->leavers, room * sizeof *leavers);
+        if (leavers == NULL) return;
+        handle->leavers = leavers;
+        handle->leaver_room = room;
+    }
+    handle->leavers[handle->leaver_count++] = (struct sup_leaver){record->serial, record->node};
+}
+
+sup_token sup_handle_leaver(const struct sup_handle *handle, uint32_t serial)
+{
+    for (size_t i = 0; i < handle->leaver_count; i++)
+        if (handle->leavers[i].serial == serial) return handle->leavers[i].node;
+    return 0;
+}
+
+struct sup_handle *sup_handle_forget(struct sup_handle *handle, const struct sup_tree *tree,
+                                     sup_token node)
 {
     for (size_t i = 0; i < handle->count; i++) {
         struct sup_record *record = &handle->records[i];
         if (record->node == node) {
+            note_leaver(handle, tree, record);
             struct sup_handle *child = sup_record_drop(handle, record);
             if (child != NULL) child->state = SUP_HANDLE_STOPPED;
             return child;
         }
         struct sup_handle *dropped =
-            record->child == NULL ? NULL : sup_handle_forget(record->child, node);
+            record->child == NULL ? NULL : sup_handle_forget(record->child, tree, node);
         if (dropped != NULL) return dropped;
     }
     return NULL;

@@ -22,7 +22,7 @@ static void on_tell(void *context, const struct sup_told *told, int64_t wall_off
     struct sup_handle *root = context, *dropped = NULL;
     char log[LOG_SIZE];
     sup_handles_lock();
-    if (effect->event.type == SUP_EVENT_REMOVED) dropped = sup_handle_forget(root, effect->node);
+    if (effect->event.type == SUP_EVENT_REMOVED) dropped = sup_handle_removed(root, effect->node);
     sup_handles_unlock();
     if (dropped != NULL) sup_handle_drop(dropped);
     if (!listens(root)) return;
