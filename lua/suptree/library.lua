@@ -71,6 +71,12 @@ local function complain(line)
     io.stderr:write("suptree: ", line, "\n")
 end
 
+-- What was raised, as a text; its own __tostring may raise as well.
+local function words_of(raised)
+    local good, words = pcall(tostring, raised)
+    return good and words or text.describe(raised)
+end
+
 local function root_of(self)
     while self.parent do self = self.parent end
     return self
@@ -93,14 +99,14 @@ local function log_line(chain, line)
         local log = chain[place].log
         if log then
             local good, message = pcall(log, line)
-            if not good then complain(("the callback log raised: %s"):format(tostring(message))) end
+            if not good then complain("the callback log raised: " .. words_of(message)) end
             return
         end
     end
 end
 
 local function report_raised(chain, what, message)
-    local line = ("%s: the callback %s raised: %s"):format(chain[1].name, what, tostring(message))
+    local line = ("%s: the callback %s raised: %s"):format(chain[1].name, what, words_of(message))
     for _, handle in ipairs(chain) do
         if handle.log then return log_line(chain, line) end
     end

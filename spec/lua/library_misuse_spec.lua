@@ -202,7 +202,8 @@ describe("an error", function()
         expect(suptree.ErrStopped, sup:add(library.sleeper "late"))
         expect(suptree.ErrStopped, part:add(library.sleeper "late"))
         expect(suptree.ErrStopped, sup:serve())
-        local limited = library.new({ failure_threshold = 0, on_threshold = "escalate", library.failer "bad" }, "limited")
+        local limited = library.new({ failure_threshold = 0, on_threshold = "escalate",
+            library.failer "bad" }, "limited")
         expect(suptree.ErrGaveUp, limited:serve())
         for _, code in ipairs { "not_found", "no_memory" } do seen[code] = true end -- of no verb here, and of no memory
         for _, code in pairs(codes) do assert.is_true(seen[code], code) end

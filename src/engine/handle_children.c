@@ -180,15 +180,35 @@ enum sup_verdict sup_handle_add(struct sup_handle *handle, const void *blob, siz
 
 /* --- remove ----------------------------------------------------------------------------------- */
 
-static enum sup_verdict live_remove(struct sup_handle *root, sup_token node, bool wait,
-                                    int64_t wait_ns, struct sup_answer *answer)
+struct removing {
+    struct sup_call call; /* first */
+    struct sup_handle *root;
+    sup_token node;
+    struct sup_handle *dropped;
+};
+
+static void forget(void *context, const struct sup_view *view)
 {
-    struct sup_call call = {.answer = answer};
-    struct sup_input input = {.type = SUP_IN_REMOVE,
-                              .node = node,
-                              .wait = wait,
-                              .wait_ns = wait_ns};
-    enum sup_verdict verdict = sup_handle_ask(root, &input, &call);
+    struct removing *removing = context;
+    removing->dropped = sup_handle_forget(removing->root, view->tree, removing->node);
+}
+
+/* On the engine thread. The event that tells of it may come later. */
+static void note_removed(struct sup_call *call, const struct sup_reply *reply)
+{
+    struct removing *removing = (struct removing *) call;
+    (void) reply;
+    sup_engine_read(removing->root->engine, forget, removing);
+}
+
+static enum sup_verdict live_remove(struct sup_handle *root, const struct sup_input *input,
+                                    struct sup_handle **dropped, struct sup_answer *answer)
+{
+    struct removing removing = {.call = {.answer = answer, .accepted = note_removed},
+                                .root = root,
+                                .node = input->node};
+    enum sup_verdict verdict = sup_handle_ask(root, input, &removing.call);
+    *dropped = removing.dropped;
     return verdict == SUP_NO_SUCH_SERVICE ? sup_answer_set(answer, SUP_DID, NULL) : verdict;
 }
 
@@ -204,7 +224,13 @@ static enum sup_verdict remove_service(struct sup_handle *handle, uint32_t seria
     sup_token node = record != NULL ? record->node : sup_handle_leaver(handle, serial);
     if (record == NULL && (root->engine == NULL || node == 0)) return SUP_DID;
     if (root->state == SUP_HANDLE_STOPPED) return sup_answer_set(answer, SUP_HAS_STOPPED, NULL);
-    if (root->state != SUP_HANDLE_NEW) return live_remove(root, node, wait, wait_ns, answer);
+    if (root->state != SUP_HANDLE_NEW) {
+        struct sup_input input = {.type = SUP_IN_REMOVE,
+                                  .node = node,
+                                  .wait = wait,
+                                  .wait_ns = wait_ns};
+        return live_remove(root, &input, dropped, answer);
+    }
     *dropped = sup_record_drop(handle, record);
     return SUP_DID;
 }

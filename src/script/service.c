@@ -180,7 +180,7 @@ static void set_searchers(lua_State *L, const char *folder, bool trusted_only)
 /* The same. What the program that declared the service searches comes before what is installed. */
 static void extend_path(lua_State *L, const char *path)
 {
-    if (path == NULL || path[0] == '\0') return;
+    if (path[0] == '\0') return;
     lua_pushstring(L, path);
     lua_pushliteral(L, ";");
     lua_getfield(L, -3, "path");
@@ -197,7 +197,7 @@ void sup_service_furnish(lua_State *L, const char *folder, const char *path)
     sup_modules_drop_relative(L, "path");
     sup_modules_drop_relative(L, "cpath");
     extend_path(L, path);
-    set_searchers(L, folder, path == NULL);
+    set_searchers(L, folder, path[0] == '\0');
     lua_pop(L, 1);
     refuse_functions(L);
     surround_functions(L);

@@ -54,7 +54,7 @@ static const unsigned char *read_places(lua_State *L, const struct sup_bytes *ru
     lua_pushlstring(L, folder, size);
     folder = lua_tostring(L, -1);
     size_t length = strlen(folder);
-    sup_service_furnish(L, folder, length < size ? folder + length + 1 : NULL);
+    sup_service_furnish(L, folder, length < size ? folder + length + 1 : "");
     return at;
 }
 
