@@ -5,7 +5,7 @@
 **   api_service.c   functions on threads
 **   api_stops.c     their stop callbacks
 **   api_events.c    callbacks of a supervisor: serve, poll
-**   api_options.c   options as text; api_values.c one value
+**   api_options.c   options as text; api_values.c one value, api_accounts.c users and groups
 */
 #ifndef SUP_API_INSIDE_H
 #define SUP_API_INSIDE_H

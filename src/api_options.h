@@ -35,4 +35,9 @@ unsigned char *sup_wish_encode(const struct sup_node_wish *wish, size_t *size, s
 const char *sup_value_encode(const struct sup_option *option, const char *text, unsigned char *out,
                              size_t *size);
 
+/* A user, and the number of a group, by name or number (api_accounts.c). 0, or -ENOENT: there is
+   none of that name. */
+int sup_user_encode(unsigned char *out, const char *text, size_t *size);
+int sup_group_encode(unsigned char *out, const char *text, size_t *size);
+
 #endif

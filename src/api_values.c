@@ -197,6 +197,84 @@ static int put_number(unsigned char *out, enum sup_option_type type, const char 
     return 0;
 }
 
+/* Names or numbers with spaces between. */
+static int put_groups(unsigned char *out, const char *text, size_t *size)
+{
+    char name[64];
+    *size = 0;
+    for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+        size_t length = strcspn(text, " "), one;
+        if (length >= sizeof name || *size + sizeof(uint32_t) > SUP_VALUE_SIZE) return -EINVAL;
+        memcpy(name, text, length);
+        name[length] = '\0';
+        if (sup_group_encode(out + *size, name, &one) < 0) return -ENOENT;
+        *size += one;
+        text += length;
+    }
+    return 0;
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+static bool parse_limit(const char *text, uint64_t *limit)
+{
+    *limit = UINT64_MAX;
+    return strcmp(text, "unlimited") == 0 || strcmp(text, "infinity") == 0 ||
+           sup_parse_size(text, limit);
+}
+
+/* "soft:hard", or one for both. */
+static bool parse_limits(char *text, uint64_t *soft, uint64_t *hard)
+{
+    char *colon = strchr(text, ':');
+    if (colon != NULL) *colon = '\0';
+    if (!parse_limit(text, soft)) return false;
+    *hard = *soft;
+    return colon == NULL || parse_limit(colon + 1, hard);
+}
+
+struct limit {
+    uint32_t resource;
+    uint64_t soft, hard;
+};
+
+static int compare_limits(const void *a, const void *b)
+{
+    uint32_t one = ((const struct limit *) a)->resource,
+             other = ((const struct limit *) b)->resource;
+    return (one > other) - (one < other);
+}
+
+/* Words "nofile=65536" or "stack=8MiB:unlimited". */
+static int encode_limits(unsigned char *out, const char *text, size_t *size)
+{
+    struct limit limits[32];
+    size_t count = 0;
+    char word[128];
+    for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+        size_t length = strcspn(text, " ");
+        if (length >= sizeof word || count == sizeof limits / sizeof *limits) return -EINVAL;
+        memcpy(word, text, length);
+        word[length] = '\0';
+        text += length;
+        char *equals = strchr(word, '=');
+        if (equals == NULL) return -EINVAL;
+        *equals = '\0';
+        int resource = sup_limit_number(word);
+        struct limit *limit = &limits[count++];
+        if (resource < 0 || !parse_limits(equals + 1, &limit->soft, &limit->hard)) return -EINVAL;
+        limit->resource = (uint32_t) resource;
+    }
+    qsort(limits, count, sizeof *limits, compare_limits);
+    *size = 0;
+    for (size_t i = 0; i < count; i++) {
+        *size += put(out + *size, &limits[i].resource, sizeof limits[i].resource);
+        *size += put(out + *size, &limits[i].soft, sizeof limits[i].soft);
+        *size += put(out + *size, &limits[i].hard, sizeof limits[i].hard);
+    }
+    return 0;
+}
+
 /* --- any value -------------------------------------------------------------------------------- */
 
 static const char *encode_duration(const char *text, unsigned char *out, size_t *size)
@@ -221,6 +299,26 @@ static const char *encode_signal(const char *text, unsigned char *out, size_t *s
     if (!sup_parse_signal(text, &number)) return "a signal such as \"TERM\"";
     out[0] = (unsigned char) number;
     *size = 1;
+    return NULL;
+}
+
+static const char *encode_integer(const char *text, unsigned char *out, size_t *size)
+{
+    double number;
+    if (!parse_number(text, &number) || !(number >= INT32_MIN && number <= INT32_MAX) ||
+        (double) (int32_t) number < number || (double) (int32_t) number > number)
+        return "a whole number";
+    int32_t whole = (int32_t) number;
+    *size = put(out, &whole, sizeof whole);
+    return NULL;
+}
+
+static const char *encode_mode(const char *text, unsigned char *out, size_t *size)
+{
+    size_t length = strspn(text, "01234567");
+    if (length == 0 || length > 4 || text[length] != '\0') return "an octal text such as \"027\"";
+    uint32_t mode = (uint32_t) strtoul(text, NULL, 8);
+    *size = put(out, &mode, sizeof mode);
     return NULL;
 }
 
@@ -270,6 +368,20 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
         return put_log(out, text, size) == 0
                    ? NULL
                    : "\"none\", \"inherit\", or the path of a file from /";
+    case SUP_TYPE_INTEGER:
+        return encode_integer(text, out, size);
+    case SUP_TYPE_MODE:
+        return encode_mode(text, out, size);
+    case SUP_TYPE_USER:
+        return sup_user_encode(out, text, size) == 0 ? NULL : "a user of this machine";
+    case SUP_TYPE_ID:
+        return sup_group_encode(out, text, size) == 0 ? NULL : "a group of this machine";
+    case SUP_TYPE_IDS:
+        return put_groups(out, text, size) == 0 ? NULL : "a list of groups of this machine";
+    case SUP_TYPE_LIMITS:
+        return encode_limits(out, text, size) == 0
+                   ? NULL
+                   : "a list of limits such as \"nofile=65536 stack=8MiB:unlimited\"";
     case SUP_TYPE_PATH:
     case SUP_TYPE_COMMAND:
     case SUP_TYPE_ENV:

@@ -58,6 +58,8 @@
 **                  initial must be there
 **   ready          "manual" (sup_context_ready), "2s" after the launch, or "/path/of/a/file"
 **   log            "none", "inherit", or "/path/of/a/file"
+**   limits         "nofile=65536 stack=8MiB:unlimited": one for soft and hard, or both
+**   user, group    a name or a number
 **
 ** Threads. Every function may be called from any thread, unless it says otherwise; but nobody may
 ** use a supervisor that another thread frees. Signals are left to the threads of the program, but

@@ -180,8 +180,7 @@ enum sup_verdict sup_handle_add(struct sup_handle *handle, const void *blob, siz
 
 /* --- remove ----------------------------------------------------------------------------------- */
 
-struct removing {
-    struct sup_call call; /* first */
+struct forgetting {
     struct sup_handle *root;
     sup_token node;
     struct sup_handle *dropped;
@@ -189,16 +188,30 @@ struct removing {
 
 static void forget(void *context, const struct sup_view *view)
 {
-    struct removing *removing = context;
-    removing->dropped = sup_handle_forget(removing->root, view->tree, removing->node);
+    struct forgetting *forgetting = context;
+    forgetting->dropped = sup_handle_forget(forgetting->root, view->tree, forgetting->node);
 }
+
+struct sup_handle *sup_handle_removed(struct sup_handle *root, sup_token node)
+{
+    struct forgetting forgetting = {.root = root, .node = node};
+    if (root->engine != NULL) sup_engine_read(root->engine, forget, &forgetting);
+    return forgetting.dropped;
+}
+
+struct removing {
+    struct sup_call call; /* first */
+    struct sup_handle *root;
+    sup_token node;
+    struct sup_handle *dropped;
+};
 
 /* On the engine thread. The event that tells of it may come later. */
 static void note_removed(struct sup_call *call, const struct sup_reply *reply)
 {
     struct removing *removing = (struct removing *) call;
     (void) reply;
-    sup_engine_read(removing->root->engine, forget, removing);
+    removing->dropped = sup_handle_removed(removing->root, removing->node);
 }
 
 static enum sup_verdict live_remove(struct sup_handle *root, const struct sup_input *input,

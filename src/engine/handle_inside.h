@@ -149,6 +149,11 @@ enum sup_verdict sup_handle_ask(struct sup_handle *root, const struct sup_input 
 /* The root, once it is not between new and serving, and not being added to another. */
 struct sup_handle *sup_handle_settled_root(struct sup_handle *handle);
 
+/* --- handle_children.c: with the lock held, on the engine thread ------------------------------ */
+
+/* The tree says that ${node} was removed. Returns a reference to be dropped, or NULL. */
+struct sup_handle *sup_handle_removed(struct sup_handle *root, sup_token node);
+
 /* --- handle_serve.c --------------------------------------------------------------------------- */
 
 /* With the lock held: what people stopped below ${handle} before the tree had it stays down. */

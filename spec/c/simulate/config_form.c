@@ -167,6 +167,12 @@ static void add_value(struct sup_form_writer *writer, const struct decl *decl, i
         snprintf(text, sizeof text, "A=%u", count & 7);
         sup_form_add(writer, row->id, text, strlen(text) + 1);
         break;
+    case SUP_TYPE_INTEGER:
+    case SUP_TYPE_MODE:
+    case SUP_TYPE_USER:
+    case SUP_TYPE_ID:
+    case SUP_TYPE_IDS:
+    case SUP_TYPE_LIMITS:
     case SUP_TYPE_SIZE:
     case SUP_TYPE_PATH:
     case SUP_TYPE_NAMES:
