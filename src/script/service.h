@@ -57,8 +57,8 @@ struct sup_service *sup_service_of(lua_State *L);
 /* --- service.c -------------------------------------------------------------------------------- */
 
 /* Open the libraries and put ours in their places; modules are searched in ${folder} first, then by
-   ${path} (as package.path). "": a configuration declares the service, so there is no such path, and
-   files that others could change are refused. May raise. */
+   ${path} (as package.path). "": a configuration declares the service, so there is no such path,
+   and files that others could change are refused. May raise. */
 void sup_service_furnish(lua_State *L, const char *folder, const char *path);
 
 /* --- context.c -------------------------------------------------------------------------------- */
