@@ -193,8 +193,11 @@ function Connection:request(method, params)
     self.last = self.last + 1
     local sent, why = self.socket:send(('{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}\n'):format(self.last,
         require "cjson".encode(method), encode_params(params)))
-    if not sent then return nil, lost(self, why) end
-    return self.last
+    if sent then return self.last end
+    local line = self.socket:receive(0) -- one who is turned away is told why
+    local reply = line and require "cjson".decode(line)
+    if type(reply) == "table" and reply.error then return nil, received_error(reply.error) end
+    return nil, lost(self, why)
 end
 
 -- Puts a line where it belongs: a reply to its id, a notification at the end of those that wait.
@@ -209,7 +212,7 @@ local function sort_line(self, line)
     if message.method then
         message.text = line
         self.notes[#self.notes + 1] = message
-    elseif message.id and (message.error or message.result ~= nil) then
+    elseif type(message.id) == "number" and (message.error or message.result ~= nil) then
         self.replies[message.id] = message.error and { error = received_error(message.error) }
             or { result = message.result }
     elseif message.error then

@@ -78,6 +78,7 @@ function option_help.reload(row)
     if row.type == "log" then
         return 'a change is applied while it runs; but to and from false or "inherit" restarts the service'
     end
+    if row.name == "control_group" then return "a change is for the next run" end
     return row.exec and "a change restarts the service" or "a change is applied while it runs"
 end
 
@@ -88,6 +89,7 @@ local EXAMPLES = {
     auto_shutdown = 'auto_shutdown = "all_significant"',
     backoff_jitter = "backoff_jitter = true",
     command = 'command = { "./web", "--port", 8080 }',
+    control_group = 'control_group = "adm"',
     cwd = 'cwd = "data"',
     description = 'description = "the shop\'s web server"',
     done_exit = "done_exit = { 100 }",

@@ -47,6 +47,9 @@ local function check_as_child(node, parent, fail)
                 'Add auto_shutdown = "any_significant" (or "all_significant") to the supervisor.')
         end
     end
+    if parent and node.options.control_group ~= nil then
+        fail(node, ".control_group", "belongs to the root: a tree has one control socket", "Write it there.")
+    end
     if written(node, "formerly") == node.name and node.name ~= nil then
         fail(node, ".formerly", "is the name that the node has now", "Write the old name, or take it out.")
     end

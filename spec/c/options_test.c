@@ -80,6 +80,7 @@ static void numbers_are_frozen(void)
                                                          "run",
                                                          "args",
                                                          "memory",
+                                                         [50] = "control_group",
                                                          [61] = "user",
                                                          "group",
                                                          "groups",

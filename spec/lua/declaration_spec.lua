@@ -320,6 +320,12 @@ describe("the faults of a declaration", function()
         }, faults(s.supervisor "shop" (many)))
     end)
 
+    it("say that control_group is the root's", function()
+        local child = s.supervisor "workers" { control_group = 0, s.process "web" { command = "x" } }
+        assert.matches("shop.workers.control_group: belongs to the root", faults(s.supervisor "shop" { child })[1], 1,
+            true)
+    end)
+
     it("of the blob's own check are none that went unnoticed before", function()
         -- What the encoder lets through must stand the reader's check: every example of the help does.
         local option_help = require "suptree.option_help"
@@ -329,6 +335,7 @@ describe("the faults of a declaration", function()
                 local s = require "suptree"
                 return s.supervisor "root" { auto_shutdown = "any_significant",
                     s.process "db" { command = "x" }, %s }]]
+            if row.name == "control_group" then around = 'local s = require "suptree" return %s' end -- the root's
             package.preload.sweeper = function() return function() end end
             local chunk = assert(load(around:format(example)))
             local folder = live.folder()

@@ -5,6 +5,21 @@ local uv = require "luv"
 
 local control = {}
 
+-- While there are clients: what is written to somebody who has closed is nobody's end.
+local broken_pipe
+
+local function survive_closed_pipes()
+    if broken_pipe then return end
+    broken_pipe = uv.new_signal()
+    broken_pipe:start("sigpipe", function() end)
+end
+
+--- After the last client.
+function control.clean()
+    if broken_pipe then broken_pipe:close() end
+    broken_pipe = nil
+end
+
 local Client = {}
 Client.__index = Client
 
@@ -20,6 +35,7 @@ end
 
 --- Connect to the socket at `path`. Fields: lines and messages that have come, closed once the other end has.
 function control.connect(path)
+    survive_closed_pipes()
     local self = setmetatable({ lines = {}, messages = {}, text = "", id = 0 }, Client)
     self.pipe = assert(uv.new_pipe(false))
     local done, failure

@@ -409,6 +409,8 @@ function live.clean()
         end
     end
     opened = {}
+    if package.loaded["spec.support.control"] then require "spec.support.control".clean() end
+    uv.run "nowait" -- closes what was closed
     if runtime then folders[#folders + 1] = runtime end
     runtime = nil
     for _, folder in ipairs(folders) do os.execute("rm -rf " .. shell_quote(folder)) end

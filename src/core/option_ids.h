@@ -53,6 +53,8 @@ enum sup_option_id {
     SUP_OPTION_RUN = 40,
     SUP_OPTION_ARGS = 41,
     SUP_OPTION_MEMORY = 42,
+    /* the root's */
+    SUP_OPTION_CONTROL_GROUP = 50,
     /* a process's: who it runs as, and what it may take */
     SUP_OPTION_USER = 61,
     SUP_OPTION_GROUP = 62,

@@ -35,6 +35,11 @@ const struct sup_option sup_options[] = {
      SUP_OPT_PROCESS | SUP_OPT_EXEC | SUP_OPT_REQUIRED,
      "What to run: a table is run directly, word by word; a string is given to /bin/sh -c.",
      "suptree"},
+    {SUP_OPTION_CONTROL_GROUP, "control_group", SUP_TYPE_ID, FIELD(control_group), NULL, NULL, 0, 0,
+     SUP_OPT_SUPERVISOR,
+     "Of the root: members of this group may look at the tree, and change nothing; taken when it is "
+     "run.",
+     "suptree"},
     {SUP_OPTION_CWD, "cwd", SUP_TYPE_PATH, FIELD(cwd), NULL, NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "The folder to run in, relative to the folder of the configuration; default: that folder.",

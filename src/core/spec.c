@@ -35,6 +35,7 @@ static const struct sup_spec default_spec = {
     .success_exit = {.bits = {1}},
     .user = {.uid = SUP_NO_ID, .gid = SUP_NO_ID, .name = "", .home = "", .shell = ""},
     .group = SUP_NO_ID,
+    .control_group = SUP_NO_ID,
     .umask = SUP_NO_ID,
     .nice = SUP_NO_INTEGER,
     .oom_score = SUP_NO_INTEGER,

@@ -121,6 +121,7 @@ struct sup_spec {
     enum sup_auto_shutdown auto_shutdown;
     uint32_t max_children; /* 0: no bound */
     bool propagate_termination;
+    uint32_t control_group; /* the root's; SUP_NO_ID: nobody else may look */
 
     /* every node's */
     enum sup_restart restart;

@@ -203,6 +203,45 @@ static void mend_loop(struct sup_control *control)
     control->loop->watchers[control->loop->nwatchers + 1] = NULL;
 }
 
+static int close_one(lua_State *L)
+{
+    lua_getfield(L, 1, "is_closing");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    if (lua_toboolean(L, -1)) return 0;
+    lua_getfield(L, 1, "close");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+/* Called protected: luv does not survive that handles are closed after their state. */
+static int shut(lua_State *L)
+{
+    struct sup_control *control = sup_control_of(L);
+    if (control->loop == NULL) return 0;
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "luv") == LUA_TTABLE) {
+        lua_getfield(L, -1, "walk");
+        lua_pushcfunction(L, close_one);
+        lua_call(L, 1, 0);
+    }
+    control->state_closing = true;
+    while (uv_run(control->loop, UV_RUN_DEFAULT) != 0) continue;
+    return 0;
+}
+
+/* A state that cannot be taken apart is left alone: that costs memory, but no host. */
+static void close_state(struct sup_control *control, lua_State *L)
+{
+    mend_loop(control);
+    lua_settop(L, 0);
+    lua_pushcfunction(L, shut);
+    bool good = lua_pcall(L, 0, 0, 0) == LUA_OK;
+    control->state_closing = true;
+    if (good) sup_state_destroy(L);
+}
+
 /* Serve with a fresh state until it ends; why it died goes into ${why}, "": it was to end. */
 static void run_state(struct sup_control *control, char *why, size_t size)
 {
@@ -217,9 +256,7 @@ static void run_state(struct sup_control *control, char *why, size_t size)
     int status = lua_pcall(L, 0, 0, 1);
     const char *message = status == LUA_OK ? "" : lua_tostring(L, -1);
     snprintf(why, size, "%s", message != NULL ? message : "an error in an error");
-    mend_loop(control);
-    control->state_closing = true;
-    sup_state_destroy(L);
+    close_state(control, L);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */

@@ -6,7 +6,6 @@
 #include "script/control_inside.h"
 
 #include "core/options.h"
-#include "script/place.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -23,6 +22,7 @@
 #define WRITER "suptree.control.writer"
 #define CURSOR "suptree.control.cursor"
 #define MAX_GROUPS 1024
+#define NO_GROUP ((gid_t) SUP_NO_ID)
 #define EVENTS_AT_ONCE ((size_t) 32 << 10)
 
 struct handle {
@@ -287,6 +287,13 @@ static bool has_group(int fd, const struct ucred *peer, gid_t wanted)
     return false;
 }
 
+/* The control_group of the configuration that runs, whatever rights the socket has by now. */
+static void find_group(void *context, const struct sup_view *view)
+{
+    const struct sup_spec *root = sup_tree_spec(view->tree, sup_tree_root(view->tree));
+    *(gid_t *) context = root == NULL ? NO_GROUP : (gid_t) root->control_group;
+}
+
 static void push_handle(lua_State *L, const struct ucred *peer, const char *type)
 {
     static const luaL_Reg reading[] = {
@@ -338,12 +345,11 @@ int sup_control_admit(lua_State *L, struct sup_control *control, int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
-    gid_t group;
+    gid_t group = NO_GROUP;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return 0;
+    sup_engine_read(control->engine, find_group, &group);
     bool may_write = peer.uid == 0 || peer.uid == geteuid();
-    bool may_read =
-        may_write || (sup_place_group(sup_engine_facts(control->engine)->control, &group) &&
-                      has_group(fd, &peer, group));
+    bool may_read = may_write || (group != NO_GROUP && has_group(fd, &peer, group));
     if (!may_read) return 0;
     push_handle(L, &peer, may_write ? WRITER : READER);
     push_peer(L, &peer, may_write ? "write" : "read");

@@ -138,13 +138,17 @@ static int encode(lua_State *L)
 struct summary {
     char name[132];
     lua_Integer counts[SUP_KIND_COUNT];
+    uint32_t control_group; /* SUP_NO_ID: none */
 };
 
 static void count_nodes(const struct sup_form *form, struct summary *summary)
 {
     const struct sup_form_node *node = sup_form_root(form);
     const struct sup_form_node *end = sup_form_skip(node);
+    struct sup_spec root;
     strncpy(summary->name, sup_form_name(node), sizeof summary->name - 1);
+    sup_form_decode(node, NULL, &root);
+    summary->control_group = root.control_group;
     while (node < end) {
         summary->counts[node->kind]++;
         const struct sup_form_node *child = sup_form_first_child(node);
@@ -172,6 +176,9 @@ static int summarize(lua_State *L)
         lua_pushinteger(L, summary.counts[kind]);
         lua_setfield(L, -2, names[kind]);
     }
+    if (summary.control_group == SUP_NO_ID) return 1;
+    lua_pushinteger(L, summary.control_group);
+    lua_setfield(L, -2, "control_group");
     return 1;
 }
 

@@ -211,12 +211,3 @@ void sup_place_leave(int socket, int lock)
     unlink(address.sun_path);
     unlink(path);
 }
-
-bool sup_place_group(int socket, gid_t *group)
-{
-    struct sockaddr_un address;
-    struct stat info;
-    if (!address_of(socket, &address) || lstat(address.sun_path, &info) < 0) return false;
-    *group = info.st_gid;
-    return S_ISSOCK(info.st_mode) && (info.st_mode & 0060) == 0060;
-}

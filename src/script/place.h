@@ -39,9 +39,6 @@ int sup_place_claim(struct sup_claim *claim, const char *name, gid_t group, stru
    for is removed. */
 void sup_place_leave(int socket, int lock);
 
-/* May members of the group ${group} connect to the listening ${socket}? */
-bool sup_place_group(int socket, gid_t *group);
-
 /* The module. */
 int sup_place_open_module(lua_State *L);
 

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,15 +40,6 @@ static int claim_place(lua_State *L)
     if (r == -EBUSY) lua_pushinteger(L, claim.holder);
     else lua_pushnil(L);
     return 3;
-}
-
-/* group(name) -> gid, or nil */
-static int find_group(lua_State *L)
-{
-    const struct group *group = getgrnam(luaL_checkstring(L, 1));
-    if (group == NULL) return 0;
-    lua_pushinteger(L, (lua_Integer) group->gr_gid);
-    return 1;
 }
 
 /* --- for a client ----------------------------------------------------------------------------- */
@@ -131,8 +121,9 @@ static int list_names(lua_State *L)
 int sup_place_open_module(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"claim", claim_place}, {"folders", list_folders}, {"group", find_group},
-        {"names", list_names},  {"own", own_folder},       {NULL, NULL},
+        {"claim", claim_place}, {"folders", list_folders},
+        {"names", list_names},  {"own", own_folder},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -26,8 +26,8 @@ end
 
 -- The socket and the lock of the tree's name, none of them when it has to live without; or nil and the exit code, when
 -- the name is taken.
-local function claim(name)
-    local socket, lock, pid = place.claim(name)
+local function claim(name, group)
+    local socket, lock, pid = place.claim(name, group)
     if socket then return { socket, lock } end
     if lock ~= "busy" then
         common.complain("%s; no verb will reach this tree, it runs nevertheless", lock)
@@ -85,7 +85,7 @@ return {
         local result, code = common.compile(arguments.file, settings)
         if not result then return code end
         local control
-        control, code = claim(result.summary.name)
+        control, code = claim(result.summary.name, result.summary.control_group)
         if not control then return code end
         return become_keeper(result, arguments, control)
     end,
