@@ -3,6 +3,8 @@ local chunk = require "suptree.chunk"
 local declaration = require "suptree.declaration"
 local env_file = require "suptree.env_file"
 local form = require "suptree.form"
+local log_links = require "suptree.log_links"
+local log_value = require "suptree.log_value"
 local modules = require "suptree.modules"
 local options = require "suptree.options"
 local rules = require "suptree.rules"
@@ -71,7 +73,7 @@ end
 -- What the encoder of one option is told.
 local function new_value(context, node, row, value)
     return {
-        row = row, value = value, folder = context.folder,
+        row = row, value = value, folder = context.folder, reads = node.is_reader,
         places = context.folder .. "\0" .. (context.search_path or ""),
         fail = function(reason, hint, below)
             node.good[row.name] = false
@@ -178,11 +180,22 @@ local function encode_args(v)
     return bytes
 end
 
+-- What a node is after, with the sibling that reads its output.
+local function add_reader(node, names)
+    if node.after_too == nil or names ~= nil and type(names) ~= "table" then return names end
+    local all = table.move(names or {}, 1, #(names or {}), 1, {})
+    for _, name in ipairs(all) do if name == node.after_too then return names end end
+    all[#all + 1] = node.after_too
+    return all
+end
+
 -- The bytes of the option, or nil: not written, or faulty.
 local function encode_option(context, node, row)
     if row.name == "env" then return encode_env(context, node) end
     if row.name == "env_file" then return nil end
     local value = node.options[row.name]
+    if row.name == "log" and value == nil and node.is_reader then return log_value.encode_reader() end
+    if row.name == "after" then value = add_reader(node, value) end
     if row.name == "run" and serves(node) then return encode_serve(context, node) end
     if row.name == "cwd" and value == nil then return context.folder .. "\0" end
     if value == nil then
@@ -324,6 +337,7 @@ function encoder.encode(declared, settings)
         return refuse(context)
     end
     local records = {}
+    log_links.link(root, context.as_root, function(...) note_fault(context, ...) end)
     encode_node(context, root, records)
     if context.faults[1] then return refuse(context) end
     local blob, place, reason, hint = form.encode(records)

@@ -58,6 +58,8 @@ local FIELDS = {
         { "max_files", "10", "How many old files are kept." },
         { "timestamps", "none", '"iso8601" (UTC, microseconds) or "tai64n": the time before each line of the file.' },
         { "format", "raw", '"raw": the bytes as they come; "json": an object a line, { "time", "path", "line" }.' },
+        { "to", "none", 'The name of a sibling, or a path such as "loggers/web": the output becomes the input of that '
+            .. "process instead. Nothing else can stand beside it." },
         { "buffer", "64KiB", "How much of the last output is kept in memory; with or without a file." },
     },
 }

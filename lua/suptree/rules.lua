@@ -120,24 +120,33 @@ local function check_list(node, option, by_name, fail)
     end
 end
 
+-- What `node` is after, the sibling that reads its output included.
+local function needs(node)
+    local names = { table.unpack(written(node, "after") or {}) }
+    names[#names + 1] = node.after_too
+    return names
+end
+
 -- Walks along `after` from `node`; `way` is the list of nodes on the way, `state` what is known of each.
 local function walk(node, by_name, state, way, fail)
     state[node] = "open"
     way[#way + 1] = node
-    for _, name in ipairs(written(node, "after") or {}) do
+    for _, name in ipairs(needs(node)) do
         local other = by_name[name]
         if other and other ~= node then
             if not state[other] then
                 walk(other, by_name, state, way, fail)
             elseif state[other] == "open" then
-                local chain, inside = {}, false
+                local chain, inside, is_implied = {}, false, false
                 for _, step in ipairs(way) do
                     inside = inside or step == other
                     if inside then chain[#chain + 1] = step.name end
+                    is_implied = is_implied or inside and step.after_too ~= nil
                 end
                 chain[#chain + 1] = other.name
                 fail(other, ".after", "goes in a circle: " .. table.concat(chain, " -> "),
-                    "Take one of these names out of its `after`.")
+                    "Take one of these names out of its `after`."
+                    .. (is_implied and " Who writes to a sibling by log.to comes after it." or ""))
             end
         end
     end

@@ -1,6 +1,7 @@
 --- From what a person wrote to the bytes of a blob: one function per type of option, told by its row what is allowed.
 -- The range of a value is judged by the same C check that reads blobs; here it is brought into form.
 local accounts = require "suptree.accounts"
+local log_value = require "suptree.log_value"
 local options = require "suptree.options"
 local paths = require "suptree.paths"
 local ready = require "suptree.ready"
@@ -459,109 +460,14 @@ function encode.ready(v)
     return string.pack("=Bi8z", READY_NUMBERS[kind], ns, path)
 end
 
-local LOG_VIEW, LOG_FILE, LOG_NONE, LOG_INHERIT = 0, 1, 2, 3
-local HINT_LOG = 'Write { file = "logs/web.log" }, false or "inherit".'
-local LOG_FIELDS = { "buffer", "file", "format", "max_age", "max_files", "max_size", "timestamps" }
-local LOG_TIMESTAMPS = { "iso8601", "tai64n" }
-local LOG_FORMATS = { "raw", "json" }
-local LOG_FILES_DEFAULT = 10
-
--- Notes a fault of a field of a log; nothing is returned.
-local function fail_log(v, name, reason, hint)
-    v.fail(reason, hint, "." .. name)
-end
-
--- How one field of a log is read: its number, or nothing when a fault was noted.
-local log_fields = {}
-
-function log_fields.size(v, name, value)
-    local bytes = math.type(value) == "integer" and value >= 0 and value
-        or type(value) == "string" and options.size(value)
-    if bytes then return bytes end
-    fail_log(v, name, ("%s is not a size"):format(describe(value)), HINT_SIZE)
-end
-
-function log_fields.max_age(v, name, value)
-    local ns = nanoseconds(value)
-    if ns then return ns end
-    fail_duration(v, value, "." .. name)
-end
-
-function log_fields.max_files(v, name, value)
-    local count = type(value) == "number" and math.tointeger(value)
-    if count and count >= 0 and count <= 10000 then return count end
-    fail_log(v, name, ("must be a whole number from 0 to 10000, not %s"):format(describe(value)))
-end
-
-local function log_word(v, name, value, words)
-    for place, word in ipairs(words) do if value == word then return place end end
-    fail_log(v, name, ("must be %s, not %s%s"):format(
-        text.alternatives(words, true), describe(value), text.did_you_mean(value, words)))
-end
-
-function log_fields.timestamps(v, name, value)
-    return log_word(v, name, value, LOG_TIMESTAMPS)
-end
-
-function log_fields.format(v, name, value)
-    local place = log_word(v, name, value, LOG_FORMATS)
-    return place and place - 1
-end
-
-log_fields.max_size, log_fields.buffer = log_fields.size, log_fields.size
-
--- The fields of the table of a log; nil when a fault was noted.
-local function read_log(v)
-    local fields, good = { max_files = LOG_FILES_DEFAULT }, true
-    for _, key in ipairs(unknown_keys(v.value, LOG_FIELDS)) do
-        v.fail(("has the unknown key %s%s"):format(describe(key), text.did_you_mean(key, LOG_FIELDS)), HINT_LOG)
-        good = false
-    end
-    for _, name in ipairs(LOG_FIELDS) do
-        local value = v.value[name]
-        if value ~= nil then
-            if name == "file" then fields.file = absolute_path(v, value, ".file")
-            else fields[name] = log_fields[name](v, name, value) end
-            good = good and fields[name] ~= nil
-        end
-    end
-    return good and fields or nil
-end
-
--- Says which fields mean nothing without others. True: none.
-local function check_log_fields(v)
-    local good, value = true, v.value
-    if value.file == nil then
-        for _, name in ipairs { "format", "max_age", "max_files", "max_size", "timestamps" } do
-            if value[name] ~= nil then
-                fail_log(v, name, "means nothing without a file", 'Add file, such as file = "logs/web.log".')
-                good = false
-            end
-        end
-    elseif value.max_files ~= nil and value.max_size == nil and value.max_age == nil then
-        fail_log(v, "max_files", "means nothing without max_size or max_age",
-            'Add one of them, such as max_size = "10MiB".')
-        good = false
-    end
-    if good and next(value) == nil then
-        v.fail("says nothing", HINT_LOG)
-        good = false
-    end
-    return good
-end
+-- What log_value needs of the others.
+local helpers = {
+    absolute_path = absolute_path, fail_duration = fail_duration, has_zero = has_zero, nanoseconds = nanoseconds,
+    unknown_keys = unknown_keys,
+}
 
 function encode.log(v)
-    local value = v.value
-    if value == true then return string.pack("=Bz", LOG_VIEW, "") end
-    if value == false then return string.pack("=Bz", LOG_NONE, "") end
-    if value == "inherit" then return string.pack("=Bz", LOG_INHERIT, "") end
-    if type(value) ~= "table" then
-        return v.fail(("must be a table, false or \"inherit\", not %s"):format(describe(value)), HINT_LOG)
-    end
-    local fields = read_log(v)
-    if not fields or not check_log_fields(v) then return end
-    return string.pack("=BzBBI4I8i8I4", fields.file and LOG_FILE or LOG_VIEW, fields.file or "", fields.timestamps or 0,
-        fields.format or 0, fields.max_files, fields.max_size or 0, fields.max_age or 0, fields.buffer or 0)
+    return log_value.encode(v, helpers)
 end
 
 --- The bytes of `v.value` for `v.row`, or nothing when faults were noted by `v.fail`.

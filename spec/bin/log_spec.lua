@@ -190,6 +190,54 @@ describe("a log file", function()
     end)
 end)
 
+describe("the output of a service as the input of another", function()
+    after_each(live.clean)
+
+    it("is read to its end, over restarts of both, and at the stop", function()
+        local tree = tree_of [[
+            s.process "web" { log = { to = "logger" },
+                command = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo web $i; done; exec /bin/sleep 1000" },
+            s.process "db" { restart = "temporary", command = "trap 'echo bye; exit 0' TERM; echo up; "
+                .. "while :; do /bin/sleep 1000 & wait; done", log = { to = "logger" } },
+            s.process "logger" { command = { "/bin/cat" }, log = { file = "all.log" } },
+        ]]
+        tree:await_line("logger", "web 100")
+        local launched = {}
+        for _, event in ipairs(tree:events()) do
+            if event.type == "launched" and event.path ~= "." then launched[#launched + 1] = event.path end
+        end
+        assert.are.equal("logger", launched[1])
+        uv.kill(tree:service "logger", "sigkill")
+        tree:await { type = "launched", path = "logger", generation = 2 }
+        uv.kill(tree:service "web", "sigkill")
+        tree:await { type = "launched", path = "web", generation = 2 }
+        live.wait("the second run's lines", function() return tree:count_lines("logger", "web 100") == 2 end)
+        assert.are.equal(0, tree:stop())
+        local text = live.read_file(tree.folder .. "/all.log")
+        assert.matches("\nbye\n$", text) -- the last word of one who was stopped before the reader
+        local _, count = text:gsub("web %d+\n", "")
+        assert.are.equal(200, count)
+        local ends = {}
+        for _, event in ipairs(tree:events()) do
+            if event.type == "ended" then ends[event.path] = event.code end
+        end
+        assert.are.equal(0, ends.logger) -- it was not killed: its input ended
+    end)
+
+    it("waits while nobody reads, also while host and suptree-log are killed", function()
+        local tree = tree_of [[
+            s.supervisor "group" { s.process "web" { restart = "temporary", command = "echo one; echo two",
+                log = { to = "logger" } } },
+            s.process "logger" { enabled = false, command = { "/bin/cat" } },
+        ]]
+        tree:await { type = "ended", path = "group/web" }
+        local host = tree:kill_host()
+        assert.is_truthy(host)
+        tree:stop()
+        assert.matches("logger has not read the last 8 bytes of what others wrote to it", tree.err, 1, true)
+    end)
+end)
+
 describe("a mistake in log", function()
     after_each(live.clean)
 
@@ -201,11 +249,13 @@ describe("a mistake in log", function()
                 s.process "a" { command = { "x" }, log = { file = "a.log", max_sise = "1MiB" } },
                 s.process "b" { command = { "x" }, log = { file = "b.log", max_size = 10 } },
                 s.process "c" { command = { "x" }, log = { timestamps = "iso8601" } },
+                s.process "d" { command = { "x" }, log = { to = "bb" } },
             }]])
         local code, _, err = live.run { live.program, "check", folder }
         assert.are.equal(78, code)
         assert.matches('tree.a.log: has the unknown key "max_sise", did you mean "max_size"?', err, 1, true)
         assert.matches('tree.b.log: its max_size must be "4KiB" at least', err, 1, true)
         assert.matches("tree.c.log.timestamps: means nothing without a file", err, 1, true)
+        assert.matches('tree.d.log.to: there is no service "bb", did you mean "b"?', err, 1, true)
     end)
 end)

@@ -402,7 +402,7 @@ static void a_stop_asks_then_kills_then_says_bye(void)
     say(stage, (struct sup_wire){.type = SUP_WIRE_STOP, .a = SIGTERM, .b = 1}, -1);
     struct sup_wire word = next(stage, SUP_WIRE_SIGNAL);
     CHECK_INT(word.a, SIGTERM);
-    CHECK_INT(word.b, SUP_TARGET_PROCESS);
+    CHECK_INT(word.b, SUP_TARGET_STOP);
     CHECK_INT(word.instance, spawn.instance);
     say(stage, (struct sup_wire){.type = SUP_WIRE_STOP, .a = SIGTERM, .b = 2}, -1);
     word = next(stage, SUP_WIRE_SIGNAL);

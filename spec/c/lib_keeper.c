@@ -417,6 +417,7 @@ static uint64_t put_plan(struct draft *draft, const struct stage_plan *wish)
         .size = sizeof plan,
         .flags = wish->flags,
         .log = wish->log,
+        .log_to = wish->log_to,
         .stop_signal = wish->stop_signal,
         .timeout_ns = wish->timeout_ns == 0  ? INT64_C(10000000000)
                       : wish->timeout_ns < 0 ? 0

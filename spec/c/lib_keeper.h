@@ -70,8 +70,8 @@ void stage_send(struct stage *stage, struct sup_wire message, int fd);
 */
 struct sup_wire stage_expect(struct stage *stage, int type, uint64_t instance, int *fd);
 /*
-** Read until HELLO_END; returns HELLO. What stood between stays in the backlog, but for the table of
-** births, which is always given: HELLO's count is that of the others.
+** Read until HELLO_END; returns HELLO. What stood between stays in the backlog, but for the table
+** of births, which is always given: HELLO's count is that of the others.
 */
 struct sup_wire stage_greet(struct stage *stage);
 /* The pid of ${instance} in the table of births; 0: it is not there. */
@@ -91,6 +91,7 @@ struct stage_plan {
     const char *file;
     uint32_t flags;
     uint32_t log;
+    uint64_t log_to;
     uint32_t rank;
     int stop_signal;
     int64_t timeout_ns; /* 0: 10 s; < 0: at once */

@@ -409,7 +409,7 @@ static bool decode_log(uint8_t timestamps, uint8_t form, uint32_t max_files, uin
     memcpy(bytes + 10, &max_size, 8);
     memcpy(bytes + 18, &max_age_ns, 8);
     memcpy(bytes + 26, &buffer, 4);
-    return decode("log", bytes, 30);
+    return decode("log", bytes, 31);
 }
 
 static void encoded_details_of_logs(void)
@@ -429,6 +429,15 @@ static void encoded_details_of_logs(void)
     CHECK(!decode_log(0, 0, 0, 0, SUP_INFINITY_NS, 0));
     CHECK(!decode_log(0, 0, 0, 0, 0, 4095));
     CHECK(!decode_log(0, 0, 0, 0, 0, (16 << 20) + 1));
+    CHECK(decode("log", "\4a", 3) && spec.log.mode == SUP_LOG_MODE_TO && !spec.log.reads);
+    CHECK(decode("log", "\4group/log.ger@1", 17));
+    CHECK(!decode("log", "\4", 2));
+    CHECK(!decode("log", "\4/a", 4));
+    CHECK(!decode("log", "\4a/", 4));
+    CHECK(!decode("log", "\4a//b", 6));
+    CHECK(!decode("log", "\4a b", 5));
+    static const unsigned char reads[29] = {[28] = 1};
+    CHECK(decode("log", reads, 29) && spec.log.reads && spec.log.mode == SUP_LOG_MODE_VIEW);
 }
 
 static void encoded_readiness_and_logs(void)

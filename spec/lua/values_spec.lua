@@ -235,14 +235,20 @@ describe("the value of an option", function()
     it("a log", function()
         local hint = '(Write { file = "logs/web.log" }, false or "inherit".)'
         good("log", true, "\0\0")
-        local function details(...) return string.pack("=BBI4I8i8I4", ...) end
-        good("log", { file = "web.log" }, "\1/srv/shop/web.log\0" .. details(0, 0, 10, 0, 0, 0))
+        local function details(...) return string.pack("=BBI4I8i8I4B", ...) end
+        good("log", { file = "web.log" }, "\1/srv/shop/web.log\0" .. details(0, 0, 10, 0, 0, 0, 0))
         good("log", { file = "/x", max_size = "10MiB", max_files = 0, max_age = "1d", timestamps = "iso8601",
-            format = "json", buffer = "1MiB" }, "\1/x\0" .. details(1, 1, 0, 10 << 20, 86400000000000, 1 << 20))
-        good("log", { file = "/x", timestamps = "tai64n", format = "raw" }, "\1/x\0" .. details(2, 0, 10, 0, 0, 0))
-        good("log", { buffer = 4096 }, "\0\0" .. details(0, 0, 10, 0, 0, 4096))
+            format = "json", buffer = "1MiB" }, "\1/x\0" .. details(1, 1, 0, 10 << 20, 86400000000000, 1 << 20, 0))
+        good("log", { file = "/x", timestamps = "tai64n", format = "raw" }, "\1/x\0" .. details(2, 0, 10, 0, 0, 0, 0))
+        good("log", { buffer = 4096 }, "\0\0" .. details(0, 0, 10, 0, 0, 4096, 0))
         good("log", false, "\2\0")
         good("log", "inherit", "\3\0")
+        good("log", { to = "group/logger" }, "\4group/logger\0" .. details(0, 0, 10, 0, 0, 0, 0))
+        bad("log", { to = 5 }, ".to: must be the name of a service, not 5")
+        bad("log", { to = "a b" }, 'its to, "a b", is not the name of a service '
+            .. '(Write the name of a sibling, or a path such as "loggers/web".)')
+        bad("log", { to = "a", file = "x" }, ".to: cannot stand beside file: all of the output goes to that service "
+            .. "(Let that service say how the output is kept.)")
         bad("log", "web.log", 'must be a table, false or "inherit", not "web.log" ' .. hint)
         bad("log", {}, "says nothing " .. hint)
         bad("log", { file = "x", timestamps = "iso" },

@@ -75,6 +75,7 @@ static bool are_readies_equal(const struct sup_ready *a, const struct sup_ready 
 static bool are_logs_equal(const struct sup_log *a, const struct sup_log *b)
 {
     return a->mode == b->mode && are_texts_equal(a->file, b->file) &&
+           are_texts_equal(a->to, b->to) && a->reads == b->reads &&
            a->timestamps == b->timestamps && a->form == b->form && a->max_size == b->max_size &&
            a->max_age_ns == b->max_age_ns && a->max_files == b->max_files && a->buffer == b->buffer;
 }
@@ -187,17 +188,22 @@ static bool does_differ(const struct sup_option *option, const struct side *from
                              (const char *) &to->spec + option->offset);
 }
 
-/* Where the output goes at launch: a pipe (kept or not), nowhere, straight through. */
-static enum sup_log_mode outlet(const struct side *side)
+/* Where the output goes at launch: a pipe (kept or not), nowhere, straight through, to another. */
+static enum sup_log_mode outlet(const struct sup_log *log)
 {
-    enum sup_log_mode mode = side->spec.log.mode;
-    return mode == SUP_LOG_MODE_FILE ? SUP_LOG_MODE_VIEW : mode;
+    return log->mode == SUP_LOG_MODE_FILE ? SUP_LOG_MODE_VIEW : log->mode;
+}
+
+static bool does_exec_see_log(const struct sup_log *from, const struct sup_log *to)
+{
+    return outlet(from) != outlet(to) || !are_texts_equal(from->to, to->to) ||
+           from->reads != to->reads;
 }
 
 static bool does_exec_see(const struct sup_option *option, const struct side *from,
                           const struct side *to)
 {
-    if (option->id == SUP_OPTION_LOG) return outlet(from) != outlet(to);
+    if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->spec.log, &to->spec.log);
     return (option->flags & SUP_OPT_EXEC) != 0;
 }
 

@@ -11,7 +11,8 @@
 
 #define MAX_GROUPS 65536 /* NGROUPS_MAX of Linux */
 #define HINT_BROKEN "Compile the configuration again."
-#define LOG_DETAILS 26
+#define SUP_NAME_ROOM 130
+#define LOG_DETAILS 27
 
 struct value {
     const struct sup_option *option;
@@ -292,7 +293,9 @@ static int refuse_log(const struct value *v, const char *part, const char *fault
 /* What is said of a log beyond its file, LOG_DETAILS bytes. */
 static int decode_log_details(const struct value *v, const unsigned char *data, struct sup_log *log)
 {
-    if (data[0] > SUP_TIMESTAMPS_TAI64N || data[1] > SUP_LOG_JSON) return refuse_broken(v);
+    if (data[0] > SUP_TIMESTAMPS_TAI64N || data[1] > SUP_LOG_JSON || data[26] > 1)
+        return refuse_broken(v);
+    log->reads = data[26] == 1;
     log->timestamps = (enum sup_log_timestamps) data[0];
     log->form = (enum sup_log_form) data[1];
     memcpy(&log->max_files, data + 2, 4);
@@ -312,15 +315,35 @@ static int decode_log_details(const struct value *v, const unsigned char *data, 
     return 0;
 }
 
+/* Names of nodes with slashes between. */
+static bool is_node_path(const char *text)
+{
+    char name[SUP_NAME_ROOM];
+    for (;; text++) {
+        size_t length = strcspn(text, "/");
+        if (length >= sizeof name) return false;
+        memcpy(name, text, length);
+        name[length] = '\0';
+        if (!sup_name_is_valid(name)) return false;
+        text += length;
+        if (*text == '\0') return true;
+    }
+}
+
 static int decode_log(const struct value *v)
 {
     struct sup_log log = {.max_files = SUP_LOG_FILES_DEFAULT};
-    if (v->size < 2 || v->data[0] > SUP_LOG_MODE_INHERIT) return refuse_broken(v);
+    if (v->size < 2 || v->data[0] > SUP_LOG_MODE_TO) return refuse_broken(v);
     const char *text = (const char *) v->data + 1;
     const char *end = memchr(text, '\0', v->size - 1);
     log.mode = (enum sup_log_mode) v->data[0];
     bool has_file = log.mode == SUP_LOG_MODE_FILE;
-    if (end == NULL || (text[0] != '\0') != has_file) return refuse_broken(v);
+    bool has_reader = log.mode == SUP_LOG_MODE_TO;
+    if (end == NULL || (text[0] != '\0') != (has_file || has_reader)) return refuse_broken(v);
+    if (has_reader && !is_node_path(text))
+        return sup_err_set(v->err, -EINVAL, "",
+                           "Write the name of a sibling, or a path such as \"loggers/web\".",
+                           "its to, \"%.100s\", is not the name of a service", text);
     if (has_file && text[0] != '/')
         return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN,
                            "its file \"%.200s\" is not an absolute path", text);
@@ -329,6 +352,7 @@ static int decode_log(const struct value *v)
     int r = rest == 0 ? 0 : decode_log_details(v, (const unsigned char *) end + 1, &log);
     if (r < 0) return r;
     if (has_file) log.file = text;
+    if (has_reader) log.to = text;
     *(struct sup_log *) v->field = log;
     return 0;
 }

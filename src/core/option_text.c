@@ -136,6 +136,22 @@ static void put_ready(struct text *text, const struct sup_ready *ready)
     }
 }
 
+/* What is said of a log beyond its file. */
+static void put_log_details(struct text *text, const struct sup_log *log)
+{
+    static const char *const timestamps[] = {"", ", timestamps iso8601", ", timestamps tai64n"};
+    if (log->max_size > 0) put(text, ", max_size %llu", (unsigned long long) log->max_size);
+    if (log->max_age_ns > 0) {
+        put(text, ", max_age ");
+        put_duration(text, log->max_age_ns);
+    }
+    if (log->max_size > 0 || log->max_age_ns > 0) put(text, ", max_files %u", log->max_files);
+    put(text, "%s", timestamps[log->timestamps]);
+    if (log->form == SUP_LOG_JSON) put(text, ", format json");
+    if (log->buffer > 0) put(text, ", buffer %u", log->buffer);
+    if (log->reads) put(text, ", reads what others write to it");
+}
+
 static void put_log(struct text *text, const struct sup_log *log)
 {
     switch (log->mode) {
@@ -151,7 +167,11 @@ static void put_log(struct text *text, const struct sup_log *log)
     case SUP_LOG_MODE_INHERIT:
         put(text, "inherit");
         break;
+    case SUP_LOG_MODE_TO:
+        put(text, "to %s", log->to);
+        break;
     }
+    put_log_details(text, log);
 }
 
 static void put_string(struct text *text, const char *string)

@@ -38,8 +38,8 @@ enum sup_option_type {
     SUP_TYPE_SIGNAL,   /* u8                      -> int32_t; "TERM", "SIGTERM" or a number */
     SUP_TYPE_DELAY,    /* i64 i64 f64 f64 i64     -> struct sup_delay; a duration or a table */
     SUP_TYPE_READY,    /* u8 kind, i64, text+NUL  -> struct sup_ready; from s.ready.* */
-    /* u8 mode, text+NUL, and where anything else is said: u8 timestamps, u8 form, u32 max_files,
-       u64 max_size, i64 max_age, u32 buffer
+    /* u8 mode, text+NUL (the file, or whose input it is), and where anything else is said: u8
+       timestamps, u8 form, u32 max_files, u64 max_size, i64 max_age, u32 buffer, u8 reads
                                -> struct sup_log; { file = … }, false, "inherit" */
     SUP_TYPE_LOG,
     SUP_TYPE_INTEGER, /* i32                   -> int32_t; whole number within min..max */

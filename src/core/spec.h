@@ -21,7 +21,13 @@ enum sup_on_threshold { SUP_ON_PAUSE, SUP_ON_ESCALATE, SUP_ON_GIVE_UP };
 enum sup_stop_order { SUP_STOP_TOGETHER, SUP_STOP_REVERSE };
 enum sup_auto_shutdown { SUP_SHUTDOWN_NEVER, SUP_SHUTDOWN_ANY, SUP_SHUTDOWN_ALL };
 enum sup_on_stuck { SUP_STUCK_WAIT, SUP_STUCK_ABANDON };
-enum sup_log_mode { SUP_LOG_MODE_VIEW, SUP_LOG_MODE_FILE, SUP_LOG_MODE_NONE, SUP_LOG_MODE_INHERIT };
+enum sup_log_mode {
+    SUP_LOG_MODE_VIEW,
+    SUP_LOG_MODE_FILE,
+    SUP_LOG_MODE_NONE,
+    SUP_LOG_MODE_INHERIT,
+    SUP_LOG_MODE_TO,
+};
 enum sup_ready_kind { SUP_READY_AT_LAUNCH, SUP_READY_DELAY, SUP_READY_FILE, SUP_READY_MANUAL };
 
 /* A list of strings: ${count} NUL-terminated strings, one after the other from ${first}. */
@@ -71,6 +77,8 @@ enum sup_log_form { SUP_LOG_RAW, SUP_LOG_JSON };
 struct sup_log {
     enum sup_log_mode mode;
     const char *file; /* absolute path; SUP_LOG_MODE_FILE */
+    const char *to;   /* whose input it is: a sibling's name, or a path; SUP_LOG_MODE_TO */
+    bool reads;       /* the input of this process is the output of others */
     enum sup_log_timestamps timestamps;
     enum sup_log_form form;
     uint64_t max_size;  /* of the file, then another is begun; 0: no limit */

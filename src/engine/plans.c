@@ -205,6 +205,8 @@ static uint32_t log_of(enum sup_log_mode mode)
         return SUP_LOG_NONE;
     case SUP_LOG_MODE_INHERIT:
         return SUP_LOG_INHERIT;
+    case SUP_LOG_MODE_TO:
+        return SUP_LOG_TO;
     case SUP_LOG_MODE_VIEW:
         break;
     }
@@ -242,11 +244,12 @@ static void append_identity(struct sup_plan_draft *draft, struct sup_plan *plan,
     }
 }
 
-/* How a process gets its environment. */
+/* How a process gets its environment and its input. */
 static uint32_t flags_of(const struct sup_spec *spec)
 {
     if (spec->kind == SUP_THREAD) return SUP_PLAN_NO_PROCESS;
-    return spec->inherit_env && spec->user.uid == SUP_NO_ID ? SUP_PLAN_SHARED_ENV : 0;
+    uint32_t input = spec->log.reads ? SUP_PLAN_INPUT : 0;
+    return input | (spec->inherit_env && spec->user.uid == SUP_NO_ID ? SUP_PLAN_SHARED_ENV : 0);
 }
 
 _Static_assert((int) SUP_TIMESTAMPS_TAI64N == (int) SUP_STAMPS_TAI64N, "the same order");
@@ -294,6 +297,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
         .stop_signal = spec->stop_signal,
         .timeout_ns = spec->timeout_ns,
         .stop_rank = wish->stop_rank,
+        .log_to = wish->log_to,
         .log_settings = settings_of(spec),
     };
     plan.args = append(draft, spec->command.first, strings_size(&spec->command));
@@ -399,6 +403,8 @@ uint64_t sup_plan_print(const struct sup_plan_wish *wish)
     const struct sup_log_settings settings = settings_of(spec);
     uint64_t print = mix(UINT64_C(0xcbf29ce484222325), numbers, sizeof numbers);
     print = mix(print, &settings, sizeof settings);
+    print = mix(print, &wish->log_to, sizeof wish->log_to);
+    print = mix(print, &spec->log.reads, sizeof spec->log.reads);
     print = mix(print, spec->command.first, strings_size(&spec->command));
     print = mix(print, spec->env.first, strings_size(&spec->env));
     print = mix_text(print, wish->path);

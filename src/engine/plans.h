@@ -31,6 +31,7 @@ void sup_plan_env_finish(struct sup_plan_env *env);
 struct sup_plan_wish {
     const struct sup_spec *spec;
     const char *path;   /* of the node, as people see it */
+    uint64_t log_to;    /* token of the node whose input its output is; 0: none */
     uint32_t stop_rank; /* for a stop without host */
 };
 

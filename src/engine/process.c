@@ -29,11 +29,25 @@ struct planning {
     bool ranks; /* a plan is told anew when its node's rank in a stop has changed, too */
 };
 
+/* Whose input is the output of the node at ${path}: a sibling, else what has that path. 0:
+   nobody. */
+static sup_token find_reader(const struct sup_engine *engine, const char *path, const char *to)
+{
+    char sibling[PATH_SIZE * 2];
+    const char *slash = strrchr(path, '/');
+    int folder = slash == NULL ? 0 : (int) (slash - path) + 1;
+    int n = snprintf(sibling, sizeof sibling, "%.*s%s", folder, path, to);
+    sup_token node = n < (int) sizeof sibling ? sup_tree_find(engine->tree, sibling) : 0;
+    return node != 0 ? node : sup_tree_find(engine->tree, to);
+}
+
 static void fill_wish(struct sup_engine *engine, sup_token node, const struct sup_spec *spec,
                       char *path, struct sup_plan_wish *wish)
 {
     *wish = (struct sup_plan_wish){.spec = spec,
                                    .path = sup_tree_path(engine->tree, node, path, PATH_SIZE)};
+    if (spec->log.mode == SUP_LOG_MODE_TO)
+        wish->log_to = find_reader(engine, wish->path, spec->log.to);
 }
 
 /* Add ${node} to the set when the keeper does not have its plan as it is now. */
@@ -179,7 +193,7 @@ static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
 {
     const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
     int signal = spec == NULL || spec->stop_signal == 0 ? SIGTERM : spec->stop_signal;
-    signal_instance(engine, slot, effect, signal, SUP_TARGET_PROCESS);
+    signal_instance(engine, slot, effect, signal, SUP_TARGET_STOP);
 }
 
 static void kill_instance(struct sup_engine *engine, struct sup_slot *slot,
@@ -304,6 +318,7 @@ static void failure_text(struct sup_engine *engine, const struct sup_wire *messa
     const char *object = NULL;
     if (spec != NULL && message->a == SUP_STEP_EXEC) object = spec->command.first;
     if (spec != NULL && message->a == SUP_STEP_CWD) object = spec->cwd;
+    if (spec != NULL && message->a == SUP_STEP_OUTPUT) object = spec->log.to;
     bool is_refused = message->b == EPERM || message->b == EACCES;
     if (is_refused && message->a >= SUP_STEP_LIMITS && message->a < SUP_STEP_COUNT)
         object = "root may do this; run suptree as root, or take the option out";

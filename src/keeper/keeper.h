@@ -6,8 +6,8 @@
 ** start and touched only as far as it is used; nothing is allocated later and nothing blocks.
 ** Zeroed memory is an empty table. Times are CLOCK_MONOTONIC in ns; INT64_MAX is never.
 **
-** Files: options, table (nodes, instances), plans, service (SPAWN, SIGNAL), reap, talk (to the
-** host), listen (from the host), births, host, logger, stop, signals, say, loop.
+** Files: options, table (nodes, instances), plans, input, service (SPAWN, SIGNAL), reap, talk (to
+** the host), listen (from the host), births, host, logger, stop, signals, say, loop.
 */
 #ifndef SUP_KEEPER_KEEPER_H
 #define SUP_KEEPER_KEEPER_H
@@ -108,6 +108,8 @@ struct sup_keeper_node {
     uint32_t ended_generation;  /* of the last one that ended; 0: none has */
     int log_read;               /* 0: no pipe */
     int log_write;              /* 0: no pipe */
+    int input_read;             /* what others say to it; 0: no pipe */
+    int input_write;            /* 0: no pipe, or ended for the present reader */
     int plan_error;             /* errno: why there is no plan */
     struct sup_keeper_set *set; /* where the plan lies; NULL: special node or no plan */
     const struct sup_plan *plan;
@@ -360,6 +362,19 @@ void sup_keeper_node_drained(struct sup_keeper *keeper, struct sup_keeper_node *
 int sup_keeper_make_pipe(struct sup_keeper *keeper, struct sup_keeper_node *node);
 /* OUTPUT: the descriptor that a writer of this node's output gets; stays the keeper's. */
 int sup_keeper_output_of(struct sup_keeper *keeper, const struct sup_keeper_node *node);
+
+/* --- input.c: processes that read the output of others --------------------------------------- */
+
+/* Make the pipe of ${node}'s input, as far as it is not there. 0 or -errno. */
+int sup_keeper_make_input(struct sup_keeper *keeper, struct sup_keeper_node *node);
+void sup_keeper_drop_input(struct sup_keeper_node *node);
+/* Where a process writes whose output is the input of ${token}; stays the keeper's. Or -errno:
+   -ENOENT (no such node), -ENOTCONN (it reads no input). */
+int sup_keeper_input_of(struct sup_keeper *keeper, uint64_t token);
+/* Ask ${instance} to stop, by ${signal} or by the end of its input (SUP_TARGET_STOP). */
+void sup_keeper_ask(struct sup_keeper *keeper, struct sup_keeper_instance *instance, int signal);
+/* Say what nobody has read. */
+void sup_keeper_tell_unread(struct sup_keeper *keeper);
 
 /* --- service.c ------------------------------------------------------------------------------ */
 

@@ -108,7 +108,7 @@ void sup_keeper_plans(struct sup_keeper *keeper, int32_t number, int fd)
 static bool wants_pipe(const struct sup_keeper *keeper, const struct sup_keeper_node *node)
 {
     if (keeper->options.no_log) return false;
-    return node->mode != SUP_LOG_NONE && node->mode != SUP_LOG_INHERIT;
+    return node->mode == SUP_LOG_VIEW || node->mode == SUP_LOG_FILE || node->mode == SUP_LOG_EVENTS;
 }
 
 int sup_keeper_make_pipe(struct sup_keeper *keeper, struct sup_keeper_node *node)
@@ -127,6 +127,7 @@ int sup_keeper_make_pipe(struct sup_keeper *keeper, struct sup_keeper_node *node
 int sup_keeper_output_of(struct sup_keeper *keeper, const struct sup_keeper_node *node)
 {
     if (node->mode == SUP_LOG_INHERIT) return STDOUT_FILENO;
+    if (node->mode == SUP_LOG_TO) return sup_keeper_input_of(keeper, node->plan->log_to);
     if (!wants_pipe(keeper, node)) return SUP_SPAWN_NULL;
     return node->log_write == 0 ? -1 : node->log_write;
 }
@@ -189,6 +190,7 @@ static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
         sup_keeper_logger_news(keeper, node, SUP_NEWS_SETTINGS);
     /* Lack of descriptors shows when the node is to be started: then it is tried again. */
     sup_keeper_make_pipe(keeper, node);
+    if ((plan->flags & SUP_PLAN_INPUT) == 0) sup_keeper_drop_input(node);
 }
 
 void sup_keeper_plan(struct sup_keeper *keeper, uint64_t token, int32_t number, uint64_t offset)
@@ -212,6 +214,7 @@ void sup_keeper_node_leave(struct sup_keeper *keeper, struct sup_keeper_node *no
     if (node->state != SUP_NODE_LEAVING || node->instances > 0) return;
     if (node->log_write != 0) close(node->log_write);
     node->log_write = 0;
+    sup_keeper_drop_input(node);
     node->state = SUP_NODE_DRAINING;
     if (node->log_read != 0) sup_keeper_logger_news(keeper, node, SUP_NEWS_GONE);
     else sup_keeper_node_drained(keeper, node);

@@ -136,16 +136,24 @@ static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint
     if (r < 0) return r;
     *step = SUP_STEP_DESCRIPTORS;
     r = sup_keeper_make_pipe(keeper, node);
+    bool reads = (node->plan->flags & SUP_PLAN_INPUT) != 0;
+    if (r == 0 && reads) r = sup_keeper_make_input(keeper, node);
     if (r < 0) return r;
     int out = node->mode == SUP_LOG_INHERIT ? -1 : sup_keeper_output_of(keeper, node);
+    if (node->mode == SUP_LOG_TO) {
+        *step = SUP_STEP_OUTPUT;
+        if (out < 0) return out;
+    }
     /* The instances share one end of the pipe: none may leave it non-blocking to the next. */
     if (out > SUP_SPAWN_NULL) fcntl(out, F_SETFL, O_WRONLY);
+    if (reads) fcntl(node->input_read, F_SETFL, O_RDONLY);
     read_identity(keeper, node);
     *order = (struct sup_spawn_order){
         .identity = &keeper->identity,
         .argv = argv,
         .env = env,
         .cwd = sup_plan_text(node->set->bytes, node->plan->cwd),
+        .in = reads ? node->input_read : 0,
         .out = out,
         .err = out,
         .extra = {-1, -1},
@@ -232,5 +240,6 @@ void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message
     if (message->a <= 0 || message->a > MAX_SIGNAL) return;
     struct sup_keeper_instance *instance = sup_keeper_instance_find(keeper, message->instance);
     if (instance == NULL || instance->state != SUP_INSTANCE_LIVE) return;
-    sup_keeper_send_signal(keeper, instance, message->a, message->b == SUP_TARGET_GROUP);
+    if (message->b == SUP_TARGET_STOP) sup_keeper_ask(keeper, instance, message->a);
+    else sup_keeper_send_signal(keeper, instance, message->a, message->b == SUP_TARGET_GROUP);
 }

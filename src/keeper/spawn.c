@@ -161,7 +161,7 @@ IN_CHILD static int install_descriptors(struct sup_spawner *spawner)
 {
     const struct sup_sys *sys = spawner->sys;
     const struct sup_spawn_order *order = spawner->order;
-    int r = sys->install(SUP_SPAWN_NULL, STDIN_FILENO);
+    int r = sys->install(order->in > 0 ? SUP_SPAWN_IN : SUP_SPAWN_NULL, STDIN_FILENO);
     if (r >= 0 && order->out >= 0) r = sys->install(SUP_SPAWN_OUT, STDOUT_FILENO);
     if (r >= 0 && order->err >= 0) r = sys->install(SUP_SPAWN_ERR, STDERR_FILENO);
     for (int i = 0; r >= 0 && i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
@@ -254,7 +254,8 @@ static int place(const struct sup_sys *sys, int fd, int at)
 /* Put what the child needs at the places that it keeps. */
 static int fill_places(const struct sup_sys *sys, const struct sup_spawn_order *order)
 {
-    int r = place(sys, order->out, SUP_SPAWN_OUT);
+    int r = order->in > 0 ? place(sys, order->in, SUP_SPAWN_IN) : 0;
+    if (r >= 0) r = place(sys, order->out, SUP_SPAWN_OUT);
     if (r >= 0) r = place(sys, order->err, SUP_SPAWN_ERR);
     for (int i = 0; r >= 0 && i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
         r = place(sys, order->extra[i], SUP_SPAWN_EXTRA + i);
@@ -264,6 +265,7 @@ static int fill_places(const struct sup_sys *sys, const struct sup_spawn_order *
 /* A pipe's or socket's end must not live on at a place: its reader would wait for ever. */
 static void clear_places(const struct sup_sys *sys, const struct sup_spawn_order *order)
 {
+    if (order->in > 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_IN);
     if (order->out >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_OUT);
     if (order->err >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_ERR);
     for (int i = 0; i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)

@@ -21,6 +21,7 @@
    above. */
 enum sup_spawn_place {
     SUP_SPAWN_NULL = 3, /* /dev/null, always */
+    SUP_SPAWN_IN,
     SUP_SPAWN_OUT,
     SUP_SPAWN_ERR,
     SUP_SPAWN_EXTRA,
@@ -48,6 +49,7 @@ struct sup_spawn_order {
     char *const *argv; /* argv[0] without '/' is looked up in PATH of ${env} */
     char *const *env;
     const char *cwd;             /* NULL: the keeper's */
+    int in;                      /* its stdin; 0: /dev/null */
     int out;                     /* its stdout; -1: the keeper's */
     int err;                     /* its stderr; -1: the keeper's */
     int extra[SUP_SPAWN_EXTRAS]; /* its descriptors 3 and 4; -1: none, and none after it */
@@ -95,10 +97,10 @@ void sup_spawner_take_reserve(struct sup_spawner *spawner);
 void sup_spawner_raise_limits(struct sup_spawner *spawner);
 
 /*
-** Start a process in a session of its own, with an empty signal mask, stdin from /dev/null and
-** nothing open but what ${order} says. All signals must be blocked and have their default
-** dispositions. Returns its pid, ${pidfd} (close-on-exec; -1: none could be had); or -errno, with
-** ${step} (enum sup_spawn_step) and no process left behind. Blocks until the child execs.
+** Start a process in a session of its own, with an empty signal mask, and nothing open but what
+** ${order} says. All signals must be blocked and have their default dispositions. Returns its pid,
+** ${pidfd} (close-on-exec; -1: none could be had); or -errno, with ${step} (enum sup_spawn_step)
+** and no process left behind. Blocks until the child execs.
 */
 pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order, int *pidfd,
                 int *step);

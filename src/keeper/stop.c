@@ -81,7 +81,7 @@ static void ask_instance(struct sup_keeper *keeper, struct sup_keeper_instance *
     }
     instance->stop_step = SUP_STOP_ASKED;
     instance->stop_ns = after(now_ns, timeout_ns);
-    sup_keeper_send_signal(keeper, instance, signal, false);
+    sup_keeper_ask(keeper, instance, signal);
     sup_keeper_send_signal(keeper, instance, SIGCONT, false); /* a stopped one could not obey */
 }
 
@@ -176,6 +176,7 @@ static void begin_quit(struct sup_keeper *keeper, int64_t now_ns)
     if (keeper->live > 0)
         sup_keeper_say("%u services do not end even when killed; leaving them", keeper->live);
     keeper->phase = SUP_PHASE_QUIT;
+    sup_keeper_tell_unread(keeper);
     keeper->phase_ns = now_ns + sup_keeper_time(keeper, WRITTEN_NS);
 }
 

@@ -50,7 +50,7 @@ static bool has_sane_numbers(const struct sup_plan *plan)
         return false;
     if (plan->umask != SUP_PLAN_KEEP && plan->umask > 0777) return false;
     if (process && plan->arg_count == 0) return false;
-    if (plan->log > SUP_LOG_INHERIT) return false;
+    if (plan->log > SUP_LOG_TO) return false;
     if (plan->log == SUP_LOG_FILE && plan->log_file == 0) return false;
     if (plan->log_settings.stamps >= SUP_STAMPS_COUNT) return false;
     if (plan->log_settings.format >= SUP_FORMAT_COUNT || plan->log_settings.max_age_ns < 0)

@@ -33,7 +33,8 @@ enum sup_plan_flags {
     SUP_PLAN_NO_PROCESS = 2,   /* a thread service: only a log pipe is wanted */
     SUP_PLAN_GROUPS = 4,       /* the supplementary groups are those of the record, perhaps none */
     SUP_PLAN_NO_NEW_PRIVS = 8, /* it may never gain rights */
-    SUP_PLAN_FLAGS = 15,
+    SUP_PLAN_INPUT = 16,       /* its input is a pipe: the output of nodes whose log_to it is */
+    SUP_PLAN_FLAGS = 31,
 };
 
 enum sup_plan_log {
@@ -41,6 +42,7 @@ enum sup_plan_log {
     SUP_LOG_FILE = 1,    /* the same, and a file */
     SUP_LOG_NONE = 2,    /* /dev/null */
     SUP_LOG_INHERIT = 3, /* the keeper's own stdout and stderr */
+    SUP_LOG_TO = 4,      /* the input of the node `log_to` */
 };
 
 struct sup_plan {
@@ -67,6 +69,7 @@ struct sup_plan {
     uint32_t reserved;
     uint64_t groups;                      /* offset of uint32_t, aligned to 8 */
     uint64_t limits;                      /* offset of struct sup_plan_limit */
+    uint64_t log_to;                      /* token, for SUP_LOG_TO; 0: there is no such node */
     struct sup_log_settings log_settings; /* for SUP_LOG_VIEW and SUP_LOG_FILE */
 };
 

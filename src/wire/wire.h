@@ -66,6 +66,9 @@ enum sup_wire_type {
 enum sup_wire_target {
     SUP_TARGET_PROCESS = 0, /* by pidfd, only the main process */
     SUP_TARGET_GROUP = 1,   /* its process group as well: the default for kill */
+    /* it is asked to stop: one that reads the output of others, of which none runs any more, by the
+       end of its input; everybody else as PROCESS */
+    SUP_TARGET_STOP = 60,
 };
 
 enum sup_wire_fd {
@@ -109,6 +112,7 @@ enum sup_spawn_step {
     SUP_STEP_GROUP,       /* setresgid */
     SUP_STEP_USER,        /* setresuid */
     SUP_STEP_RIGHTS,      /* no_new_privs, and whether there is a way back */
+    SUP_STEP_OUTPUT,      /* there is nobody that reads its output (log = { to = ... }) */
     SUP_STEP_COUNT
 };
 
