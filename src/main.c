@@ -34,10 +34,12 @@ static int read_descriptor(const char *text)
 
 /* The control thread lives beside the engine; without memory for it the tree is supervised
    alone. */
-static int run_with_control(struct sup_host_options *options)
+static int run_with_control(struct sup_host_options *options,
+                            const struct sup_control_source *source)
 {
-    struct sup_control *control = sup_control_create();
+    struct sup_control *control = sup_control_create(source);
     if (control != NULL) {
+        options->reload_asked = sup_control_asked;
         options->opened = sup_control_opened;
         options->closing = sup_control_closing;
         options->context = control;
@@ -50,13 +52,17 @@ static int run_with_control(struct sup_host_options *options)
 static int run_host(int count, char **words)
 {
     struct sup_host_options options = {.socket = -1, .threads = &sup_script_threads};
+    struct sup_control_source source = {.file = NULL};
     for (int i = 0; i + 1 < count; i += 2) {
         if (strcmp(words[i], "--socket") == 0) options.socket = read_descriptor(words[i + 1]);
         else if (strcmp(words[i], "--name") == 0) options.name = words[i + 1];
+        else if (strcmp(words[i], "--file") == 0) source.file = words[i + 1];
+        else if (strcmp(words[i], "--named") == 0) source.named = strcmp(words[i + 1], "yes") == 0;
+        else if (strcmp(words[i], "--watch") == 0) source.watch = strcmp(words[i + 1], "yes") == 0;
         else return refuse_host();
     }
     if (count % 2 != 0 || options.socket < 0 || options.name == NULL) return refuse_host();
-    return run_with_control(&options);
+    return run_with_control(&options, &source);
 }
 
 static int run_script(int count, char **words)

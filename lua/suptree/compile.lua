@@ -15,7 +15,7 @@ local function refuse(file, reason, hint)
 end
 
 local function arguments(file, settings)
-    local argv = { assert(system.executable()), "compile", "--result", tostring(RESULT_FD) }
+    local argv = { settings.program or assert(system.executable()), "compile", "--result", tostring(RESULT_FD) }
     if settings.name then
         argv[#argv + 1] = "--name"
         argv[#argv + 1] = settings.name
@@ -31,6 +31,9 @@ end
 
 -- Why there is no result.
 local function refuse_outcome(file, outcome, code)
+    if outcome == "error" then
+        return refuse(file, "cannot be compiled: the compiler could not be started: " .. code, "Try again.")
+    end
     if outcome == "timeout" then
         return refuse(file, ("was still running after %d seconds and was stopped"):format(LIMIT_SECONDS),
             "It loops for ever or waits for something; a configuration only declares, s.process runs.")
@@ -54,25 +57,33 @@ local function take_result(file, bytes)
         result.faults[place] = declaration.fault(fault.place, fault.path, fault.field, fault.reason, fault.hint)
         result.faults[place].trace = trace
     end
-    return nil, declaration.faults(result.faults)
+    return nil, declaration.faults(result.faults), result.files
 end
 
---- Compiles `file`: { blob, notes, summary = { name, supervisors, processes, threads } }, or nil and all faults.
+--- How long a child may take, in seconds, and the words that it is started with; its result goes to descriptor 3.
+compile.limit, compile.words = LIMIT_SECONDS, arguments
+
+--- What came of a child that was to compile `file`: `outcome` "exit", "signal", "timeout" or "error" (it could not be
+-- started), with `code`, and the bytes that it left as its result. Returns as compile.run does, and with faults the
+-- files that were read, when that is known.
+function compile.judge(file, outcome, code, bytes)
+    if outcome ~= "exit" or code ~= 0 or bytes == "" then return refuse_outcome(file, outcome, code) end
+    return take_result(file, bytes)
+end
+
+--- Compiles `file`: { blob, notes, files, summary = { name, supervisors, processes, threads } }, or nil and all faults.
 -- `settings.name`: the root's name instead of the declared one. What the file prints goes to standard error.
 function compile.run(file, settings)
     local memory <close> = assert(system.memfd "suptree-compile")
     local limit_ns = LIMIT_SECONDS * 1000000000
     local outcome, code, dropped = system.run(arguments(file, settings), memory, limit_ns)
-    if not outcome then
-        return refuse(file, "cannot be compiled: the compiler could not be started: " .. code, "Try again.")
-    end
+    if not outcome then return compile.judge(file, "error", code, "") end
     if dropped > 0 then
         io.stderr:write(("%s: %d more bytes that it printed are not shown\n"):format(file, dropped))
     end
     local bytes, why = memory:read()
     if not bytes then return refuse(file, "cannot be compiled: its result cannot be read: " .. why, "Try again.") end
-    if outcome ~= "exit" or code ~= 0 or bytes == "" then return refuse_outcome(file, outcome, code) end
-    return take_result(file, bytes)
+    return compile.judge(file, outcome, code, bytes)
 end
 
 return compile

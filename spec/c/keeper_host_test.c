@@ -309,7 +309,9 @@ static bool is_told(const struct stage *stage, const char *words, size_t size)
 static void gives_each_host_the_words_that_are_for_it(void)
 {
     static const char words[] = "--name\0spec\0--file\0my shop.lua\0--quiet\0yes";
-    const char *const more[] = {"--", "--file", "my shop.lua", "--quiet", "yes", NULL};
+    const char *const more[] = {"--host-word", "--file",      "--host-word",
+                                "my shop.lua", "--host-word", "--quiet",
+                                "--host-word", "yes",         NULL};
     struct stage *stage = open_stage(more);
     MUST(is_told(stage, words, sizeof words));
     stage_kill_host(stage);

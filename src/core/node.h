@@ -166,11 +166,13 @@ struct sup_reload {
     /* plain data, saved as it stands */
     uint64_t pending_request;
     sup_token sick;     /* the node that asks for a rollback; 0: none */
+    uint64_t applied;   /* how many have been, whatever became of them */
     uint32_t unsettled; /* nodes that are new or changed and have not been ready since */
     bool pending_wait;
     bool pending_no_rollback;
     bool pending_back; /* the way back */
     bool rolled_back;  /* the last reload was */
+    bool went_back;    /* the last reload was a way back that a person asked for */
     /* who made it so, or is about to, and why */
     sup_token culprit;
     struct sup_outcome why;

@@ -229,7 +229,9 @@ void sup_tree_reload_report(const struct sup_tree *tree, struct sup_reload_repor
 {
     const struct sup_reload *reload = &tree->reload;
     *report = (struct sup_reload_report){
+        .applied = reload->applied,
         .rolled_back = reload->rolled_back,
+        .went_back = reload->went_back,
         .culprit = reload->rolled_back ? reload->culprit : 0,
         .outcome = reload->why,
         .text = reload->why_text,
@@ -446,7 +448,9 @@ static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *
     bool can_roll_back = !no_rollback && tree->serving;
     enum sup_plan_way way = back ? SUP_PLAN_BACK : SUP_PLAN_FORTH;
     if (reload(tree, form, way, can_roll_back, &changed, &err) < 0) return refuse(tree, &err);
+    tree->reload.applied++;
     tree->reload.rolled_back = false;
+    tree->reload.went_back = back;
     if (changed) sup_tree_emit(tree, SUP_EVENT_RELOADED, tree->root)->cause = SUP_CAUSE_RELOAD;
     return SUP_OK;
 }

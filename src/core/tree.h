@@ -314,7 +314,9 @@ size_t sup_tree_unstopped(const struct sup_tree *tree, struct sup_unstopped *out
 
 /* What became of the last reload. */
 struct sup_reload_report {
+    uint64_t applied; /* how many there have been; one that waits for a round is not yet one */
     bool rolled_back;
+    bool went_back;             /* it was a way back that a person asked for */
     sup_token culprit;          /* whose failure rolled it back; 0: nobody's */
     struct sup_outcome outcome; /* how it failed */
     const char *text;           /* "" when there is none; valid until the next apply */

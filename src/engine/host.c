@@ -74,6 +74,8 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
 {
     *engine = (struct sup_engine){
         .name = options->name,
+        .reload_asked = options->reload_asked,
+        .context = options->context,
         .facts = {.name = options->name, .control = -1, .control_lock = -1},
     };
     engine->config.blob = engine->config.former = -1;

@@ -17,6 +17,9 @@ struct sup_host_options {
        on the engine thread. */
     void (*opened)(void *context, struct sup_engine *engine);
     void (*closing)(void *context);
+    /* SIGHUP came, by way of the keeper: a reload is wanted. Must not block. NULL: it is told that
+       there is none. */
+    void (*reload_asked)(void *context);
     void *context;
 };
 

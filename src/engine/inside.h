@@ -89,6 +89,8 @@ struct sup_engine {
     struct sup_slots slots;
     const char *name;                          /* of the tree */
     struct sup_facts facts;                    /* set while it begins */
+    void (*reload_asked)(void *context);       /* see host.h; NULL: nobody can */
+    void *context;                             /* of reload_asked */
     const struct sup_library_options *library; /* NULL: this is a host; see library.h */
     int64_t now_ns;                            /* of the batch under way */
     int64_t wall_offset_ns;                    /* CLOCK_REALTIME - CLOCK_MONOTONIC */

@@ -169,9 +169,8 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
         engine->stop_count = message->b;
         break;
     case SUP_WIRE_RELOAD:
-        sup_tell_line(engine,
-                      "SIGHUP changes nothing: this version cannot reload a running tree; to "
-                      "use a changed configuration, stop it and run it again");
+        if (engine->reload_asked != NULL) engine->reload_asked(engine->context);
+        else sup_tell_line(engine, "SIGHUP changes nothing: nobody here can read a configuration");
         break;
     default:
         break;

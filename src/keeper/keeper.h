@@ -43,8 +43,8 @@
 
 /* What the command line says. Strings are argv's. */
 struct sup_keeper_options {
-    const char *host;  /* program to run as `host`; NULL in library mode */
-    char **host_words; /* what stands behind "--": given to each host as it is; NULL: nothing */
+    const char *host; /* program to run as `host`; NULL in library mode */
+    const char *host_words[SUP_KEEPER_HOST_WORDS]; /* given to each host as they are */
     int host_word_count;
     const char *name;   /* of the tree */
     const char *events; /* file of the JSON events; NULL: none */

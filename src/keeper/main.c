@@ -2,7 +2,7 @@
 ** keeper/main.c: suptree-keeper, the process that holds what was started.
 **
 **   suptree-keeper --host PROGRAM --name NAME [--blob-fd N] [--control-fd N --control-lock-fd N]
-**                  [--events FILE] [--quiet] [--colour|--no-colour] [-- WORDS FOR THE HOST]
+**                  [--events FILE] [--quiet] [--colour|--no-colour] [--host-word WORD]...
 **   suptree-keeper --library --socket N [--detach] [--no-log]
 **
 ** --detach: be no child of the program that uses the library. Also: --no-log (no suptree-log:

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option_kind { KIND_TEXT, KIND_DESCRIPTOR, KIND_SPEED, KIND_FLAG };
+enum option_kind { KIND_TEXT, KIND_DESCRIPTOR, KIND_SPEED, KIND_WORD, KIND_FLAG };
 
 struct option_row {
     const char *name;
@@ -31,6 +31,7 @@ static const struct option_row rows[] = {
     ROW("--detach", KIND_FLAG, detach),
     ROW("--events", KIND_TEXT, events),
     ROW("--host", KIND_TEXT, host),
+    ROW("--host-word", KIND_WORD, host_words),
     ROW("--library", KIND_FLAG, library),
     ROW("--log-program", KIND_TEXT, log),
     ROW("--name", KIND_TEXT, name),
@@ -93,6 +94,11 @@ static int read_value(struct sup_keeper_options *options, const struct option_ro
             return complain(to, "%s wants a number from 1 to 1000000, not '%s'", row->name, text);
         *(int64_t *) field = number;
         return 0;
+    case KIND_WORD:
+        if (options->host_word_count == SUP_KEEPER_HOST_WORDS)
+            return complain(to, "there are more than %d words for the host", SUP_KEEPER_HOST_WORDS);
+        options->host_words[options->host_word_count++] = text;
+        return 0;
     case KIND_FLAG:
         break;
     }
@@ -109,8 +115,6 @@ static int check(const struct sup_keeper_options *options, const struct complain
         return complain(to, "--library needs --socket: the descriptor that leads to the peer");
     if (!options->library && (options->socket >= 0 || options->detach))
         return complain(to, "--socket and --detach go with --library alone");
-    if (options->host_word_count > SUP_KEEPER_HOST_WORDS)
-        return complain(to, "there are more than %d words for the host", SUP_KEEPER_HOST_WORDS);
     return 0;
 }
 
@@ -121,11 +125,6 @@ int sup_keeper_options_read(struct sup_keeper_options *options, int argc, char *
     *options = (struct sup_keeper_options){
         .name = "suptree", .socket = -1, .blob = -1, .control = -1, .control_lock = -1, .speed = 1};
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            options->host_words = argv + i + 1;
-            options->host_word_count = argc - i - 1;
-            break;
-        }
         const struct option_row *row = find_row(argv[i]);
         if (row == NULL)
             return complain(&to, "unknown option '%s'; use `suptree run` to start a tree", argv[i]);

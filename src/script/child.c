@@ -18,6 +18,7 @@ struct watch {
     pid_t pid;
     int pidfd;
     int output; /* read end of what it prints; -1 once it has ended */
+    int cancel; /* -1: none */
     uint64_t printed;
     struct sup_child *child;
 };
@@ -132,20 +133,21 @@ static int milliseconds_until(int64_t deadline_ns)
     return left_ns <= 0 ? 0 : (int) (left_ns / 1000000 + 1);
 }
 
-/* Wait for its end or the deadline, forwarding its output. -ETIME: the deadline. */
+/* Wait for its end or the deadline, forwarding its output. -ETIME: the deadline, or cancelled. */
 static int wait_for_end(struct watch *watch, int64_t deadline_ns)
 {
     for (;;) {
-        struct pollfd polled[2] = {
+        struct pollfd polled[3] = {
             {.fd = watch->pidfd, .events = POLLIN},
             {.fd = watch->output, .events = POLLIN},
+            {.fd = watch->cancel, .events = POLLIN},
         };
         int left = milliseconds_until(deadline_ns);
-        int rc = poll(polled, 2, left);
+        int rc = poll(polled, 3, left);
         if (rc < 0 && errno != EINTR) return -errno;
         if (rc > 0 && polled[0].revents != 0) return 0;
         if (rc > 0 && polled[1].revents != 0) forward_some(watch);
-        if (left == 0) return -ETIME;
+        if (left == 0 || (rc > 0 && polled[2].revents != 0)) return -ETIME;
     }
 }
 
@@ -166,13 +168,14 @@ static int end_child(struct watch *watch, bool timed_out)
     return 0;
 }
 
-int sup_child_run(char *const argv[], int result_fd, int64_t limit_ns, struct sup_child *child)
+int sup_child_run(char *const argv[], int result_fd, int64_t limit_ns, int cancel_fd,
+                  struct sup_child *child)
 {
     int pipe_fds[2];
     int64_t deadline_ns = read_clock() + limit_ns;
     *child = (struct sup_child){.end = SUP_CHILD_EXITED};
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
-    struct watch watch = {.pidfd = -1, .output = pipe_fds[0], .child = child};
+    struct watch watch = {.pidfd = -1, .output = pipe_fds[0], .cancel = cancel_fd, .child = child};
     /* Only our end is to be without waiting: the flag belongs to each end by itself. */
     fcntl(pipe_fds[1], F_SETFL, 0);
     int rc = spawn(argv, result_fd, pipe_fds[1], &watch.pid);

@@ -14,7 +14,7 @@
 enum sup_child_end {
     SUP_CHILD_EXITED,    /* code: its exit status */
     SUP_CHILD_SIGNALLED, /* code: the signal */
-    SUP_CHILD_TIMED_OUT, /* it was killed */
+    SUP_CHILD_TIMED_OUT, /* it was killed, because of the time or of cancel_fd */
 };
 
 struct sup_child {
@@ -26,10 +26,12 @@ struct sup_child {
 /*
 ** Run ${argv} (argv[0] is the path; NULL at the end) in a process group of its own, with stdin from
 ** /dev/null, what it prints forwarded to our standard error, ${result_fd} as descriptor
-** SUP_CHILD_RESULT_FD, and nothing else open. After ${limit_ns} it is killed with its whole group;
-** so is what is left of the group when it ends. Blocks until then. Fills ${child}; returns 0, or
-** -errno when it could not be started or watched.
+** SUP_CHILD_RESULT_FD, and nothing else open. After ${limit_ns}, or when ${cancel_fd} (-1: none)
+** becomes readable, it is killed with its whole group; so is what is left of the group when it
+** ends. Blocks until then. Fills ${child}; returns 0, or -errno when it could not be started or
+** watched.
 */
-int sup_child_run(char *const argv[], int result_fd, int64_t limit_ns, struct sup_child *child);
+int sup_child_run(char *const argv[], int result_fd, int64_t limit_ns, int cancel_fd,
+                  struct sup_child *child);
 
 #endif

@@ -51,11 +51,15 @@ void sup_control_say(const char *format, ...)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void wake(void *context)
+void sup_control_wake(struct sup_control *control)
 {
-    const struct sup_control *control = context;
     uint64_t one = 1;
     if (write(control->wake, &one, sizeof one) < 0) return; /* it is full: awake enough */
+}
+
+static void wake(void *context)
+{
+    sup_control_wake(context);
 }
 
 void sup_control_free(struct sup_errand *errand)
@@ -78,7 +82,7 @@ static void on_answer(void *context, const struct sup_reply *reply)
         if (control->first == NULL) control->first = errand;
         else control->last->next = errand;
         control->last = errand;
-        wake(control);
+        sup_control_wake(control);
     }
     pthread_mutex_unlock(&control->mutex);
     if (deaf) sup_control_free(errand);
@@ -315,11 +319,12 @@ static int start_thread(struct sup_control *control)
 
 /* --- its face --------------------------------------------------------------------------------- */
 
-struct sup_control *sup_control_create(void)
+struct sup_control *sup_control_create(const struct sup_control_source *source)
 {
     struct sup_control *control = calloc(1, sizeof *control);
     if (control == NULL) return NULL;
-    control->wake = -1;
+    control->source = *source;
+    control->wake = control->cancel = -1;
     pthread_mutex_init(&control->mutex, NULL);
     return control;
 }
@@ -336,14 +341,25 @@ void sup_control_opened(void *context, struct sup_engine *engine)
 {
     struct sup_control *control = context;
     control->engine = engine;
-    if (sup_engine_facts(engine)->control < 0) return;
     control->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = control->wake < 0 ? -errno : start_thread(control);
     control->runs = r == 0;
     if (r == 0) sup_engine_wake_reader(engine, wake, control);
     if (r < 0)
-        sup_control_say("there is no control thread: %s; nobody answers at the control socket",
+        sup_control_say("there is no control thread: %s; nobody answers at the control socket, "
+                        "and nothing can be reloaded",
                         strerror(-r));
+}
+
+void sup_control_asked(void *context)
+{
+    struct sup_control *control = context;
+    if (!control->runs) {
+        sup_control_say("it cannot be reloaded: there is no control thread");
+        return;
+    }
+    atomic_store(&control->reload_asked, true);
+    sup_control_wake(control);
 }
 
 static void drop_answers(struct sup_control *control)
@@ -361,11 +377,12 @@ void sup_control_closing(void *context)
     const struct sup_facts *facts = sup_engine_facts(control->engine);
     atomic_store(&control->closing, true);
     if (control->runs) {
-        wake(control);
+        sup_control_wake(control);
         pthread_join(control->thread, NULL);
         control->runs = false;
     }
     sup_engine_wake_reader(control->engine, NULL, NULL);
+    sup_control_end_compiles(control);
     drop_answers(control);
     if (facts->control >= 0) sup_place_leave(facts->control, facts->control_lock);
 }

@@ -6,15 +6,27 @@
 #ifndef SUP_SCRIPT_CONTROL_H
 #define SUP_SCRIPT_CONTROL_H
 
+#include <stdbool.h>
+
 struct sup_control;
 struct sup_engine;
 
-/* NULL: there is no memory. Destroy it when the engine is gone. */
-struct sup_control *sup_control_create(void);
+/* Of what the tree was made. */
+struct sup_control_source {
+    const char *file; /* as it was named at the start; NULL: it cannot be made again */
+    bool named;       /* the tree's name was given beside it */
+    bool watch;       /* reload whenever the file, or one that it reads, is saved */
+};
+
+/* NULL: there is no memory. Destroy it when the engine is gone. Texts of ${source} must outlive
+   it. */
+struct sup_control *sup_control_create(const struct sup_control_source *source);
 void sup_control_destroy(struct sup_control *control); /* NULL is harmless */
 
-/* For sup_host_options: ${control} is the context. Without a socket, nothing is started. */
+/* For sup_host_options: ${control} is the context. */
 void sup_control_opened(void *control, struct sup_engine *engine);
+/* Somebody who has no connection wants a reload. Never blocks. */
+void sup_control_asked(void *control);
 
 /* Says what is still to be said, for at most a few seconds, ends the thread, and takes the socket
    away when the tree has ended. */

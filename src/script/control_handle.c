@@ -226,6 +226,19 @@ static const char *error_name(int error)
     return error == -EBUSY ? "busy" : "limit";
 }
 
+int sup_control_push_ticket(lua_State *L, const struct sup_input *input)
+{
+    int error;
+    uint64_t ticket = sup_control_send(sup_control_of(L), input, &error);
+    if (ticket == 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, error_name(error));
+        return 2;
+    }
+    lua_pushinteger(L, (lua_Integer) ticket);
+    return 1;
+}
+
 /*
 ** command(verb, token, context, wait, seconds) -> a ticket, under which the answer comes; or nil
 ** and the code of an error. Without `wait` it is answered at once; `seconds` 0: no bound.
@@ -248,15 +261,27 @@ static int send_command(lua_State *L)
     sup_engine_read(sup_control_of(L)->engine, find_place, &place);
     sup_control_say("%s%s%s (%s; pid %d)", verbs[verb], verb == 3 ? "" : " ",
                     verb == 3 ? "" : place.path, context, (int) handle->peer.pid);
-    int error;
-    uint64_t ticket = sup_control_send(sup_control_of(L), &input, &error);
-    if (ticket == 0) {
-        lua_pushnil(L);
-        lua_pushstring(L, error_name(error));
-        return 2;
-    }
-    lua_pushinteger(L, (lua_Integer) ticket);
-    return 1;
+    return sup_control_push_ticket(L, &input);
+}
+
+/* plan(blob, back, show_secrets) -> JSON; or nil and why it cannot be */
+static int plan(lua_State *L)
+{
+    enum sup_plan_values values = SUP_PLAN_HIDE_ENV;
+    if (luaL_testudata(L, 1, WRITER) != NULL)
+        values = lua_toboolean(L, 4) ? SUP_PLAN_SHOW_ALL : SUP_PLAN_HIDE_SECRETS;
+    return sup_control_plan(L, 2, values);
+}
+
+/* reload(blob, { back, keep, wait, timeout, why }): see control_reload.c */
+static int reload(lua_State *L)
+{
+    const struct handle *handle = luaL_checkudata(L, 1, WRITER);
+    bool back = lua_istable(L, 3) && lua_getfield(L, 3, "back") != LUA_TNIL && lua_toboolean(L, -1);
+    lua_settop(L, 3);
+    sup_control_say("%s (uid %d by control; pid %d)", back ? "rollback" : "reload",
+                    (int) handle->peer.uid, (int) handle->peer.pid);
+    return sup_control_reload(L, 2);
 }
 
 /* Recorded first; see control_service.c. */
@@ -304,6 +329,7 @@ static void push_handle(lua_State *L, const struct ucred *peer, const char *type
         {"look", look_at},
         {"node", write_node},
         {"path", get_path},
+        {"plan", plan},
         {"quote", sup_control_quote},
         {"select", select_method},
         {"services", write_services},
@@ -314,6 +340,7 @@ static void push_handle(lua_State *L, const struct ucred *peer, const char *type
     static const luaL_Reg changing[] = {
         {"command", send_command},
         {"environment", sup_control_environment},
+        {"reload", reload},
         {"signal", signal_service},
         {NULL, NULL},
     };

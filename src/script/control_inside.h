@@ -9,6 +9,8 @@
 **   control_explain.c why a node is as it is
 **   control_service.c one service's process
 **   control_output.c  what services have put out
+**   control_reload.c  plans and reloads
+**   control_compile.c reading configurations beside the loop
 **
 ** Lua decides what is said when; C decides who may do what, and reads the tree.
 */
@@ -16,6 +18,7 @@
 #define SUP_SCRIPT_CONTROL_INSIDE_H
 
 #include "base/json.h"
+#include "core/plan.h"
 #include "core/tree.h"
 #include "engine/engine.h"
 #include "script/control.h"
@@ -43,15 +46,22 @@ struct sup_errand {
 
 struct sup_control {
     struct sup_engine *engine;
+    struct sup_control_source source;
     pthread_t thread;
     bool runs;           /* there is a thread to join */
     int wake;            /* eventfd: something has come in; -1: none */
     atomic_bool closing; /* finish up */
+    atomic_bool reload_asked;
 
     pthread_mutex_t mutex;           /* around what follows */
     struct sup_errand *first, *last; /* answers that have come */
     size_t owed;                     /* errands that have not been taken */
+    struct sup_compile *compiled;    /* that have ended and were not taken */
     bool deaf;                       /* nobody takes answers any more */
+
+    struct sup_compile *compiling; /* those that were begun and not taken; control thread, and
+                                      closing */
+    int cancel;                    /* eventfd: all of them are to end; -1: none was begun */
 
     /* the control thread's own */
     uint64_t ticket;    /* of the last errand */
@@ -65,6 +75,9 @@ struct sup_control *sup_control_of(lua_State *L);
 
 /* A line of the host's own. Any thread. */
 __attribute__((format(printf, 1, 2))) void sup_control_say(const char *format, ...);
+
+/* Let the control thread look at what has come in. Any thread. */
+void sup_control_wake(struct sup_control *control);
 
 /* --- control.c: errands ----------------------------------------------------------------------- */
 
@@ -86,6 +99,26 @@ int sup_control_open_native(lua_State *L);
 /* Push the handle for whoever is at the other end of the connected socket ${fd}, and what is known
    about him as a table; or nil: he is not admitted. May raise. */
 int sup_control_admit(lua_State *L, struct sup_control *control, int fd);
+
+/* Hand in ${input}, push its ticket, or nil and the code of an error; returns how many. */
+int sup_control_push_ticket(lua_State *L, const struct sup_input *input);
+
+/* --- control_reload.c ------------------------------------------------------------------------- */
+
+/* Arguments from index ${first}: the blob, and whether it is the way back. Pushes the plan as JSON,
+   or nil and a text; returns how many. May raise. */
+int sup_control_plan(lua_State *L, int first, enum sup_plan_values values);
+/* Arguments from index ${first} and results as for `reload`: see there. May raise. */
+int sup_control_reload(lua_State *L, int first);
+/* Add its functions to the module on the top. May raise. */
+void sup_control_add_reload(lua_State *L);
+
+/* --- control_compile.c ------------------------------------------------------------------------ */
+
+/* Add its functions to the module on the top. May raise. */
+void sup_control_add_compile(lua_State *L);
+/* End what is under way, wait for it, and drop all results. The control thread must be gone. */
+void sup_control_end_compiles(struct sup_control *control);
 
 /* --- control_select.c ------------------------------------------------------------------------- */
 

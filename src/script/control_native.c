@@ -11,10 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* listener() -> a descriptor of the listening socket, the caller's */
+/* listener() -> a descriptor of the listening socket, the caller's; nil: there is none */
 static int get_listener(lua_State *L)
 {
-    int fd = fcntl(sup_engine_facts(sup_control_of(L)->engine)->control, F_DUPFD_CLOEXEC, 3);
+    int listener = sup_engine_facts(sup_control_of(L)->engine)->control;
+    if (listener < 0) return 0;
+    int fd = fcntl(listener, F_DUPFD_CLOEXEC, 3);
     if (fd < 0) return luaL_error(L, "the control socket cannot be used: %s", strerror(errno));
     lua_pushinteger(L, fd);
     return 1;
@@ -148,5 +150,7 @@ int sup_control_open_native(lua_State *L)
         {"take", take_answer},      {"waker", get_waker}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
+    sup_control_add_reload(L);
+    sup_control_add_compile(L);
     return 1;
 }

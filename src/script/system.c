@@ -264,7 +264,7 @@ static int run_child(lua_State *L)
     int64_t limit_ns = luaL_checkinteger(L, 3);
     char **argv = push_argv(L, 1);
     struct sup_child child;
-    int rc = sup_child_run(argv, file->fd, limit_ns, &child);
+    int rc = sup_child_run(argv, file->fd, limit_ns, -1, &child);
     if (rc != 0) return push_errno(L, -rc);
     lua_pushstring(L, ends[child.end]);
     lua_pushinteger(L, child.code);

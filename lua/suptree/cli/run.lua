@@ -38,7 +38,18 @@ local function claim(name, group)
     return nil, common.REFUSED
 end
 
-local function become_keeper(result, arguments, control)
+-- What each host is told of where the tree came from.
+local function add_host_words(argv, file, arguments)
+    local words = { "--file", file }
+    if arguments.name then table.move({ "--named", "yes" }, 1, 2, #words + 1, words) end
+    if arguments.watch then table.move({ "--watch", "yes" }, 1, 2, #words + 1, words) end
+    for _, word in ipairs(words) do
+        argv[#argv + 1] = "--host-word"
+        argv[#argv + 1] = word
+    end
+end
+
+local function become_keeper(result, found, arguments, control)
     local file = sealed_file(result.blob)
     local keeper = beside "suptree-keeper"
     local argv = { keeper, "--host", assert(system.executable()), "--name", result.summary.name,
@@ -55,6 +66,7 @@ local function become_keeper(result, arguments, control)
     end
     if arguments.quiet then argv[#argv + 1] = "--quiet" end
     argv[#argv + 1] = common.is_coloured(arguments.colour, 1) and "--colour" or "--no-colour"
+    add_host_words(argv, found, arguments)
     io.stdout:flush()
     local _, why = system.exec(argv, file, table.unpack(control))
     common.complain("%s cannot be started: %s; it belongs beside suptree: install both again", keeper, why)
@@ -72,6 +84,7 @@ return {
     describe = function(parser)
         common.add_file(parser)
         parser:option("--name", "Another name for the tree than the one that FILE gives it."):argname "NAME"
+        parser:flag("--watch", "Reload whenever FILE, or a file that it reads, is saved.")
         parser:flag("-q --quiet", "Show neither what happens nor what the services print.")
         parser:option("--events", "Append each event to FILE, as a line of JSON."):argname "FILE"
         common.add_colour(parser)
@@ -82,11 +95,10 @@ return {
             if not arguments.events then return common.USAGE end
         end
         local settings = { name = arguments.name, colour = arguments.colour, consequence = "nothing was started" }
-        local result, code = common.compile(arguments.file, settings)
-        if not result then return code end
-        local control
-        control, code = claim(result.summary.name, result.summary.control_group)
+        local result, found = common.compile(arguments.file, settings)
+        if not result then return found end
+        local control, code = claim(result.summary.name, result.summary.control_group)
         if not control then return code end
-        return become_keeper(result, arguments, control)
+        return become_keeper(result, found, arguments, control)
     end,
 }

@@ -1,14 +1,17 @@
 --- The life of the control thread's state: it serves until the tree is about to leave.
 local changing = require "suptree.control.changing"
+local Compiling = require "suptree.control.compiling"
 local Follower = require "suptree.control.follower"
 local logs = require "suptree.control.logs"
 local looking = require "suptree.control.looking"
 local native = require "suptree.control.native"
+local reloading = require "suptree.control.reloading"
 local Server = require "suptree.control.server"
 local streams = require "suptree.control.streams"
 local system = require "suptree.system"
 local uv = require "luv"
 local waiting = require "suptree.control.waiting"
+local Watching = require "suptree.control.watching"
 
 local function now()
     local seconds, micros = uv.gettimeofday()
@@ -36,19 +39,44 @@ local function merge(...)
     return all
 end
 
-return function()
-    local errands, follower = new_errands(), Follower.new()
-    local server = Server.new(native.listener(), {
-        admit = native.admit, say = native.say,
+-- Without a socket there is nobody to serve, but there are reloads.
+local function serve(follower, handlers)
+    local listener = native.listener()
+    return listener and Server.new(listener, {
+        admit = native.admit, say = native.say, handlers = handlers,
         written = function(connection) follower:written(connection) end,
         ended = function(connection) follower:forget(connection) end,
-        handlers = merge(
-            looking { facts = native.facts, methods = Server.methods_text(), version = system.version, time = now },
-            changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower),
-            logs(follower, Server.limits)),
     })
+end
+
+-- What the tree runs already; what it went back from is not tried again for no reason.
+local function stands(blob)
+    local report = native.report()
+    return native.runs(blob) or report.rolled_back or report.went_back
+end
+
+return function()
+    local errands, follower = new_errands(), Follower.new()
+    local compiling = Compiling.new(native, native.say, uv.hrtime())
+    local reload_handlers, reload = reloading {
+        native = native, say = native.say, errands = errands, compiling = compiling,
+    }
+    local server = serve(follower, merge(
+        looking { facts = native.facts, methods = Server.methods_text(), version = system.version, time = now },
+        changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower),
+        logs(follower, Server.limits), reload_handlers))
+    local watching = native.source().watch and Watching.new(reload, stands)
     local waker = assert(uv.new_poll(native.waker()))
     local leaving = false
+
+    local function leave()
+        if leaving then return end
+        leaving = true
+        if watching then watching:close() end
+        follower:leave()
+        if server then server:leave(function() waker:close() end) else waker:close() end
+    end
+
     waker:start("r", function()
         local closing = native.drain()
         local function take(ticket, ...)
@@ -58,11 +86,9 @@ return function()
         end
         while take(native.take()) do end
         follower:wake()
-        if closing and not leaving then
-            leaving = true
-            follower:leave()
-            server:leave(function() waker:close() end)
-        end
+        compiling:check()
+        if native.asked() then reload() end
+        if closing then leave() end
     end)
     native.run()
 end

@@ -20,6 +20,21 @@ local PATHS = {
     doc = 'nodes: paths such as "workers/mailer", "." for the root, or patterns such as "workers/*" and "**"',
 }
 
+local FILE = {
+    name = "file", type = "text", max = 4096,
+    doc = "another configuration than that of the tree, as a path that the host understands",
+}
+local SETTLE = {
+    name = "settle", type = "number", default = 1, min = 0, max = 3600,
+    doc = "seconds for which what was launched is looked at, when it is ready, before the answer",
+}
+local PLAN = "{ changes = [{ path, kind, action, fields = [{ field, old?, new?, seen_by_exec, hidden? }], because?, "
+    .. 'former_path?, note? }], summary = { restart, update, rename, add, remove, none, reordered, empty } }; action: '
+    .. '"add", "remove", "restart", "update" (in place), "rename", "none"'
+local RELOADED = "{ plan = { changes, summary }, outcome, message, results = [{ path, status, message, node? }] }; "
+    .. 'outcome: "reloaded", "unchanged", "rolled_back"; status: "ok", "not_reached"'
+local STEPS = "progress { id, path, state }: what a service that it launches has come to"
+
 local function change(doc)
     return {
         role = "write", doc = doc, params = { PATHS, WAIT, TIMEOUT, PROGRESS, CONTEXT },
@@ -91,7 +106,36 @@ return {
     row("methods", {
         role = "read", doc = "This table.", result = "{ methods = [{ name, role, doc, params, result, notes? }] }",
     }),
+    row("plan", {
+        role = "read",
+        doc = "What a reload would change. Names of secrets show without their values; who may only look sees no value "
+            .. "of the environment.",
+        params = {
+            FILE,
+            { name = "rollback", type = "boolean", default = false, doc = "what a rollback would change" },
+            { name = "secrets", type = "boolean", default = false, doc = "values of secrets, too" },
+        },
+        result = PLAN .. '; an error with code "config" has faults = ["file:line: …"]',
+    }),
+    row("reload", {
+        role = "write", doc = "Reads the configuration again and applies what has changed.",
+        params = {
+            FILE,
+            { name = "rollback", type = "boolean", default = true,
+                doc = "go back when what is new or changed does not get ready, or fails" },
+            WAIT, TIMEOUT, SETTLE, PROGRESS,
+        },
+        result = RELOADED, notes = STEPS,
+    }),
     row("restart", change "Stops nodes and starts them again; a supervisor with all that is below it."),
+    row("rollback", {
+        role = "write", doc = "Goes back to the configuration that ran before the last reload.",
+        params = {
+            { name = "rollback", type = "boolean", default = true, doc = "as for reload" },
+            WAIT, TIMEOUT, SETTLE, PROGRESS,
+        },
+        result = RELOADED, notes = STEPS,
+    }),
     row("shutdown", {
         role = "write", doc = "Stops the whole tree, after which nobody answers any more.",
         params = { WAIT, CONTEXT }, result = "{ }",

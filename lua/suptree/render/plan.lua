@@ -50,16 +50,16 @@ local function add_unchanged(lines, unchanged, all)
 end
 
 local COUNTED = {
-    { "restart", "to restart" }, { "add", "to add" }, { "remove", "to remove" }, { "rename", "to rename" },
-    { "update", "to update in place" },
+    { "restart", "to restart", "restarted" }, { "add", "to add", "added" }, { "remove", "to remove", "removed" },
+    { "rename", "to rename", "renamed" }, { "update", "to update in place", "updated in place" },
 }
 
---- One line: "1 to restart, 2 to add, 197 unchanged".
-function plan.summary(summary)
+--- One line: "1 to restart, 2 to add, 197 unchanged"; `done`: "1 restarted, …".
+function plan.summary(summary, done)
     local parts = {}
     for _, counted in ipairs(COUNTED) do
         local count = math.tointeger(summary[counted[1]] or 0) or 0
-        if count > 0 then parts[#parts + 1] = ("%d %s"):format(count, counted[2]) end
+        if count > 0 then parts[#parts + 1] = ("%d %s"):format(count, counted[done and 3 or 2]) end
     end
     if summary.empty then parts[#parts + 1] = "nothing changes" end
     if summary.reordered then parts[#parts + 1] = "the order of children changes" end
