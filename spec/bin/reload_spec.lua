@@ -306,7 +306,7 @@ describe("a reload that goes wrong", function()
     it("stays when it was asked for without rollback, and says who is not up", function()
         local tree = shop(pair(good))
         local result = reload(tree, pair("s.process 'web' { command = 'exit 3', restart_delay = 60 }"),
-            { rollback = false })
+            { rollback = false, settle = 60 })
         assert.are.equal("reloaded", result.outcome)
         assert.are.same({ "web", "not_reached", "it is delayed" },
             { result.results[1].path, result.results[1].status, result.results[1].message })
