@@ -13,10 +13,11 @@
 
 /* --- plain values ----------------------------------------------------------------------------- */
 
-/* Whatever the locale of the program. */
+/* Whatever the locale of the program. No "infinity", "nan" or "0x1p3". */
 static bool parse_number(const char *text, double *number)
 {
     char *end = (char *) text;
+    if (text[strspn(text, "0123456789.eE+-")] != '\0') return false;
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
     if (plain == (locale_t) 0) return false;
     *number = strtod_l(text, &end, plain);

@@ -1,6 +1,6 @@
 /*
-** spec/c/api_storm_test.c: services that fail as fast as they can, through the real tree: nothing is
-** lost or done twice, and a stop or a remove in the midst of it is final.
+** spec/c/api_storm_test.c: services that fail as fast as they can, through the real tree: nothing
+** is lost or done twice, and a stop or a remove in the midst of it is final.
 */
 #include "suptree.h"
 

@@ -80,6 +80,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     };
     engine->config.blob = engine->config.former = -1;
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
+    engine->tap.fd = -1;
     engine->rings = engine->births = engine->kept_output = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
