@@ -336,6 +336,30 @@ function encode.user(v)
         .. string.pack("zzz", user.name, user.home, user.shell)
 end
 
+local HINT_LADDER = 'Write { { "INT", "5s" }, { "TERM", "5s" } }.'
+
+function encode.ladder(v)
+    if type(v.value) ~= "table" or not is_list(v.value) or #v.value == 0 then
+        return v.fail(("must be a list of steps, not %s"):format(describe(v.value)), HINT_LADDER)
+    end
+    local parts = {}
+    for place, step in ipairs(v.value) do
+        local below = ("[%d]"):format(place)
+        if type(step) ~= "table" or not is_list(step) or #step ~= 2 then
+            return v.fail("is not { signal, time }", HINT_LADDER, below)
+        end
+        local number = math.type(step[1]) == "integer" and step[1]
+            or type(step[1]) == "string" and options.signal(step[1])
+        if not number or number < 1 or number > 255 then
+            return v.fail(("%s is not a signal%s"):format(describe(step[1]), signal_meant(step[1])), HINT_LADDER, below)
+        end
+        local ns = nanoseconds(step[2])
+        if not ns then return fail_duration(v, step[2], below, true) end
+        parts[place] = string.pack("=Bi8", number, ns)
+    end
+    return table.concat(parts)
+end
+
 local UNLIMITED = 0xffffffffffffffff
 local HINT_LIMIT = 'Write a number, a size such as "64MiB", "unlimited", or { soft, hard }.'
 

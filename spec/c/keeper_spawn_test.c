@@ -31,8 +31,8 @@ IN_CHILD static bool fails(void)
         return fails() ? -failure : sup_sys_linux.name arguments; \
     }
 
-FAILING(clone, (int (*child)(void *), void *top, int flags, void *argument, pid_t *pid),
-        (child, top, flags, argument, pid))
+FAILING(clone, (int (*child)(void *), void *top, int flags, void *argument, pid_t *pid, int cgroup),
+        (child, top, flags, argument, pid, cgroup))
 FAILING(pidfd_open, (pid_t pid), (pid))
 FAILING(duplicate, (int fd, int to), (fd, to))
 FAILING(unshare_files, (unsigned first), (first))
@@ -58,8 +58,13 @@ static void set_up(void)
     MUST_EQUAL(sup_spawner_init(&spawner, &sys), 0);
     spawner.limits_are_raised = true;
     MUST(getrlimit(RLIMIT_NOFILE, &spawner.limits) == 0);
-    order = (struct sup_spawn_order){
-        .argv = argv, .env = env, .cwd = "/", .out = -1, .err = -1, .extra = {-1, -1}};
+    order = (struct sup_spawn_order){.argv = argv,
+                                     .env = env,
+                                     .cwd = "/",
+                                     .out = -1,
+                                     .err = -1,
+                                     .extra = {-1, -1},
+                                     .cgroup = -1};
 }
 
 static void must_have_no_child(void)

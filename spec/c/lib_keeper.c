@@ -423,6 +423,11 @@ static uint64_t put_plan(struct draft *draft, const struct stage_plan *wish)
                       : wish->timeout_ns < 0 ? 0
                                              : wish->timeout_ns,
         .stop_rank = wish->rank,
+        .uid = SUP_PLAN_KEEP,
+        .gid = SUP_PLAN_KEEP,
+        .umask = SUP_PLAN_KEEP,
+        .nice = SUP_PLAN_KEEP_INTEGER,
+        .oom_score = SUP_PLAN_KEEP_INTEGER,
     };
     plan.args = put_vector(draft, wish->argv, &plan.arg_count);
     plan.env = put_vector(draft, wish->env == NULL ? only_path : wish->env, &plan.env_count);

@@ -91,6 +91,18 @@ static void inherit(struct sup_spec *spec, const struct sup_spec *parent)
     spec->kill_timeout_ns = parent->kill_timeout_ns;
 }
 
+/* The ladder says with which signal a stop begins, and how long it takes in all. */
+static void climb(struct sup_spec *spec)
+{
+    uint32_t count = spec->stop.size / SUP_LADDER_BYTES;
+    int32_t signal;
+    int64_t last_ns;
+    memcpy(&last_ns, spec->stop.data + spec->stop.size - sizeof last_ns, sizeof last_ns);
+    sup_ladder_step(&spec->stop, count - 1, &signal, &spec->timeout_ns);
+    spec->timeout_ns = last_ns == SUP_INFINITY_NS ? last_ns : spec->timeout_ns + last_ns;
+    spec->stop_signal = spec->stop.data[0];
+}
+
 /* What one option implies for another that is not written. */
 static void apply_implied(const struct sup_form_node *node, struct sup_spec *spec)
 {
@@ -98,6 +110,7 @@ static void apply_implied(const struct sup_form_node *node, struct sup_spec *spe
     if (spec->has_intensity && sup_form_option(node, SUP_OPTION_ON_THRESHOLD, &size) == NULL)
         spec->on_threshold = SUP_ON_ESCALATE;
     if (spec->strategy == SUP_REST_FOR_ONE) spec->stop_order = SUP_STOP_REVERSE;
+    if (spec->stop.size > 0) climb(spec);
 }
 
 void sup_form_decode(const struct sup_form_node *node, const struct sup_spec *parent,

@@ -270,6 +270,23 @@ static int check_exit_codes(const struct sup_form_scan *scan, uint32_t index,
     return 0;
 }
 
+/* The ladder says both. */
+static int check_stop(const struct sup_form_scan *scan, uint32_t index,
+                      const struct sup_option_set *written)
+{
+    static const struct {
+        enum sup_option_id id;
+        const char *name;
+    } others[] = {{SUP_OPTION_STOP_SIGNAL, "stop_signal"}, {SUP_OPTION_TIMEOUT, "timeout"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (sup_option_set_has(written, SUP_OPTION_STOP) &&
+            sup_option_set_has(written, others[i].id))
+            return sup_form_refuse(scan, index, "stop", "Take one of the two out.",
+                                   "cannot stand beside %s: its steps say signals and times",
+                                   others[i].name);
+    return 0;
+}
+
 /* A user that is only a number says nothing of groups. */
 static int check_user(const struct sup_form_scan *scan, uint32_t index, const struct sup_spec *spec)
 {
@@ -329,6 +346,7 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     if ((rc = check_child_rules(scan, index, &spec)) != 0) return rc;
     if (spec.kind == SUP_SUPERVISOR) return check_supervisor_rules(scan, index, &spec, &written);
     if ((rc = check_user(scan, index, &spec)) != 0) return rc;
+    if ((rc = check_stop(scan, index, &written)) != 0) return rc;
     return check_exit_codes(scan, index, &spec);
 }
 

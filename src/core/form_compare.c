@@ -122,6 +122,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
         return are_users_equal(a, b);
     case SUP_TYPE_IDS:
     case SUP_TYPE_LIMITS:
+    case SUP_TYPE_LADDER:
         return are_bytes_equal(a, b);
     case SUP_TYPE_BYTES:
         return option->id == SUP_OPTION_RUN ? are_runs_equal(a, b) : are_bytes_equal(a, b);

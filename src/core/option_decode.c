@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_STEPS 16u
 #define MAX_GROUPS 65536 /* NGROUPS_MAX of Linux */
 #define HINT_BROKEN "Compile the configuration again."
 #define SUP_NAME_ROOM 130
@@ -460,6 +461,28 @@ static int decode_limits(const struct value *v)
     return 0;
 }
 
+static int decode_ladder(const struct value *v)
+{
+    int64_t sum = 0;
+    if (v->size == 0 || v->size % SUP_LADDER_BYTES != 0 || v->size > MAX_STEPS * SUP_LADDER_BYTES)
+        return refuse_broken(v);
+    for (size_t i = 0; i < v->size; i += SUP_LADDER_BYTES) {
+        int64_t ns;
+        memcpy(&ns, v->data + i + 1, sizeof ns);
+        bool is_last = i + SUP_LADDER_BYTES == v->size;
+        const char *fault = find_duration_fault(ns, is_last, true);
+        if (fault != NULL)
+            return sup_err_set(v->err, -EINVAL, "", "Only the last step may be \"infinity\".",
+                               "a time of it %s", fault);
+        if (v->data[i] < 1 || v->data[i] > SIGRTMAX) return refuse_broken(v);
+        sum = ns == SUP_INFINITY_NS ? ns : sum + ns;
+    }
+    if (sum > SUP_DURATION_MAX_NS && sum != SUP_INFINITY_NS)
+        return sup_err_set(v->err, -EINVAL, "", "", "is longer than 100 years");
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
+}
+
 static int decode_bytes(const struct value *v)
 {
     if (v->size > UINT32_MAX) return refuse_broken(v);
@@ -485,6 +508,7 @@ int sup_option_decode(const struct sup_option *option, const unsigned char *data
         [SUP_TYPE_INTEGER] = decode_integer, [SUP_TYPE_MODE] = decode_mode,
         [SUP_TYPE_USER] = decode_user,       [SUP_TYPE_ID] = decode_id,
         [SUP_TYPE_IDS] = decode_ids,         [SUP_TYPE_LIMITS] = decode_limits,
+        [SUP_TYPE_LADDER] = decode_ladder,
     };
     static const unsigned char nothing[1];
     struct value v = {

@@ -211,6 +211,17 @@ static void put_limit(struct text *text, uint64_t limit)
     else put(text, "%llu", (unsigned long long) limit);
 }
 
+static void put_ladder(struct text *text, const struct sup_bytes *stop)
+{
+    char buf[32];
+    for (uint32_t i = 0; i < stop->size; i += SUP_LADDER_BYTES) {
+        int64_t ns;
+        memcpy(&ns, stop->data + i + 1, sizeof ns);
+        put(text, "%s%s ", i == 0 ? "" : ", ", sup_signal_name(stop->data[i], buf, sizeof buf));
+        put_duration(text, ns);
+    }
+}
+
 static void put_limits(struct text *text, const struct sup_bytes *limits)
 {
     for (uint32_t i = 0; i < limits->size; i += SUP_LIMIT_BYTES) {
@@ -291,6 +302,9 @@ static void put_value(struct text *text, const struct sup_option *option, const 
         break;
     case SUP_TYPE_LIMITS:
         put_limits(text, field);
+        break;
+    case SUP_TYPE_LADDER:
+        put_ladder(text, field);
         break;
     case SUP_TYPE_ENV: /* one by one: their values may be secrets */
     case SUP_TYPE_ENV_FILE:

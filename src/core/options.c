@@ -11,6 +11,7 @@
 #define ANY_NODE (SUP_OPT_SUPERVISOR | SUP_OPT_SERVICE)
 
 static const char *const auto_shutdowns[] = {"never", "any_significant", "all_significant", NULL};
+static const char *const kill_modes[] = {"auto", "cgroup", "group", "process", NULL};
 static const char *const on_stucks[] = {"wait", "abandon", NULL};
 static const char *const on_thresholds[] = {"pause", "escalate", "give_up", NULL};
 static const char *const restarts[] = {"permanent", "transient", "temporary", NULL};
@@ -82,6 +83,11 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_INTENSITY, "intensity", SUP_TYPE_COUNT, FIELD(intensity), NULL, NULL, 0, 10000,
      SUP_OPT_SUPERVISOR,
      "More failures than this within period make it escalate; replaces failure_threshold.", "OTP"},
+    {SUP_OPTION_KILL_MODE, "kill_mode", SUP_TYPE_ENUM, FIELD(kill_mode), "auto", kill_modes, 0, 0,
+     SUP_OPT_PROCESS,
+     "Whom a kill reaches, and what is left when it has ended: all that it has made (cgroup), its "
+     "process group, or it alone; auto: cgroup where the system lets us, else as well as can be.",
+     "systemd"},
     {SUP_OPTION_KILL_TIMEOUT, "kill_timeout", SUP_TYPE_DURATION, FIELD(kill_timeout_ns), "10s",
      NULL, 0, 0, ANY_NODE | SUP_OPT_INHERITED | SUP_OPT_INFINITY,
      "How long after its kill an instance counts as stuck; nested nodes inherit it.", "suptree"},
@@ -150,6 +156,10 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_START_TIMEOUT, "start_timeout", SUP_TYPE_DURATION, FIELD(start_timeout_ns), "60s",
      NULL, 0, 0, SUP_OPT_SERVICE | SUP_OPT_INFINITY | SUP_OPT_POSITIVE,
      "Not ready after this long: stopped, and counted as a failed start.", "systemd"},
+    {SUP_OPTION_STOP, "stop", SUP_TYPE_LADDER, FIELD(stop), NULL, NULL, 0, 0, SUP_OPT_PROCESS,
+     "Signals that ask it to stop, one after the other, each with the time it gets; then it is "
+     "killed. Instead of stop_signal and timeout.",
+     "runit"},
     {SUP_OPTION_STOP_ORDER, "stop_order", SUP_TYPE_ENUM, FIELD(stop_order), "together", stop_orders,
      0, 0, SUP_OPT_SUPERVISOR,
      "\"reverse\": children are stopped one after another, the last first; rest_for_one implies "

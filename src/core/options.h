@@ -51,7 +51,8 @@ enum sup_option_type {
     SUP_TYPE_IDS, /* u32 each              -> struct sup_bytes; names or numbers of groups */
     /* u32 resource, u64 soft, u64 hard each, sorted -> struct sup_bytes; by names of setrlimit */
     SUP_TYPE_LIMITS,
-    SUP_TYPE_BYTES, /* bytes                   -> struct sup_bytes; made by the script layer */
+    SUP_TYPE_LADDER, /* u8 signal, i64 ns each -> struct sup_bytes; { {"INT", "5s"}, ... } */
+    SUP_TYPE_BYTES,  /* bytes                   -> struct sup_bytes; made by the script layer */
     SUP_TYPE_COUNT_OF
 };
 

@@ -59,6 +59,20 @@ bool sup_codes_has(const struct sup_codes *codes, int code)
     return (codes->bits[code / 64] >> (code % 64) & 1) != 0;
 }
 
+bool sup_ladder_step(const struct sup_bytes *stop, uint32_t step, int32_t *signal,
+                     int64_t *after_ns)
+{
+    *after_ns = 0;
+    if (step >= stop->size / SUP_LADDER_BYTES) return false;
+    for (uint32_t i = 0; i < step; i++) {
+        int64_t ns;
+        memcpy(&ns, stop->data + i * SUP_LADDER_BYTES + 1, sizeof ns);
+        *after_ns += ns;
+    }
+    *signal = stop->data[step * SUP_LADDER_BYTES];
+    return true;
+}
+
 static bool is_name_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

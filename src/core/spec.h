@@ -28,6 +28,12 @@ enum sup_log_mode {
     SUP_LOG_MODE_INHERIT,
     SUP_LOG_MODE_TO,
 };
+enum sup_kill_mode {
+    SUP_KILL_MODE_AUTO,
+    SUP_KILL_MODE_CGROUP,
+    SUP_KILL_MODE_GROUP,
+    SUP_KILL_MODE_PROCESS
+};
 enum sup_ready_kind { SUP_READY_AT_LAUNCH, SUP_READY_DELAY, SUP_READY_FILE, SUP_READY_MANUAL };
 
 /* A list of strings: ${count} NUL-terminated strings, one after the other from ${first}. */
@@ -39,10 +45,23 @@ struct sup_strings {
 /* The string after ${text} in a struct sup_strings. */
 const char *sup_strings_next(const char *text);
 
+/* An opaque value that only a driver understands: a captured chunk, arguments. */
+struct sup_bytes {
+    const unsigned char *data;
+    uint32_t size;
+};
+
 /* A set of exit codes 0..255, as a bit map. */
 struct sup_codes {
     uint64_t bits[4];
 };
+
+/*
+** The ${step}-th signal of the ladder ${stop}, and how long after the first one it is sent. False:
+** there is none.
+*/
+bool sup_ladder_step(const struct sup_bytes *stop, uint32_t step, int32_t *signal,
+                     int64_t *after_ns);
 
 bool sup_codes_has(const struct sup_codes *codes, int code);
 
@@ -87,15 +106,10 @@ struct sup_log {
     uint32_t buffer;    /* bytes for `logs`; 0: the usual 64 KiB */
 };
 
-/* An opaque value that only a driver understands: a captured chunk, arguments. */
-struct sup_bytes {
-    const unsigned char *data;
-    uint32_t size;
-};
-
 #define SUP_NO_ID UINT32_MAX          /* of a user or group, umask: not said */
 #define SUP_NO_INTEGER INT32_MIN      /* not said */
 #define SUP_NO_LIMIT UINT64_MAX       /* "unlimited" */
+#define SUP_LADDER_BYTES 9            /* of one step in struct sup_spec::stop */
 #define SUP_LIMIT_BYTES ((size_t) 20) /* of one limit in struct sup_spec::limits */
 
 /* Who a process runs as. */
@@ -154,6 +168,8 @@ struct sup_spec {
     struct sup_strings env; /* KEY=VALUE; env_file first, then env, later wins */
     bool inherit_env;
     int32_t stop_signal;
+    struct sup_bytes stop; /* the ladder: u8 signal, i64 ns each; see sup_ladder_step */
+    enum sup_kill_mode kill_mode;
     struct sup_log log;
     struct sup_codes success_exit;
     struct sup_codes done_exit;

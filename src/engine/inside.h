@@ -7,7 +7,7 @@
 **   loop.c       the libuv loop: one poll on the keeper, one timer, the heartbeat
 **   apply.c      one input: journal, core, effects, confirmation
 **   inbox.c      inputs and answers of other threads
-**   process.c    the process driver, by way of the keeper
+**   process.c    the process driver, by way of the keeper; ladder.c the later signals of a stop
 **   door.c       services' own threads in the core; notes.c what is told of that
 **   thread.c     the thread driver; workers.c the OS threads, crash.c their faults
 **   config.c     the configuration that runs and those before it, for the next host
@@ -208,6 +208,15 @@ void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message,
 /* Everything of ${instance} stands in the journal: the keeper may forget it. Wire number. */
 void sup_process_acknowledge(struct sup_engine *engine, uint64_t wire_instance);
 struct sup_outcome sup_process_outcome(int wait_status);
+/* Send a signal that is no effect of the core to the slot's instance: never a repeat. */
+void sup_process_signal(struct sup_engine *engine, struct sup_slot *slot, int signal);
+
+/* --- ladder.c --------------------------------------------------------------------------------- */
+
+/* The slot's instance was asked to stop at ${asked_ns}: the next signals are to follow. */
+void sup_ladder_begin(struct sup_engine *engine, struct sup_slot *slot, int64_t asked_ns);
+/* The time of the slot's timer has come. */
+void sup_ladder_check(struct sup_engine *engine, struct sup_slot *slot);
 
 /* --- thread.c --------------------------------------------------------------------------------- */
 

@@ -224,6 +224,7 @@ static void append_identity(struct sup_plan_draft *draft, struct sup_plan *plan,
     plan->umask = spec->umask;
     plan->nice = spec->nice;
     plan->oom_score = spec->oom_score;
+    plan->kill_mode = (uint32_t) spec->kill_mode;
     if (has_user || spec->groups.data != NULL) plan->flags |= SUP_PLAN_GROUPS;
     if (spec->has_no_new_privs ? spec->no_new_privs : has_user)
         plan->flags |= SUP_PLAN_NO_NEW_PRIVS;
@@ -384,6 +385,7 @@ static uint64_t mix_identity(uint64_t print, const struct sup_spec *spec)
                                spec->nice,
                                spec->oom_score,
                                spec->no_new_privs,
+                               (int64_t) spec->kill_mode,
                                spec->has_no_new_privs,
                                spec->groups.data != NULL};
     print = mix(print, numbers, sizeof numbers);

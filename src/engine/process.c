@@ -167,6 +167,32 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
     say(engine, &message, -1);
 }
 
+static void send_signal(struct sup_engine *engine, struct sup_slot *slot,
+                        const struct sup_wire *message)
+{
+    if (!engine->orphaned) {
+        say(engine, message, -1);
+        return;
+    }
+    sup_orphan_signal(engine, slot, message->a, message->b == SUP_TARGET_GROUP);
+    if (message->b == SUP_TARGET_STOP) sup_orphan_signal(engine, slot, SIGCONT, false);
+}
+
+void sup_process_signal(struct sup_engine *engine, struct sup_slot *slot, int signal)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_SIGNAL,
+        .node = slot->node,
+        .instance = slot->instance + engine->bases.instance,
+        .generation = slot->generation,
+        .a = signal,
+        .b = SUP_TARGET_PROCESS,
+    };
+    send_signal(engine, slot, &message);
+    message.a = SIGCONT;
+    send_signal(engine, slot, &message);
+}
+
 static void signal_instance(struct sup_engine *engine, struct sup_slot *slot,
                             const struct sup_effect *effect, int signal,
                             enum sup_wire_target target)
@@ -184,8 +210,7 @@ static void signal_instance(struct sup_engine *engine, struct sup_slot *slot,
         sup_ready_cancel(engine, slot);
         slot->killed = slot->killed || signal == SIGKILL;
     }
-    if (engine->orphaned) sup_orphan_signal(engine, slot, signal, target == SUP_TARGET_GROUP);
-    else say(engine, &message, -1);
+    send_signal(engine, slot, &message);
 }
 
 static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
@@ -194,6 +219,7 @@ static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
     const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
     int signal = spec == NULL || spec->stop_signal == 0 ? SIGTERM : spec->stop_signal;
     signal_instance(engine, slot, effect, signal, SUP_TARGET_STOP);
+    if (slot->instance == effect->instance) sup_ladder_begin(engine, slot, engine->now_ns);
 }
 
 static void kill_instance(struct sup_engine *engine, struct sup_slot *slot,

@@ -60,9 +60,10 @@ void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot)
 {
     struct sup_status status;
     const struct sup_spec *spec = sup_tree_spec(engine->tree, slot->node);
-    if (spec == NULL || spec->ready.kind == SUP_READY_AT_LAUNCH) return;
-    bool known = sup_tree_status(engine->tree, slot->node, engine->now_ns, &status);
-    if (known && !status.ready) sup_ready_begin(engine, slot, spec);
+    if (spec == NULL || !sup_tree_status(engine->tree, slot->node, engine->now_ns, &status)) return;
+    if (status.state == SUP_STATE_STOPPING) sup_ladder_begin(engine, slot, status.since_ns);
+    else if (spec->ready.kind != SUP_READY_AT_LAUNCH && !status.ready)
+        sup_ready_begin(engine, slot, spec);
 }
 
 void sup_ready_changed(struct sup_engine *engine, struct sup_slot *slot)
@@ -84,6 +85,10 @@ static void check_one(struct sup_engine *engine, struct sup_slot *slot)
 {
     const struct sup_spec *spec = sup_tree_spec(engine->tree, slot->node);
     bool file = slot->watch == SUP_WATCH_FILE;
+    if (slot->watch == SUP_WATCH_LADDER) {
+        sup_ladder_check(engine, slot);
+        return;
+    }
     if (spec == NULL || (file && spec->ready.kind != SUP_READY_FILE)) {
         slot->watch = SUP_WATCH_NONE;
         return;

@@ -14,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sup_watch { SUP_WATCH_NONE, SUP_WATCH_DELAY, SUP_WATCH_FILE };
+/* What the timer of a slot is set for. LADDER: the next signal of its stop. */
+enum sup_watch { SUP_WATCH_NONE, SUP_WATCH_DELAY, SUP_WATCH_FILE, SUP_WATCH_LADDER };
 
 struct sup_thread;
 struct sup_thread_output;
@@ -29,6 +30,7 @@ struct sup_slot {
     struct sup_timer watch_timer; /* in sup_engine::watches */
     struct sup_slot *failed_next; /* in sup_engine::failed */
     uint64_t plan_offset;         /* while a plan set is made: its record in it */
+    int64_t asked_ns;             /* when it was asked to stop */
     uint64_t file_inode; /* file condition: what stood there before the launch; 0: nothing */
     int64_t file_changed_ns;
     struct sup_thread *thread;        /* of the instance; NULL: a process, or none */
@@ -40,6 +42,7 @@ struct sup_slot {
     int pidfd;   /* owned; -1: none */
     enum sup_kind kind;
     enum sup_watch watch;
+    uint32_t ladder_step;  /* of its stop, that comes next */
     bool failed;           /* waits in sup_engine::failed */
     bool failed_resources; /* for lack of resources */
     bool launching;        /* said to the driver, which has not answered yet */

@@ -109,6 +109,7 @@ static pid_t spawn_host(struct sup_keeper *keeper, int socket, int *pidfd, int *
         .out = output != 0 ? output : STDERR_FILENO,
         .err = output != 0 ? output : -1,
         .extra = {socket, -1},
+        .cgroup = -1,
         .keep_limits = true,
     };
     return sup_spawn(&keeper->spawner, &order, pidfd, step);

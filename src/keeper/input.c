@@ -77,7 +77,10 @@ void sup_keeper_ask(struct sup_keeper *keeper, struct sup_keeper_instance *insta
 {
     struct sup_keeper_node *node = instance->node;
     if (node->input_write != 0 && !is_fed(keeper, node)) close_end(&node->input_write);
-    else sup_keeper_send_signal(keeper, instance, signal, false);
+    else {
+        sup_keeper_send_signal(keeper, instance, signal, false);
+        sup_keeper_send_signal(keeper, instance, SIGCONT, false);
+    }
 }
 
 void sup_keeper_tell_unread(struct sup_keeper *keeper)

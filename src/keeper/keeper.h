@@ -113,6 +113,7 @@ struct sup_keeper_node {
     int plan_error;             /* errno: why there is no plan */
     struct sup_keeper_set *set; /* where the plan lies; NULL: special node or no plan */
     const struct sup_plan *plan;
+    uint64_t spare_cgroup;                   /* an empty folder, for its next instance; 0: none */
     const char *name;                        /* shown before its lines; in `set`, or static */
     const char *file;                        /* "" without */
     const struct sup_log_settings *settings; /* in `set`; NULL: the usual ones */
@@ -158,6 +159,8 @@ struct sup_keeper_instance {
     int error;  /* errno of the failed start */
     int64_t spawned_ns;
     int64_t ended_ns;
+    uint64_t cgroup;                      /* its folder; 0: none */
+    bool cgroup_is_spent;                 /* something in it was killed */
     int64_t cpu_ns;                       /* user and system time */
     int64_t stop_ns;                      /* stop without host: when the next step is due */
     struct sup_list tell_link;            /* in sup_keeper::tell_queue */
@@ -226,6 +229,18 @@ enum sup_keeper_phase {
     SUP_PHASE_DONE,
 };
 
+#define SUP_KEEPER_DYING 64
+
+/* Where the cgroups of the services are. */
+struct sup_keeper_cgroup {
+    int own;         /* the folder of the cgroup that the keeper was started in; < 0: none */
+    int folder;      /* ours in it; -1: there are none */
+    int error;       /* errno: why not */
+    bool said;       /* a person knows */
+    uint64_t serial; /* of the last folder */
+    uint64_t dying[SUP_KEEPER_DYING]; /* folders that could not be removed yet; 0: free */
+};
+
 struct sup_keeper {
     struct sup_keeper_options options;
     const struct sup_sys *sys;
@@ -249,6 +264,8 @@ struct sup_keeper {
     uint32_t stop_left; /* ... and how many of it live */
     int64_t stop_ns;    /* ... and when the first of them is killed */
 
+    struct sup_keeper_cgroup cgroup;
+    int64_t sweep_ns; /* when to look for what services have left behind */
     struct sup_keeper_host host;
     struct sup_keeper_logger logger;
     uint64_t handled_seq; /* greatest of SPAWN and SIGNAL */
@@ -323,6 +340,36 @@ int sup_keeper_watch_child(struct sup_keeper *keeper, int pidfd, enum sup_keeper
 /* Watch ${fd} for ${events} (0: not any more); ${had} is what it was watched for. 0 or -errno. */
 int sup_keeper_watch(struct sup_keeper *keeper, int fd, enum sup_keeper_watch watch, uint32_t slot,
                      uint32_t check, uint32_t events, uint32_t had);
+
+/* --- cgroup.c ------------------------------------------------------------------------------- */
+
+/* Make the tree's folder if that can be done; otherwise keeper::cgroup says why not. */
+void sup_keeper_cgroup_init(struct sup_keeper *keeper);
+/* Kill what is left, remove the folders. */
+void sup_keeper_cgroup_finish(struct sup_keeper *keeper);
+/* Is ${node} to be killed by its cgroup, if it can have one? */
+bool sup_keeper_cgroup_is_wanted(const struct sup_keeper_node *node);
+/* The folder of ${instance} of ${node}, made when needed, to be closed by the caller; -1: none. */
+int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                           struct sup_keeper_instance *instance);
+/* A child could not be made inside a cgroup: there are none from now on. */
+void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                               int error);
+/* Kill all that is in the cgroup of ${instance}; false: it has none. */
+bool sup_keeper_cgroup_kill(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+/* ${instance} has ended, or never came to be: its folder is kept for the next, or goes. */
+void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                             struct sup_keeper_instance *instance);
+/* ${node} has left the tree. */
+void sup_keeper_cgroup_forget(struct sup_keeper *keeper, struct sup_keeper_node *node);
+
+/* --- sweep.c: what services leave behind where there are no cgroups --------------------------- */
+
+/* An instance has ended: look for what it has left, soon. */
+void sup_keeper_sweep_soon(struct sup_keeper *keeper);
+void sup_keeper_sweep_tick(struct sup_keeper *keeper, int64_t now_ns);
+/* The keeper is about to end: look once more if there is reason to. */
+void sup_keeper_sweep_finish(struct sup_keeper *keeper);
 
 /* --- table.c: nodes and instances ----------------------------------------------------------- */
 

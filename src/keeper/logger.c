@@ -247,6 +247,7 @@ static pid_t spawn_logger(struct sup_keeper *keeper, int socket, int *pidfd, int
         .out = -1,
         .err = -1,
         .extra = {socket, keeper->rings},
+        .cgroup = -1,
         .keep_limits = true,
     };
     return sup_spawn(&keeper->spawner, &order, pidfd, step);

@@ -103,6 +103,7 @@ static void tick(struct sup_keeper *keeper)
 {
     int64_t now_ns = sup_keeper_now();
     sup_keeper_reap_tick(keeper, now_ns);
+    sup_keeper_sweep_tick(keeper, now_ns);
     sup_keeper_host_tick(keeper, now_ns);
     sup_keeper_stop_tick(keeper, now_ns);
     sup_keeper_logger_tick(keeper, now_ns);
@@ -113,6 +114,7 @@ static int time_to_wait(const struct sup_keeper *keeper)
 {
     int64_t deadlines[] = {
         keeper->children_ns,
+        keeper->sweep_ns,
         sup_keeper_host_deadline(keeper),
         sup_keeper_logger_deadline(keeper),
         sup_keeper_stop_deadline(keeper),
@@ -132,7 +134,11 @@ int sup_keeper_run(struct sup_keeper *keeper)
     struct epoll_event events[BATCH];
     for (;;) {
         tick(keeper);
-        if (keeper->phase == SUP_PHASE_DONE) return keeper->code;
+        if (keeper->phase == SUP_PHASE_DONE) {
+            sup_keeper_sweep_finish(keeper);
+            sup_keeper_cgroup_finish(keeper);
+            return keeper->code;
+        }
         int count = epoll_wait(keeper->epoll, events, BATCH, time_to_wait(keeper));
         if (count > 0) obey_events(keeper, events, count);
     }
@@ -165,6 +171,7 @@ static int make_parts(struct sup_keeper *keeper, const char **what)
     *what = "keep descriptors for children";
     if (r < 0) return r;
     sup_spawner_raise_limits(&keeper->spawner);
+    sup_keeper_cgroup_init(keeper);
     *what = "take signals";
     keeper->signals = sup_keeper_signals_init();
     if (keeper->signals < 0) return keeper->signals;
@@ -197,6 +204,7 @@ struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
     keeper->sys = sys;
     keeper->env = env;
     keeper->children_ns = SUP_KEEPER_NEVER;
+    keeper->sweep_ns = SUP_KEEPER_NEVER;
     for (int kind = 0; kind < SUP_FD_COUNT; kind++) keeper->fds[kind] = -1;
     keeper->fds[SUP_FD_BLOB] = options->blob;
     keeper->fds[SUP_FD_CONTROL] = options->control;

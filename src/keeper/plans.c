@@ -222,6 +222,7 @@ void sup_keeper_node_leave(struct sup_keeper *keeper, struct sup_keeper_node *no
 
 void sup_keeper_node_drained(struct sup_keeper *keeper, struct sup_keeper_node *node)
 {
+    sup_keeper_cgroup_forget(keeper, node);
     if (node->log_read != 0) close(node->log_read);
     sup_keeper_drop_plan(keeper, node);
     sup_keeper_node_free(keeper, node);

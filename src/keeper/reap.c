@@ -38,6 +38,15 @@ static bool has_ended(pid_t pid)
     return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
+static void kill_rest(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    const struct sup_plan *plan = instance->node->plan;
+    if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) return;
+    keeper->sys->kill(-instance->pid, SIGKILL);
+    if (sup_keeper_cgroup_is_wanted(instance->node) && !sup_keeper_cgroup_kill(keeper, instance))
+        sup_keeper_sweep_soon(keeper);
+}
+
 void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
     int status;
@@ -46,7 +55,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     if (!has_ended(instance->pid)) return;
     /* What is left of the service goes with it; while the main process is a zombie, the id of
        the group cannot have become somebody else's. */
-    keeper->sys->kill(-instance->pid, SIGKILL);
+    kill_rest(keeper, instance);
     sup_keeper_birth_clear(keeper, instance);
     if (keeper->sys->wait(instance->pid, &status, WNOHANG, &usage) != instance->pid) return;
     instance->state = SUP_INSTANCE_ENDED;
@@ -58,6 +67,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
 
     sup_keeper_pid_remove(keeper, instance);
     close_pidfd(keeper, instance);
+    sup_keeper_cgroup_leave(keeper, node, instance);
     instance->node = NULL;
     keeper->live--;
     node->instances--;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -194,6 +195,30 @@ static void note_failed(struct sup_keeper *keeper, struct sup_keeper_instance *i
     sup_keeper_tell(keeper, instance, SUP_TELL_END);
 }
 
+/* Errors of clone3 that mean the cgroup, or that this kernel cannot do it. */
+static bool is_about_cgroup(int error)
+{
+    return error == EACCES || error == EBUSY || error == ENOSYS || error == EOPNOTSUPP ||
+           error == ENODEV || error == EINVAL || error == E2BIG || error == EPERM;
+}
+
+static pid_t spawn_inside(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                          struct sup_keeper_instance *instance, struct sup_spawn_order *order,
+                          int *pidfd, int *step)
+{
+    order->cgroup = sup_keeper_cgroup_open(keeper, node, instance);
+    pid_t pid = sup_spawn(&keeper->spawner, order, pidfd, step);
+    if (order->cgroup >= 0) close(order->cgroup);
+    if (pid > 0) return pid;
+    if (order->cgroup < 0 || *step != SUP_STEP_CLONE || !is_about_cgroup(-pid)) {
+        sup_keeper_cgroup_leave(keeper, node, instance);
+        return pid;
+    }
+    sup_keeper_cgroup_refused(keeper, instance, -pid);
+    order->cgroup = -1;
+    return sup_spawn(&keeper->spawner, order, pidfd, step);
+}
+
 void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
 {
     if (message->seq <= keeper->handled_seq || message->instance == 0) return;
@@ -216,7 +241,7 @@ void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
     int r = prepare(keeper, node, message->generation, &order, &step);
     if (r == 0) order.birth = sup_keeper_birth_begin(keeper, instance);
     if (r == 0 && keeper->live >= SUP_WIRE_MAX_INSTANCES) step = SUP_STEP_CLONE;
-    else if (r == 0) pid = sup_spawn(&keeper->spawner, &order, &pidfd, &step);
+    else if (r == 0) pid = spawn_inside(keeper, node, instance, &order, &pidfd, &step);
     else pid = r;
     if (pid > 0) note_live(keeper, instance, node, pid, pidfd);
     else note_failed(keeper, instance, step, -pid);
@@ -227,6 +252,9 @@ void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
 void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                             int signal, bool group)
 {
+    const struct sup_plan *plan = instance->node == NULL ? NULL : instance->node->plan;
+    if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) group = false;
+    if (group && signal == SIGKILL) sup_keeper_cgroup_kill(keeper, instance);
     /* Until we reap it, its pid and the id of its group can mean nobody else. */
     if (group) keeper->sys->kill(-instance->pid, signal);
     else if (instance->pidfd != 0) keeper->sys->pidfd_signal(instance->pidfd, signal);
@@ -235,8 +263,8 @@ void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instanc
 
 void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message)
 {
-    if (message->seq <= keeper->handled_seq) return;
-    keeper->handled_seq = message->seq;
+    if (message->seq != 0 && message->seq <= keeper->handled_seq) return;
+    if (message->seq != 0) keeper->handled_seq = message->seq;
     if (message->a <= 0 || message->a > MAX_SIGNAL) return;
     struct sup_keeper_instance *instance = sup_keeper_instance_find(keeper, message->instance);
     if (instance == NULL || instance->state != SUP_INSTANCE_LIVE) return;

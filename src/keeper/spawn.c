@@ -316,7 +316,7 @@ pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order
     spawner->report->step = 0;
     pid_t pid = 0;
     int made = sys->clone(run_child, spawner->stack_top, clone_flags(order), spawner,
-                          order->birth != NULL ? order->birth : &pid);
+                          order->birth != NULL ? order->birth : &pid, order->cgroup);
     if (made > 0 && spawner->report->step == 0) *pidfd = open_pidfd(spawner, made);
     clear_places(sys, order);
     spawner->order = NULL;

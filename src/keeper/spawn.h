@@ -56,6 +56,7 @@ struct sup_spawn_order {
     /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
     pid_t *birth;
     const struct sup_spawn_identity *identity; /* NULL: the keeper's */
+    int cgroup;       /* folder of the cgroup that it begins in; -1: the keeper's */
     bool keep_limits; /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
 };
 

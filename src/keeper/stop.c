@@ -82,7 +82,6 @@ static void ask_instance(struct sup_keeper *keeper, struct sup_keeper_instance *
     instance->stop_step = SUP_STOP_ASKED;
     instance->stop_ns = after(now_ns, timeout_ns);
     sup_keeper_ask(keeper, instance, signal);
-    sup_keeper_send_signal(keeper, instance, SIGCONT, false); /* a stopped one could not obey */
 }
 
 /* Ask the highest rank that was not asked yet; false: there is none. */

@@ -26,9 +26,80 @@ static int result(long value)
     return value < 0 ? -errno : (int) value;
 }
 
-static int make_process(int (*child)(void *), void *stack_top, int flags, void *argument,
-                        pid_t *pid)
+/* linux/sched.h of 5.7; glibc has no function for it. */
+struct clone_arguments {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+        set_tid_size, cgroup;
+};
+#define INTO_CGROUP UINT64_C(0x200000000)
+#define STACK_ROOM 32768 /* below the top; what it grows down to is never checked */
+
+/*
+** clone3, the child going on in ${child} on its own stack: it must not return to a frame that it
+** shares. Only the number of the system call is between the two.
+*/
+static long call_clone3(const struct clone_arguments *arguments, int (*child)(void *),
+                        void *argument)
 {
+#if defined(__x86_64__)
+    register long number __asm__("rax") = SYS_clone3;
+    register const void *first __asm__("rdi") = arguments;
+    register size_t second __asm__("rsi") = sizeof *arguments;
+    register int (*call)(void *) __asm__("r8") = child;
+    register void *with __asm__("r9") = argument;
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %%r9, %%rdi\n\t"
+                     "call *%%r8\n\t"
+                     "hlt\n"
+                     "1:"
+                     : "+r"(number)
+                     : "r"(first), "r"(second), "r"(call), "r"(with)
+                     : "rcx", "r11", "memory", "cc");
+    return number;
+#elif defined(__aarch64__)
+    register long number __asm__("x8") = SYS_clone3;
+    register long first __asm__("x0") = (long) arguments;
+    register size_t second __asm__("x1") = sizeof *arguments;
+    register int (*call)(void *) __asm__("x9") = child;
+    register void *with __asm__("x10") = argument;
+    __asm__ volatile("svc #0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x29, #0\n\t"
+                     "mov x0, x10\n\t"
+                     "blr x9\n\t"
+                     "brk #1\n"
+                     "1:"
+                     : "+r"(first)
+                     : "r"(number), "r"(second), "r"(call), "r"(with)
+                     : "memory", "cc");
+    return first;
+#else
+    (void) arguments, (void) child, (void) argument;
+    return -ENOSYS;
+#endif
+}
+
+static int make_process_in(int (*child)(void *), void *stack_top, int flags, void *argument,
+                           pid_t *pid, int cgroup)
+{
+    struct clone_arguments arguments = {
+        .flags = ((unsigned) flags & ~(unsigned) CSIGNAL) | INTO_CGROUP,
+        .parent_tid = (uint64_t) (uintptr_t) pid,
+        .exit_signal = (unsigned) flags & CSIGNAL,
+        .stack = (uint64_t) (uintptr_t) stack_top - STACK_ROOM,
+        .stack_size = STACK_ROOM,
+        .cgroup = (uint64_t) cgroup,
+    };
+    return (int) call_clone3(&arguments, child, argument);
+}
+
+static int make_process(int (*child)(void *), void *stack_top, int flags, void *argument,
+                        pid_t *pid, int cgroup)
+{
+    if (cgroup >= 0) return make_process_in(child, stack_top, flags, argument, pid, cgroup);
     return result(clone(child, stack_top, flags, argument, pid));
 }
 

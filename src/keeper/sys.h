@@ -15,7 +15,9 @@
 
 struct sup_sys {
     /* In the keeper. What makes descriptors makes them close-on-exec. */
-    int (*clone)(int (*child)(void *), void *stack_top, int flags, void *argument, pid_t *pid);
+    /* ${cgroup}: the folder of the cgroup to begin in; -1: ours. -ENOSYS: it cannot be chosen. */
+    int (*clone)(int (*child)(void *), void *stack_top, int flags, void *argument, pid_t *pid,
+                 int cgroup);
     int (*pidfd_open)(pid_t pid);
     int (*pidfd_signal)(int pidfd, int signal);
     int (*kill)(pid_t pid, int signal); /* ${pid} < 0: the group */

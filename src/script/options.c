@@ -25,6 +25,7 @@ static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
     [SUP_TYPE_INTEGER] = "integer", [SUP_TYPE_MODE] = "mode",
     [SUP_TYPE_USER] = "user",       [SUP_TYPE_ID] = "id",
     [SUP_TYPE_IDS] = "ids",         [SUP_TYPE_LIMITS] = "limits",
+    [SUP_TYPE_LADDER] = "ladder",
 };
 
 static const char *const kind_names[SUP_KIND_COUNT + 1] = {

@@ -48,6 +48,7 @@ static bool has_sane_numbers(const struct sup_plan *plan)
     if ((plan->flags & ~(uint32_t) SUP_PLAN_FLAGS) != 0) return false;
     if (plan->group_count > SUP_PLAN_MAX_GROUPS || plan->limit_count > SUP_PLAN_MAX_LIMITS)
         return false;
+    if (plan->kill_mode > SUP_KILL_PROCESS) return false;
     if (plan->umask != SUP_PLAN_KEEP && plan->umask > 0777) return false;
     if (process && plan->arg_count == 0) return false;
     if (plan->log > SUP_LOG_TO) return false;

@@ -45,6 +45,14 @@ enum sup_plan_log {
     SUP_LOG_TO = 4,      /* the input of the node `log_to` */
 };
 
+/* Whom a kill reaches, and what is killed when the main process has ended. */
+enum sup_plan_kill {
+    SUP_KILL_AUTO = 0,    /* as CGROUP where that can be had, else as well as can be done */
+    SUP_KILL_CGROUP = 1,  /* all that it has made */
+    SUP_KILL_GROUP = 2,   /* its process group */
+    SUP_KILL_PROCESS = 3, /* the main process; the rest lives on */
+};
+
 struct sup_plan {
     uint32_t size;  /* of this record's fixed part: sizeof(struct sup_plan) */
     uint32_t flags; /* enum sup_plan_flags */
@@ -66,7 +74,7 @@ struct sup_plan {
     int32_t nice, oom_score; /* SUP_PLAN_KEEP_INTEGER: the keeper's */
     uint32_t group_count;    /* with SUP_PLAN_GROUPS */
     uint32_t limit_count;
-    uint32_t reserved;
+    uint32_t kill_mode;                   /* enum sup_plan_kill */
     uint64_t groups;                      /* offset of uint32_t, aligned to 8 */
     uint64_t limits;                      /* offset of struct sup_plan_limit */
     uint64_t log_to;                      /* token, for SUP_LOG_TO; 0: there is no such node */

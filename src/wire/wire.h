@@ -31,7 +31,7 @@ enum sup_wire_type {
     SUP_WIRE_UNPLAN,
     SUP_WIRE_SPAWN, /* seq, node, instance, generation: start it. Taken once per instance */
     /* seq, instance, a: signal, b: enum sup_wire_target. To an instance that is not live:
-       nothing */
+       nothing. seq 0: outside of the numbering, never taken for a repeat */
     SUP_WIRE_SIGNAL,
     SUP_WIRE_ACK, /* instance: its EXIT or SPAWN_FAILED is in the journal; forget it */
     /* a: enum sup_wire_fd, fd: hold this (JOURNAL, BLOB or FORMER), drop the one held before */
@@ -65,9 +65,10 @@ enum sup_wire_type {
 
 enum sup_wire_target {
     SUP_TARGET_PROCESS = 0, /* by pidfd, only the main process */
-    SUP_TARGET_GROUP = 1,   /* its process group as well: the default for kill */
+    SUP_TARGET_GROUP = 1,   /* all that its kill_mode says: for kill */
     /* it is asked to stop: one that reads the output of others, of which none runs any more, by the
-       end of its input; everybody else as PROCESS */
+       end of its input; everybody else as PROCESS, and SIGCONT after it: a stopped one
+       could not obey */
     SUP_TARGET_STOP = 60,
 };
 
