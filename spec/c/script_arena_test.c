@@ -1,6 +1,6 @@
 /*
-** spec/c/script_arena_test.c: the memory of a Lua state: blocks that stay what they are, the cap, and
-** copies that are put back.
+** spec/c/script_arena_test.c: the memory of a Lua state: blocks that stay what they are, the cap,
+** and copies that are put back.
 */
 #include "lib_test.h"
 #include "script/arena.h"

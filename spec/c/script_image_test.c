@@ -74,7 +74,8 @@ static bool run(struct stage *stage, uint64_t order, size_t cap, const char *cod
 
 /* What each run looks at first. */
 #define LOOK \
-    "assert(answer == 42 and stale == nil and string.stale == nil and debug.getmetatable(1) == nil)\n" \
+    "assert(answer == 42 and stale == nil and string.stale == nil)\n" \
+    "assert(debug.getmetatable(1) == nil)\n" \
     "assert(('x'):upper() == 'X' and package.path ~= 'x' and package.loaded.string == string)\n" \
     "assert(debug.getregistry().key1 == nil and load and math.random(1, 5))\n" \
     "assert(collectgarbage 'isrunning' and collectgarbage 'incremental' == 'incremental')\n"

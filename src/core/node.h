@@ -265,7 +265,8 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
 /* What follows a planned end, or an abandoned instance. */
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node);
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed);
-/* The node holds up its supervisor's readiness, if it is wanted and has not been ready; no longer. */
+/* The node holds up its supervisor's readiness, if it is wanted and has not been ready; no
+   longer. */
 void sup_node_await(struct sup_tree *tree, struct sup_node *node);
 void sup_node_unawait(struct sup_tree *tree, struct sup_node *node);
 /* What a tree exits with that ends because of ${outcome}. */

@@ -38,8 +38,8 @@ const struct sup_option sup_options[] = {
      "suptree"},
     {SUP_OPTION_CONTROL_GROUP, "control_group", SUP_TYPE_ID, FIELD(control_group), NULL, NULL, 0, 0,
      SUP_OPT_SUPERVISOR,
-     "Of the root: members of this group may look at the tree, and change nothing; taken when it is "
-     "run.",
+     "Of the root: members of this group may look at the tree, and change nothing; taken when "
+     "it is run.",
      "suptree"},
     {SUP_OPTION_CWD, "cwd", SUP_TYPE_PATH, FIELD(cwd), NULL, NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC,

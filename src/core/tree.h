@@ -254,7 +254,8 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
 /* Take the next effect; false: none. Texts in it are valid until the next apply. */
 bool sup_tree_next_effect(struct sup_tree *tree, struct sup_effect *effect);
 
-/* The effects that have not been taken yet, in order; ${count} may be 0. Valid until one is taken. */
+/* The effects that have not been taken yet, in order; ${count} may be 0. Valid until one is
+   taken. */
 const struct sup_effect *sup_tree_pending(const struct sup_tree *tree, size_t *count);
 
 /* The next deadline, or SUP_INFINITY_NS. */

@@ -165,8 +165,8 @@ int sup_engine_end(struct sup_engine *engine);
 /* --- apply.c ---------------------------------------------------------------------------------- */
 
 int64_t sup_engine_clock(void);
-/* The engine thread has something to do: shut the door, catch up, and look at the clock: the time of
-   what is applied from here on, until the instant is settled. */
+/* The engine thread has something to do: shut the door, catch up, and look at the clock: the
+   time of what is applied from here on, until the instant is settled. */
 void sup_engine_tick(struct sup_engine *engine);
 
 /* Journal and apply one input, perform its effects. Must not be called while effects are

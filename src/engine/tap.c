@@ -1,6 +1,6 @@
 /*
-** engine/tap.c: a ring of whole records in shared memory. What a killed host leaves behind is whole:
-** `first` moves before bytes are overwritten, `end` after they are written.
+** engine/tap.c: a ring of whole records in shared memory. What a killed host leaves behind is
+** whole: `first` moves before bytes are overwritten, `end` after they are written.
 */
 #include "engine/tap.h"
 

@@ -1,6 +1,6 @@
 /*
-** engine/thread_calls.c: what the functions of a service call on their own thread: its flags, sleep,
-** output. Must not know how the thread came to run them.
+** engine/thread_calls.c: what the functions of a service call on their own thread: its flags,
+** sleep, output. Must not know how the thread came to run them.
 */
 #include "engine/workers.h"
 

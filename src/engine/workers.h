@@ -90,7 +90,8 @@ struct sup_thread {
     bool idled; /* at the lowest priority, for ever: not used again */
 };
 
-/* NULL: no memory. ${ears} is copied; its context must live until sup_workers_finish has returned. */
+/* NULL: no memory. ${ears} is copied; its context must live until sup_workers_finish has
+   returned. */
 struct sup_workers *sup_workers_create(const struct sup_thread_ops *ops,
                                        const struct sup_workers_ears *ears);
 /* Ends the parked threads. Returns how many did not stop and are left behind. NULL is harmless. */
@@ -111,9 +112,9 @@ void sup_worker_idle(struct sup_thread *thread);
 void sup_worker_set_context(struct sup_thread *thread, const char *context);
 
 /*
-** For an ear, on the thread that it hears. Renew: what has ended, and was not asked to, is to be run
-** again, as ${instance}; ${output} is shared. Rest: its end was heard, it waits to be parked. Post:
-** this becomes news, as if nobody had heard.
+** For an ear, on the thread that it hears. Renew: what has ended, and was not asked to, is to be
+** run again, as ${instance}; ${output} is shared. Rest: its end was heard, it waits to be parked.
+** Post: this becomes news, as if nobody had heard.
 */
 void sup_worker_renew(struct sup_thread *thread, uint64_t instance, uint32_t generation,
                       struct sup_thread_output *output);

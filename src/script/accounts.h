@@ -1,6 +1,6 @@
 /*
-** script/accounts.h: users and groups of this machine, as a Lua module. Looked up when a configuration
-** is compiled, so that nothing that holds processes ever asks a network for a name.
+** script/accounts.h: users and groups of this machine, as a Lua module. Looked up when a
+** configuration is compiled, so that nothing that holds processes ever asks a network for a name.
 */
 #ifndef SUP_SCRIPT_ACCOUNTS_H
 #define SUP_SCRIPT_ACCOUNTS_H

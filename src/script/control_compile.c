@@ -1,6 +1,6 @@
 /*
-** script/control_compile.c: reading configurations beside the control thread's loop: each in a child
-** of its own, which a thread waits for. Must not know what is read, nor what for.
+** script/control_compile.c: reading configurations beside the control thread's loop: each in a
+** child of its own, which a thread waits for. Must not know what is read, nor what for.
 */
 #include "script/control_inside.h"
 

@@ -1,6 +1,6 @@
 /*
-** script/control_explain.c: why a node is as it is: the chain of causes, and whom it waits for. Facts
-** only: the sentences are made in lua/suptree/control/explain.lua.
+** script/control_explain.c: why a node is as it is: the chain of causes, and whom it waits for.
+** Facts only: the sentences are made in lua/suptree/control/explain.lua.
 */
 #include "script/control_inside.h"
 

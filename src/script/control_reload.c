@@ -200,8 +200,9 @@ static void look_at_report(void *context, const struct sup_view *view)
     if (report->until_ns > view->now_ns) reporting->left_ns = report->until_ns - view->now_ns;
 }
 
-/* report() -> { applied (how many), rolled_back, went_back, culprit, reason, left }: what became of the last reload;
-   went_back: a person's rollback; left: seconds for which it can still be rolled back */
+/* report() -> { applied (how many), rolled_back, went_back, culprit, reason, left }: what became
+   of the last reload; went_back: a person's rollback; left: seconds for which it can still be
+   rolled back */
 static int get_report(lua_State *L)
 {
     struct reporting reporting = {.left_ns = 0};

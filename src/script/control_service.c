@@ -1,6 +1,6 @@
 /*
-** script/control_service.c: one service and its process: a signal to it, and how it is started. Both
-** are for those who may change something: an environment holds secrets.
+** script/control_service.c: one service and its process: a signal to it, and how it is started.
+** Both are for those who may change something: an environment holds secrets.
 */
 #include "script/control_inside.h"
 

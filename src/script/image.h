@@ -1,13 +1,14 @@
 /*
 ** script/image.h: a fresh lua_State, as good as new, for a service that is run again on the thread
-** that it ended on. The first run of an order makes a state and furnishes it. The second one does so
-** again and keeps a copy of its memory. From the third on, that copy is put back where it was, which
-** takes about a hundredth of the time; nothing in it moves, so whatever points into it is right.
+** that it ended on. The first run of an order makes a state and furnishes it. The second one does
+** so again and keeps a copy of its memory. From the third on, that copy is put back where it was,
+** which takes about a hundredth of the time; nothing in it moves, so whatever points into it is
+** right.
 **
-** What must hold, and is looked after here: all of the furnished state lies in its arena (else there
-** is no copy), and what a run leaves outside of it is given back, by closing the state before the
-** copy is put back when it made userdata, took memory beyond the arena, or loaded a module in C.
-** What the state refers to outside must be there for all runs: the caller sees to that. All runs
+** What must hold, and is looked after here: all of the furnished state lies in its arena (else
+** there is no copy), and what a run leaves outside of it is given back, by closing the state before
+** the copy is put back when it made userdata, took memory beyond the arena, or loaded a module in
+** C. What the state refers to outside must be there for all runs: the caller sees to that. All runs
 ** share one seed for hashes; random numbers are to be seeded anew by the caller.
 **
 ** In sanitized builds all memory comes from malloc, so that they see it, and each state is made

@@ -17,8 +17,8 @@
 */
 lua_State *sup_state_create(size_t cap);
 
-/* A state in ${arena}, as that was reset, with nothing in it yet. NULL: there is no memory for it. To
-   be closed with lua_close. */
+/* A state in ${arena}, as that was reset, with nothing in it yet. NULL: there is no memory for
+   it. To be closed with lua_close. */
 lua_State *sup_state_open(struct sup_arena *arena);
 
 /* Close it and run its finalizers. NULL is harmless. Not inside a call of it. */

@@ -40,8 +40,8 @@ static const char *take_text(const unsigned char **at, size_t *left, size_t *siz
     return text;
 }
 
-/* Furnish the state: modules are searched in a folder, and perhaps on a path behind its NUL. Returns
-   where the chunk begins; ${left}: its size. */
+/* Furnish the state: modules are searched in a folder, and perhaps on a path behind its NUL.
+   Returns where the chunk begins; ${left}: its size. */
 static const unsigned char *read_places(lua_State *L, const struct sup_bytes *run, size_t *left,
                                         bool furnish)
 {

@@ -1,6 +1,6 @@
 /*
-** script/traceback.h: where an error was raised, as luaL_traceback says it, but quickly, and cut to a
-** size.
+** script/traceback.h: where an error was raised, as luaL_traceback says it, but quickly, and cut to
+** a size.
 */
 #ifndef SUP_SCRIPT_TRACEBACK_H
 #define SUP_SCRIPT_TRACEBACK_H

@@ -4,8 +4,8 @@
 ** (sup_engine_rings in the host).
 **
 ** Any thread, any number of readers; nothing here blocks, allocates or touches a page of a silent
-** node. Bytes are numbered from 0 on per node, over all of its runs; a cursor is such a number. Text
-** is as the service wrote it: escape it before a terminal sees it.
+** node. Bytes are numbered from 0 on per node, over all of its runs; a cursor is such a number.
+** Text is as the service wrote it: escape it before a terminal sees it.
 **
 ** Nobody announces new output. To follow, call sup_ring_follow every SUP_RINGS_FOLLOW_MS while
 ** somebody watches:
@@ -32,9 +32,10 @@ struct sup_ring_state {
     uint64_t head;   /* behind the last */
     uint32_t size;   /* of the ring in bytes */
     /*
-    ** The last run whose output is here whole, that is: its instance has ended and its pipe has been
-    ** emptied; its bytes are run_from to run_end. A short while after the end of a generation is
-    ** known, `run` becomes it. 0: none yet; threads, hosts and nodes that never said anything: never.
+    ** The last run whose output is here whole, that is: its instance has ended and its pipe has
+    ** been emptied; its bytes are run_from to run_end. A short while after the end of a generation
+    ** is known, `run` becomes it. 0: none yet; threads, hosts and nodes that never said anything:
+    ** never.
     */
     uint32_t run;
     uint64_t run_from;
@@ -53,10 +54,10 @@ struct sup_ring_wish {
 };
 
 /*
-** Copy the last bytes that ${wish} asks for to ${bytes}, at most ${room}. They begin at the start of
-** a line where a line starts within them. A last line without newline counts as a line. ${cursor}
-** (NULL: not wanted) becomes the number of the byte behind the last one: from there sup_ring_follow
-** goes on. Returns how many bytes, 0: there are none, or -errno.
+** Copy the last bytes that ${wish} asks for to ${bytes}, at most ${room}. They begin at the start
+** of a line where a line starts within them. A last line without newline counts as a line.
+** ${cursor} (NULL: not wanted) becomes the number of the byte behind the last one: from there
+** sup_ring_follow goes on. Returns how many bytes, 0: there are none, or -errno.
 **
 ** The last lines of a failed run: sup_ring_look, and once state.run is its generation, a wish with
 ** from = state.run_from and until = state.run_end.
