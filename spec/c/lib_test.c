@@ -54,6 +54,11 @@ bool sup_test_check_has(const char *value, const char *part, const char *file, i
     return false;
 }
 
+int sup_test_failures(void)
+{
+    return failures > 99 ? 99 : (int) failures;
+}
+
 _Noreturn void sup_test_give_up(const char *file, int line)
 {
     fprintf(stderr, "%s:%d: giving up\n", file, line);

@@ -47,6 +47,8 @@ bool sup_test_check_text(const char *value, const char *wanted, const char *file
                          const char *text);
 bool sup_test_check_has(const char *value, const char *part, const char *file, int line,
                         const char *text);
+/* How many were not true so far: for a program that a test starts, as its exit code. */
+int sup_test_failures(void);
 _Noreturn void sup_test_give_up(const char *file, int line);
 
 /* Words printed with each failure until changed: which case of a loop it is. NULL: none. */
