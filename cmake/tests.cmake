@@ -39,6 +39,24 @@ function(sup_c_tests folder)
   endforeach()
 endfunction()
 
+# The same under valgrind, where it is installed: memory that nobody holds any more, or that was never set.
+function(sup_valgrind_test name program)
+  if(NOT TARGET ${program} OR NOT SUP_SANITIZE STREQUAL "")
+    return()
+  endif()
+  find_program(SUP_VALGRIND valgrind)
+  if(SUP_VALGRIND)
+    set(kinds definite,indirect,possible)
+    add_test(NAME ${name} COMMAND ${SUP_VALGRIND} --quiet --leak-check=full --show-leak-kinds=${kinds}
+      --errors-for-leak-kinds=${kinds} --error-exitcode=9 $<TARGET_FILE:${program}> ${ARGN})
+  else()
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: valgrind is not installed")
+    set_tests_properties(${name} PROPERTIES SKIP_REGULAR_EXPRESSION "^skipped")
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600
+    ENVIRONMENT "SUPTREE_BUILD=${PROJECT_BINARY_DIR}" WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+endfunction()
+
 # spec/c/simulate: random runs of the core against the invariants. Sanitized builds are slow and run fewer
 # steps: too few to meet every pair of state and input, and no exhaustive walk.
 function(sup_simulator folder cases)
