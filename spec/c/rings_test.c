@@ -271,6 +271,69 @@ static void repairs_what_a_dead_writer_left(void)
     close_scene(&scene);
 }
 
+#define SECOND INT64_C(1000000000)
+
+/* A line at ${second}. */
+static void put_at(struct scene *scene, const char *text, int64_t second)
+{
+    put(scene, text);
+    sup_ring_note_time(&scene->hold, strlen(text), second * SECOND);
+}
+
+static void expect_since(struct scene *scene, uint64_t node, int64_t second, const char *text)
+{
+    struct sup_ring_wish wish = {.node = node, .until = SUP_RING_TO_THE_END};
+    CHECK_INT(sup_ring_since(scene->fd, node, second * SECOND, &wish.from), 0);
+    expect_tail(scene, &wish, 4096, text);
+}
+
+static void knows_when_lines_were_written(void)
+{
+    struct scene scene;
+    uint64_t node = NODE(1, 1);
+    open_scene(&scene, node, 0);
+    expect_since(&scene, node, 0, "");
+    put_at(&scene, "ten\n", 10);
+    put_at(&scene, "again\n", 10);
+    put_at(&scene, "be", 20);
+    put_at(&scene, "gun\n", 30);
+    put_at(&scene, "back\n", 25); /* the clock was set */
+    expect_since(&scene, node, 5, "ten\nagain\nbegun\nback\n");
+    expect_since(&scene, node, 10, "ten\nagain\nbegun\nback\n");
+    expect_since(&scene, node, 11, "begun\nback\n");
+    expect_since(&scene, node, 30, "begun\nback\n"); /* the whole line */
+    expect_since(&scene, node, 31, "");
+    close_scene(&scene);
+}
+
+/* However long it goes on: what is asked for is there, and not much more. */
+static void thins_out_what_it_knows_of_times(void)
+{
+    struct scene scene;
+    char line[16];
+    uint64_t node = NODE(1, 1);
+    open_scene(&scene, node, 4096);
+    for (int second = 1; second <= 5000; second++) {
+        snprintf(line, sizeof line, "%07d\n", second);
+        put_at(&scene, line, second);
+        struct sup_ring_wish wish = {.node = node, .until = SUP_RING_TO_THE_END, .lines = 1};
+        for (int ago = 0; ago < 400 && ago < second; ago = 2 * ago + 1) {
+            uint64_t wanted = (uint64_t) (second - ago - 1) * 8;
+            CHECK_INT(sup_ring_since(scene.fd, node, (second - ago) * SECOND, &wish.from), 0);
+            CHECK(wish.from <= wanted);
+            if (ago < 3) CHECK_INT(wish.from, wanted);
+            CHECK(wanted - wish.from <= 8 * (uint64_t) (ago / 2 + 1));
+        }
+    }
+    scene.hold.ring->span_change++; /* died while changing */
+    sup_ring_release(&scene.hold);
+    CHECK(sup_ring_claim(&scene.rings, node, 4096, &scene.hold));
+    struct sup_ring_wish wish = {.node = node};
+    CHECK_INT(sup_ring_since(scene.fd, node, 4999 * SECOND, &wish.from), 0);
+    CHECK_INT(wish.from, 0); /* not known: all of it */
+    close_scene(&scene);
+}
+
 #define RACE_BYTES (UINT64_C(48) << 20)
 
 static void *write_on(void *context)
@@ -318,4 +381,5 @@ static void never_takes_a_byte_that_is_being_overwritten(void)
 TEST_MAIN(TEST(finds_nothing_where_nobody_spoke), TEST(brings_the_last_lines),
           TEST(keeps_as_much_as_it_has_room_for), TEST(keeps_what_fits_when_its_size_changes),
           TEST(follows_and_says_what_was_lost), TEST(knows_the_output_of_a_run),
+          TEST(knows_when_lines_were_written), TEST(thins_out_what_it_knows_of_times),
           TEST(repairs_what_a_dead_writer_left), TEST(never_takes_a_byte_that_is_being_overwritten))

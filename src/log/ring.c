@@ -14,7 +14,9 @@
 
 #define SPAN ((size_t) SUP_RINGS_AREA)
 
-_Static_assert(sizeof(struct sup_ring) == 64 + SUP_RING_BYTES, "a header and a ring");
+_Static_assert(sizeof(struct sup_ring) ==
+                   64 + sizeof(struct sup_ring_span[SUP_RING_SPANS]) + SUP_RING_BYTES,
+               "a header and a ring");
 _Static_assert(SUP_RING_BYTES % SUP_RING_SLICE == 0, "a ring is whole slices");
 
 int sup_rings_init(struct sup_rings *rings, int fd)
@@ -131,6 +133,72 @@ static void resize(struct sup_rings *rings, struct sup_ring *ring, uint32_t inde
         punch(rings, area_of(index), SUP_RING_MAX_BYTES);
 }
 
+/* --- when it was written ---------------------------------------------------------------------- */
+
+static void begin_spans(struct sup_ring *ring)
+{
+    __atomic_store_n(&ring->span_change, ring->span_change | 1, __ATOMIC_RELEASE);
+    __sync_synchronize();
+}
+
+static void end_spans(struct sup_ring *ring)
+{
+    __atomic_store_n(&ring->span_change, (ring->span_change | 1) + 1, __ATOMIC_RELEASE);
+}
+
+/* A former process has died in the middle of a change. */
+static void forget_times(struct sup_ring *ring)
+{
+    begin_spans(ring);
+    ring->span_count = 0;
+    end_spans(ring);
+}
+
+/* How much would be lost if the spans ${i} and ${i} + 1 became one: their time beside their age. */
+static double loss_of(const struct sup_ring *ring, uint32_t i, int64_t wall_ns)
+{
+    int64_t width_ns = ring->spans[i + 1].last_ns - ring->spans[i].first_ns;
+    int64_t age_ns = wall_ns - ring->spans[i + 1].last_ns;
+    if (width_ns < 0) width_ns = 0;
+    if (age_ns < 0) age_ns = 0;
+    return (double) width_ns / (double) (age_ns + SUP_RING_SPAN_NS);
+}
+
+/* Room for another span: one whose bytes are gone leaves, else those two become one that matter
+   least. */
+static void thin_spans(struct sup_ring *ring, uint64_t oldest, int64_t wall_ns)
+{
+    uint32_t least = 0;
+    if (ring->spans[1].from > oldest) {
+        for (uint32_t i = 1; i + 1 < ring->span_count; i++)
+            if (loss_of(ring, i, wall_ns) < loss_of(ring, least, wall_ns)) least = i;
+        ring->spans[least].last_ns = ring->spans[least + 1].last_ns;
+        least++;
+    }
+    ring->span_count--;
+    memmove(ring->spans + least, ring->spans + least + 1,
+            (ring->span_count - least) * sizeof(ring->spans[0]));
+}
+
+void sup_ring_note_time(struct sup_ring_hold *hold, size_t size, int64_t wall_ns)
+{
+    struct sup_ring *ring = hold->ring;
+    if (ring == NULL || size == 0) return;
+    struct sup_ring_span *last = ring->span_count > 0 ? &ring->spans[ring->span_count - 1] : NULL;
+    if (last != NULL && wall_ns >= last->first_ns && wall_ns - last->first_ns < SUP_RING_SPAN_NS) {
+        __atomic_store_n(&last->last_ns, wall_ns, __ATOMIC_RELAXED);
+        return;
+    }
+    begin_spans(ring);
+    if (ring->span_count == SUP_RING_SPANS)
+        thin_spans(ring, ring->head > hold->size ? ring->head - hold->size : 0, wall_ns);
+    ring->spans[ring->span_count++] =
+        (struct sup_ring_span){.from = ring->head - size, .first_ns = wall_ns, .last_ns = wall_ns};
+    end_spans(ring);
+}
+
+/* --- claiming --------------------------------------------------------------------------------- */
+
 static uint32_t choose_size(uint32_t size)
 {
     if (size == 0) return SUP_RING_BYTES;
@@ -164,6 +232,7 @@ bool sup_ring_claim(struct sup_rings *rings, uint64_t node, uint32_t size,
     uint32_t former = ring->size == 0 ? SUP_RING_BYTES : ring->size;
     bool sane = is_sane(ring);
     if (!sane && former > SUP_RING_MAX_BYTES) ring->size = 0;
+    if (ring->span_change % 2 != 0 || ring->span_count > SUP_RING_SPANS) forget_times(ring);
     if (!sane || former != size) resize(rings, ring, index, size, bytes, sane);
     *hold = (struct sup_ring_hold){.ring = ring, .bytes = bytes, .size = size};
     return true;

@@ -58,6 +58,9 @@ void sup_ring_release(struct sup_ring_hold *hold);
 /* Append ${size} bytes. */
 void sup_ring_write(struct sup_ring_hold *hold, const uint8_t *bytes, size_t size);
 
+/* The last ${size} bytes came at ${wall_ns} (CLOCK_REALTIME). */
+void sup_ring_note_time(struct sup_ring_hold *hold, size_t size, int64_t wall_ns);
+
 /* The output of the run ${generation} ends ${ahead} bytes before what has been written so far. */
 void sup_ring_mark_run(struct sup_ring_hold *hold, uint32_t generation, uint64_t ahead);
 

@@ -22,5 +22,6 @@ void sup_sinks_notice(struct sup_sinks *sinks, const char *format, ...)
     size_t size = strlen(text);
     text[size++] = '\n';
     sup_ring_write(&hold, (const uint8_t *) text, size);
+    sup_ring_note_time(&hold, size, sinks->wall_ns);
     sup_ring_release(&hold);
 }

@@ -127,6 +127,7 @@ static void write_ring(struct sup_source *source, struct sup_sinks *sinks, const
         sup_ring_claim(&sinks->rings, source->node, source->settings.buffer, &source->ring);
     if (skipped > 0) sup_ring_skip(&source->ring, skipped);
     sup_ring_write(&source->ring, bytes, size);
+    sup_ring_note_time(&source->ring, size, sinks->wall_ns);
     mark_run(source);
 }
 

@@ -1,6 +1,6 @@
 /*
 ** wire/log.h: what the keeper tells suptree-log, and the ring of last output (FROZEN FORM, version
-** 2).
+** 3).
 **
 ** A SOCK_SEQPACKET pair, keeper to log process. One struct sup_log_wire a message; SOURCE carries
 ** the read end of the node's pipe and, for a file, the node's names are in the text part. The
@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#define SUP_LOG_WIRE_VERSION 2
+#define SUP_LOG_WIRE_VERSION 3
 
 enum sup_log_wire_type {
     /* node, mode, fd: a pipe to drain; again for a known node: its settings changed (fd absent).
@@ -75,6 +75,15 @@ struct sup_log_wire {
 #define SUP_RING_MAX_BYTES (UINT32_C(16) << 20) /* of one that lies in the area behind */
 #define SUP_RING_SLICE UINT32_C(4096)           /* every size is a multiple of it */
 
+#define SUP_RING_SPANS 24
+#define SUP_RING_SPAN_NS INT64_C(1000000000) /* what comes later than that begins a span */
+
+/* Bytes from `from` up to the next span were written between these times (CLOCK_REALTIME). */
+struct sup_ring_span {
+    uint64_t from;
+    int64_t first_ns, last_ns;
+};
+
 /*
 ** Slot i starts at i * sizeof(struct sup_ring). A ring of more than SUP_RING_BYTES lies at
 ** SUP_RINGS_AREA + i * SUP_RING_MAX_BYTES instead of in `bytes`. wire/rings.h reads them.
@@ -93,7 +102,11 @@ struct sup_ring {
     uint32_t run;      /* generation of the last instance whose output is here whole; 0: none */
     uint64_t run_from; /* ... and which bytes that is: run_from to run_end */
     uint64_t run_end;
-    uint8_t pad[64 - 56]; /* few services say much: header and first bytes share a page */
+    /* oldest first; when there is no room for another one, neighbours become one. */
+    uint32_t span_change; /* odd while spans are being changed; then one more */
+    uint32_t span_count;
+    struct sup_ring_span spans[SUP_RING_SPANS];
+    /* few services say much: header and first bytes share a page */
     uint8_t bytes[SUP_RING_BYTES];
 };
 

@@ -202,6 +202,71 @@ ssize_t sup_ring_tail(int rings, const struct sup_ring_wish *wish, void *bytes, 
     return -EAGAIN;
 }
 
+/* --- times ------------------------------------------------------------------------------------ */
+
+struct spans {
+    uint32_t change, count;
+    struct sup_ring_span spans[SUP_RING_SPANS];
+};
+
+_Static_assert(offsetof(struct sup_ring, bytes) - offsetof(struct sup_ring, span_change) ==
+                   sizeof(struct spans),
+               "spans of a slot");
+
+static int see_spans(int rings, uint64_t node, struct spans *spans)
+{
+    struct spans again;
+    uint64_t place = slot_of(node) + offsetof(struct sup_ring, span_change);
+    for (int i = 0; i < TRIES; i++) {
+        int r = read_all(rings, spans, sizeof *spans, place);
+        if (r == 0) r = read_all(rings, &again, sizeof again, place);
+        if (r < 0) return r;
+        if (spans->change == again.change && spans->change % 2 == 0 &&
+            spans->count <= SUP_RING_SPANS)
+            return 0;
+    }
+    spans->count = 0;
+    return 0;
+}
+
+/* Where the line starts that byte ${from} is part of, as far as that can be found cheaply. */
+static int find_line(int rings, const struct sight *sight, uint64_t *from)
+{
+    uint8_t before[4096];
+    uint64_t low =
+        *from > sight->state.oldest + sizeof before ? *from - sizeof before : sight->state.oldest;
+    size_t size = *from > low ? (size_t) (*from - low) : 0;
+    for (size_t done = 0; done < size;) {
+        uint64_t at = (low + done) % sight->state.size;
+        size_t part =
+            size - done < sight->state.size - at ? size - done : (size_t) (sight->state.size - at);
+        int r = read_all(rings, before + done, part, sight->place + at);
+        if (r < 0) return r;
+        done += part;
+    }
+    const uint8_t *newline = size > 0 ? memrchr(before, '\n', size) : NULL;
+    if (newline != NULL) *from = low + (uint64_t) (newline - before) + 1;
+    else if (low == 0) *from = 0;
+    return 0;
+}
+
+int sup_ring_since(int rings, uint64_t node, int64_t since_ns, uint64_t *from)
+{
+    struct sight sight;
+    struct spans spans;
+    int r = see_steady(rings, node, &sight);
+    if (r == 0) r = see_spans(rings, node, &spans);
+    if (r < 0) return r;
+    uint32_t i = 0;
+    while (i < spans.count && spans.spans[i].last_ns < since_ns) i++;
+    *from = 0;
+    if (i == 0) return 0; /* all of it; also what nobody knows the time of */
+    *from = SUP_RING_TO_THE_END;
+    if (i == spans.count) return 0;
+    *from = spans.spans[i].from;
+    return find_line(rings, &sight, from);
+}
+
 /* --- following -------------------------------------------------------------------------------- */
 
 ssize_t sup_ring_follow(int rings, uint64_t node, uint64_t *cursor, void *bytes, size_t room,
