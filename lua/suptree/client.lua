@@ -46,9 +46,16 @@ end
 
 local function is_nobody(errno) return errno == "ENOENT" or errno == "ECONNREFUSED" end
 
+-- Is it one of those that nobody else can have made?
+local function is_trusted(folder)
+    for _, trusted in ipairs(place.folders()) do if trusted == folder then return true end end
+    return false
+end
+
 -- The hosts that listen in `folder`, by name; and the names of those that may not be spoken with.
 local function live_in(folder)
-    local live, denied, names = {}, {}, place.names(folder)
+    local live, denied = {}, {}
+    local names = is_trusted(folder) and place.names(folder) or {}
     table.sort(names)
     for _, name in ipairs(names) do
         local found, _, errno = try(("%s/%s.sock"):format(folder, name))
@@ -58,19 +65,13 @@ local function live_in(folder)
     return live, denied
 end
 
--- All that listen: in the folder of this user's own trees if there is one, else in the others.
-local function live_anywhere()
-    local own, live, denied = place.own(), {}, {}
-    for _, folder in ipairs(place.folders()) do
-        local here, closed = live_in(folder)
-        if folder == own and here[1] then
-            close_all(live)
-            return here, closed, true
-        end
-        table.move(here, 1, #here, #live + 1, live)
-        table.move(closed, 1, #closed, #denied + 1, denied)
-    end
-    return live, denied, false
+-- The hosts that are meant when none is named: this user's own; for lack of them, those of root that he may look at.
+-- What else there is is never taken unasked: a command must not hit a tree that was not meant.
+local function find_live()
+    local live, denied = live_in(place.own())
+    local guest = not live[1] and place.guest()
+    if guest then live, denied = live_in(guest) end
+    return live, denied
 end
 
 local function names_of(live)
@@ -81,7 +82,7 @@ end
 
 --- The names of the trees that answer, for completion.
 function client.names()
-    local live = live_anywhere()
+    local live = find_live()
     close_all(live)
     return names_of(live)
 end
@@ -118,12 +119,21 @@ local function find_at(path, asked)
     return nil, no_host(path, why, errno, asked)
 end
 
-local function find_alone()
-    local live, denied, own = live_anywhere()
-    if #live == 1 then
-        live[1].elsewhere = not own
-        return live[1]
+-- Trees of this user where a host does not look with this environment.
+local function elsewhere()
+    for _, folder in ipairs(place.folders()) do
+        local live = folder ~= place.own() and live_in(folder) or {}
+        close_all(live)
+        if live[1] then
+            return ('; or do you mean %s, in %s? Then say "suptree -n %s"'):format(live[1].name, folder, live[1].name)
+        end
     end
+    return ""
+end
+
+local function find_alone()
+    local live, denied = find_live()
+    if #live == 1 then return live[1] end
     close_all(live)
     if #live > 1 then
         local names = names_of(live)
@@ -135,12 +145,11 @@ local function find_alone()
             table.concat(denied, ", "))
     end
     return nil, failure("no_host",
-        "no host answers: no tree runs for this user; %s in the folder of your supervise.lua", START_ONE)
+        "no host answers: no tree runs for this user; %s in the folder of your supervise.lua%s", START_ONE, elsewhere())
 end
 
---- The host that is meant: { name, path, connection, elsewhere: it is none of this user's own folder }; nil and an
--- error. `wanted`: { name =, socket = }, the name of a tree or the path of a socket; else $SUPTREE_SOCKET, else the
--- only one that is there.
+--- The host that is meant: { name, path, connection }; nil and an error. `wanted`: { name =, socket = }, the name of a
+-- tree or the path of a socket; else $SUPTREE_SOCKET, else the only one that is there.
 function client.find(wanted)
     wanted = wanted or {}
     local name = wanted.name
@@ -161,7 +170,7 @@ function client.connect(wanted)
     local found, err = client.find(wanted)
     if not found then return nil, err end
     return setmetatable({
-        name = found.name, path = found.path, elsewhere = found.elsewhere, socket = found.connection, last = 0,
+        name = found.name, path = found.path, socket = found.connection, last = 0,
         replies = {}, notes = {},
     }, Connection)
 end

@@ -10,6 +10,29 @@ local function blocks(page, language)
     return found
 end
 
+-- The words of a command as it stands in a page, and whether it goes to the background.
+local function words_of(command)
+    local words = {}
+    for word in command:gsub("^build/", live.build .. "/"):gmatch "%S+" do words[#words + 1] = word end
+    local background = words[#words] == "&"
+    if background then words[#words] = nil end
+    return words, background
+end
+
+-- A session: commands behind "$ ", and what they show.
+local function steps_of(block)
+    local steps = {}
+    for line in (block .. "\n"):gmatch "([^\n]*)\n" do
+        local command = line:match "^%$ (.*)$"
+        if command then
+            steps[#steps + 1] = { command = command, shown = "" }
+        else
+            steps[#steps].shown = steps[#steps].shown .. line .. "\n"
+        end
+    end
+    return steps
+end
+
 describe("README.md", function()
     after_each(live.clean)
 
@@ -30,15 +53,37 @@ describe("README.md", function()
                 end
                 -- The others are run by other specs, build everything, or run this very spec.
                 if program == "build/suptree" or program == "script/killstorm" and not live.sanitized then
-                    local words = {}
-                    for word in command:gsub("^build/", live.build .. "/"):gmatch "%S+" do words[#words + 1] = word end
-                    local code, out, err = live.run(words, { env = { SUPTREE_BUILD = live.build } })
+                    local code, out, err = live.run(words_of(command), { env = { SUPTREE_BUILD = live.build } })
                     assert.are.equal(0, code, command .. "\n" .. out .. err)
                     ran[#ran + 1] = program
                 end
             end
         end
         assert.is_true(#ran >= 4)
+    end)
+
+    it("shows a session as it goes", function()
+        local port = uv.new_tcp()
+        assert(port:bind("127.0.0.1", 0))
+        local env = { PORT = ("%d"):format(port:getsockname().port), LC_ALL = "C.UTF-8" }
+        port:close()
+        -- What differs from run to run: numbers, and with them the width of columns.
+        local function plain(text) return (text:gsub("%d+%.?%d*", "N"):gsub(" +", " ")) end
+        local count = 0
+        for _, block in ipairs(blocks("README.md", "console")) do
+            for _, step in ipairs(steps_of(block)) do
+                local words, background = words_of(step.command)
+                if background then
+                    live.spawn(words, { env = env })
+                else
+                    local code, out, err = live.run(words, { env = env })
+                    assert.are.equal(0, code, step.command .. "\n" .. out .. err)
+                    assert.are.equal(plain(step.shown), plain(out), step.command)
+                end
+                count = count + 1
+            end
+        end
+        assert.is_true(count >= 10)
     end)
 
     it("holds the table of the bench", function()

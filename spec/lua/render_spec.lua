@@ -162,7 +162,7 @@ describe("render.status", function()
             "SERVICE         STATE    READY  PID  UPTIME  RESTARTS  COUNT/MAX  LAST-EXIT  DETAIL",
             ".               running  yes      -      5m         0      1.3/5  -",
             "db              running  yes     12      3s         0          -  -",
-            "workers         running  yes      -       -         0        0/5  -",
+            "workers         running  yes      -      1s         0        0/5  -",
             "workers/mailer  delayed  -        -       -         3          -  code 1     "
                 .. "its restart_delay runs; starts in 2s",
             "web             stopped  -        -       -         0          -  -          a person asked for it",
@@ -179,7 +179,7 @@ describe("render.status", function()
             "TREE          STATE    READY  PID  UPTIME  DETAIL",
             "shop          running  yes      -      5m",
             "├─ db         running  yes     12      3s",
-            "├─ workers    running  yes      -       -",
+            "├─ workers    running  yes      -      1s",
             "│  └─ mailer  delayed  -        -       -  its restart_delay runs; starts in 2s",
             "└─ web        stopped  -        -       -  a person asked for it",
         }, status.tree(nodes, plain(), "shop"))
@@ -219,11 +219,11 @@ end)
 describe("render.explain", function()
     it("shows the chain of causes, what comes next, and the commands", function()
         assert.are.same({
-            "web waits for db", "  because db stopped: a person asked for it", "          . running",
+            "web waits", "  because db stopped: a person asked for it", "          . running",
             "  it waits for db (stopped)", "  next: starts in 2s", "  to change it: suptree start db",
             "                suptree start web",
         }, explain.lines({
-            node = node(), reason = "waits for db",
+            node = node { state = "waiting", ready = false }, reason = "waits",
             because = {
                 { path = "web", state = "waiting", cause = "dependency", text = "waiting: it needs db" },
                 { path = "db", state = "stopped", cause = "person", text = "stopped: a person asked for it" },

@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ROOM ((size_t) 64 << 10)
 
@@ -24,15 +25,31 @@ static int push_failure(lua_State *L, ssize_t error)
     return 2;
 }
 
-/* tail(token, lines) -> the last lines (0: all that are kept), and a cursor; or nil, why not */
+static int64_t wall_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t) now.tv_sec * SUP_SECOND_NS + now.tv_nsec;
+}
+
+/*
+** tail(token, lines [, age]) -> the last lines (0: all that are kept), none that was written more
+** than `age` seconds ago, and a cursor; or nil, why not
+*/
 int sup_control_tail(lua_State *L)
 {
     uint64_t cursor = 0;
-    const struct sup_ring_wish wish = {
+    lua_Number age = luaL_optnumber(L, 4, -1);
+    struct sup_ring_wish wish = {
         .node = (uint64_t) luaL_checkinteger(L, 2),
         .until = SUP_RING_TO_THE_END,
         .lines = (size_t) luaL_optinteger(L, 3, 0),
     };
+    if (age >= 0 && age < 1e9 && get_rings(L) >= 0) {
+        int64_t since_ns = wall_ns() - (int64_t) (age * (lua_Number) SUP_SECOND_NS);
+        int r = sup_ring_since(get_rings(L), wish.node, since_ns, &wish.from);
+        if (r < 0) return push_failure(L, r);
+    }
     luaL_Buffer text;
     char *bytes = luaL_buffinitsize(L, &text, ROOM);
     ssize_t size = get_rings(L) < 0 ? 0 : sup_ring_tail(get_rings(L), &wish, bytes, ROOM, &cursor);

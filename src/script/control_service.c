@@ -171,6 +171,9 @@ static void put_plan(struct sup_json *json, const struct asking *asking,
     if (plan->gid != SUP_PLAN_KEEP) sup_json_put_integer(json, "gid", plan->gid);
     if (plan->umask != SUP_PLAN_KEEP) sup_json_put_integer(json, "umask", plan->umask);
     if (plan->nice != SUP_PLAN_KEEP_INTEGER) sup_json_put_integer(json, "nice", plan->nice);
+    if (plan->oom_score != SUP_PLAN_KEEP_INTEGER)
+        sup_json_put_integer(json, "oom_score", plan->oom_score);
+    if ((plan->flags & SUP_PLAN_NO_NEW_PRIVS) != 0) sup_json_put_bool(json, "no_new_privs", true);
     put_groups(json, bytes, plan);
     put_limits(json, bytes, plan);
     sup_json_end_object(json);

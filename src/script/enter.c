@@ -6,10 +6,13 @@
 #include "script/enter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <lauxlib.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,6 +128,33 @@ static int set_user(lua_State *L)
     return setresuid((uid_t) uid, (uid_t) uid, (uid_t) uid) == 0 ? 0 : -errno;
 }
 
+static int set_oom_score(lua_State *L)
+{
+    lua_Integer score;
+    char text[32];
+    if (!get_number(L, "oom_score", &score)) return 0;
+    int size = snprintf(text, sizeof text, "%lld", (long long) score);
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    int rc = write(fd, text, (size_t) size) == size ? 0 : -errno;
+    close(fd);
+    return rc;
+}
+
+static int set_nice(lua_State *L)
+{
+    lua_Integer nice;
+    if (!get_number(L, "nice", &nice)) return 0;
+    return setpriority(PRIO_PROCESS, 0, (int) nice) == 0 ? 0 : -errno;
+}
+
+static int forbid_new_rights(lua_State *L)
+{
+    bool asked = lua_getfield(L, 3, "no_new_privs") != LUA_TNIL && lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return !asked || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : -errno;
+}
+
 static int set_umask(lua_State *L)
 {
     lua_Integer mask;
@@ -147,8 +177,11 @@ static int become(lua_State *L)
         const char *name;
         int (*take)(lua_State *L);
     } steps[] = {
-        {"limits", set_limits}, {"umask", set_umask}, {"groups", set_groups},
-        {"group", set_group},   {"user", set_user},   {"cwd", set_folder},
+        {"limits", set_limits}, {"oom_score", set_oom_score},
+        {"nice", set_nice},     {"umask", set_umask},
+        {"groups", set_groups}, {"group", set_group},
+        {"user", set_user},     {"no_new_privs", forbid_new_rights},
+        {"cwd", set_folder},
     };
     luaL_checktype(L, 3, LUA_TTABLE);
     char **argv = push_texts(L, 1);

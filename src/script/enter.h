@@ -12,9 +12,10 @@
 **   exec(argv, env, settings)  become argv[1], looked up in PATH of `env` (an array of KEY=VALUE).
 **                              Returns only to say why not: nil, step ("user", "cwd", "exec", …),
 **                              text; the process is then half changed and had better end.
-** Fields of `settings`, all optional: cwd (a path), umask (a number), uid and gid (numbers), groups
-** (an array of numbers), limits (name -> { soft, hard }, a number each, or "infinity"; names as in
-** ulimit's documentation: nofile, core, as, nproc, …). Misuse raises.
+** Fields of `settings`, all optional: cwd (a path), umask, nice, oom_score, uid and gid (numbers),
+** groups (an array of numbers), no_new_privs (a boolean), limits (name -> { soft, hard }, a number
+** each, or "infinity"; names as in ulimit's documentation: nofile, core, as, nproc, …). Misuse
+** raises.
 */
 int sup_enter_open(lua_State *L);
 

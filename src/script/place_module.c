@@ -67,6 +67,14 @@ static int own_folder(lua_State *L)
     return 1;
 }
 
+/* guest() -> the folder of root's trees, which a group may read; nothing: this is root */
+static int guest_folder(lua_State *L)
+{
+    if (geteuid() == 0) return 0;
+    lua_pushliteral(L, "/run/suptree");
+    return 1;
+}
+
 /* folders() -> where sockets may be, the likeliest first */
 static int list_folders(lua_State *L)
 {
@@ -121,9 +129,8 @@ static int list_names(lua_State *L)
 int sup_place_open_module(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"claim", claim_place}, {"folders", list_folders},
-        {"names", list_names},  {"own", own_folder},
-        {NULL, NULL},
+        {"claim", claim_place}, {"folders", list_folders}, {"guest", guest_folder},
+        {"names", list_names},  {"own", own_folder},       {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

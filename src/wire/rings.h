@@ -47,8 +47,8 @@ int sup_ring_look(int rings, uint64_t node, struct sup_ring_state *state);
 
 /*
 ** The first byte of ${node} that may have been written at ${since_ns} (CLOCK_REALTIME) or later,
-** and the begin of its line: in ${from}, for a wish; SUP_RING_TO_THE_END: there is none. It is exact
-** to about a second for what is recent, to half its age for what is old. Returns 0 or -errno.
+** and the begin of its line: in ${from}, for a wish; SUP_RING_TO_THE_END: there is none. It is
+** exact to about a second for what is recent, to half its age for what is old. Returns 0 or -errno.
 */
 int sup_ring_since(int rings, uint64_t node, int64_t since_ns, uint64_t *from);
 

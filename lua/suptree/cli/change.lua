@@ -11,6 +11,7 @@ local change = {}
 local MOST_LINES = 20 -- results that went well and are told one by one
 local OUTPUT_LINES = 10
 local USUAL_WIDTH = 80
+local STANDARD_ERROR = 2
 local GRACE_S = 5 -- for the host to say itself that the time is over
 
 --- Adds what all of them take.
@@ -28,8 +29,8 @@ end
 --- A line on a terminal that says what is being waited for: { show(path, state), clear() }.
 function change.progress(doing)
     local shown = false
-    local columns = system.terminal_width(2) or USUAL_WIDTH
-    if not system.is_terminal(2) then return { show = function() end, clear = function() end } end
+    local columns = system.terminal_width(STANDARD_ERROR) or USUAL_WIDTH
+    if not system.is_terminal(STANDARD_ERROR) then return { show = function() end, clear = function() end } end
     return {
         show = function(path, state)
             local line = terminal.printable(("%s: %s is %s"):format(doing, path, state))
@@ -115,12 +116,12 @@ end
 function change.run(method, doing, arguments)
     local connection, code = remote.connect(arguments)
     if not connection then return code end
-    if connection.elsewhere then common.complain("this is about %s, at %s", connection.name, connection.path) end
     return change.ask(connection, method, {
         arguments = arguments, doing = doing,
         params = {
             paths = remote.paths(arguments.services), wait = not arguments.no_wait, timeout = arguments.timeout,
             context = arguments.context,
+            progress = not arguments.no_wait and system.is_terminal(STANDARD_ERROR) or nil,
         },
         goes_on = ("the %s goes on; \"suptree status\" shows how far it is"):format(method),
     })

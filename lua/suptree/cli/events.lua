@@ -17,6 +17,8 @@ local function make_writer(facts)
     local width = 0
     return function(event)
         local words, colour = timeline.words(event)
+        -- How it ended has been said by the event before.
+        if event.type == "failed" then words = words:gsub("^ended: .-; failure", "failure") end
         if event.context then words = words .. (" (%s)"):format(event.context) end
         width = math.max(width, #event.path)
         local time = facts.paint("dim", time_of(event, os.time()))
@@ -72,7 +74,10 @@ return {
             io.stdout:write(write(event), "\n")
         end
         return follow.run {
-            arguments = arguments, method = "events", what = "events", is_following = arguments.follow,
+            arguments = arguments, method = "events", is_following = arguments.follow,
+            lost = function(gap)
+                return ("%d events were lost: they came faster than they could be shown"):format(gap.missed)
+            end,
             params = function(again)
                 local last = arguments.last or arguments.follow and not seen and FOLLOWED_EVENTS or nil
                 return {
@@ -81,6 +86,9 @@ return {
                 }
             end,
             show_reply = function(reply)
+                if seen and (reply.missed or 0) > 0 then
+                    common.complain("%d events since %d are not kept any more", reply.missed, seen)
+                end
                 for _, event in ipairs(reply.events or {}) do show(event) end
             end,
             show = function(params) show(params.event) end,

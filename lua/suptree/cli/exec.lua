@@ -28,7 +28,7 @@ end
 local function settings_of(reply)
     return {
         cwd = reply.cwd, umask = reply.umask, uid = reply.uid, gid = reply.gid, groups = reply.groups,
-        limits = reply.limits,
+        limits = reply.limits, nice = reply.nice, oom_score = reply.oom_score, no_new_privs = reply.no_new_privs,
     }
 end
 

@@ -20,8 +20,7 @@ local function show_stream(connection, id, settings)
     local stream = connection:stream(id)
     for method, params in stream do
         if method == "gap" then
-            common.complain("%d %s were lost: they came faster than they could be shown", params.missed or 0,
-                settings.what)
+            common.complain("%s", settings.lost(params))
         else
             settings.show(params)
         end
@@ -31,7 +30,8 @@ local function show_stream(connection, id, settings)
 end
 
 --- Shows what the reply to settings.method brings; with settings.is_following also what comes, until the tree ends or
--- nobody reads. `settings`: arguments, method, params(again), show_reply(reply), show(params), what ("lines").
+-- nobody reads. `settings`: arguments, method, params(again), show_reply(reply), show(params), lost(gap), which has the
+-- words for a gap.
 function follow.run(settings)
     local again = false
     while true do

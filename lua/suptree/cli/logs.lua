@@ -10,19 +10,22 @@ local COLOURS = { "cyan", "green", "yellow" }
 
 -- A function that makes a line of output ready to be printed.
 local function make_writer(arguments, facts)
-    local bare = #arguments.services == 1 and not remote.is_pattern(arguments.services[1]) and not arguments.prefix
+    local paths = remote.paths(arguments.services)
+    local bare = #paths == 1 and not arguments.prefix and paths[1] -- its own lines stand alone
     local width, colours, count = 0, {}, 0
     local safe = facts.is_terminal and terminal.printable or function(text) return text end
-    return function(line)
+    local function meet(path)
+        if colours[path] then return end
+        count = count + 1
+        colours[path], width = COLOURS[count % #COLOURS + 1], math.max(width, #path)
+    end
+    return function(line, all)
+        for _, other in ipairs(all or {}) do meet(other.path) end
+        meet(line.path)
         local text = safe(line.text or "")
-        local time = arguments.time and line.time and os.date("%H:%M:%S ", line.time // 1) or ""
-        if bare then return time .. text end
-        if not colours[line.path] then
-            count = count + 1
-            colours[line.path], width = COLOURS[count % #COLOURS + 1], math.max(width, #line.path)
-        end
+        if line.path == bare then return text end
         local pad = (" "):rep(width - #line.path)
-        return ("%s%s%s | %s"):format(time, facts.paint(colours[line.path], line.path), pad, text)
+        return ("%s%s | %s"):format(facts.paint(colours[line.path], line.path), pad, text)
     end
 end
 
@@ -44,7 +47,7 @@ end
 
 local function json_writer()
     local json = require "suptree.json"
-    return function(line) return json.encode { path = line.path, text = line.text, time = line.time } end
+    return function(line) return json.encode { path = line.path, text = line.text } end
 end
 
 return {
@@ -59,10 +62,9 @@ return {
             :argname "LINES"
         parser:option("--since", "Only what is not older than this, such as 5m."):argname "TIME"
             :convert(remote.to_seconds)
-        parser:flag("-t --time", "Show when each line came.")
         parser:flag("--prefix", "Show the name before each line, for a single service too.")
         common.add_tree(parser, false)
-        parser:flag("--json", "Print each line as a JSON object: path, text, time.")
+        parser:flag("--json", "Print each line as a JSON object: path, text.")
         common.add_colour(parser)
     end,
     run = function(arguments)
@@ -70,7 +72,11 @@ return {
         local write = arguments.json and json_writer() or make_writer(arguments, remote.facts(arguments))
         local lines = arguments.lines or arguments.follow and FOLLOWED_LINES or nil
         return follow.run {
-            arguments = arguments, method = "logs", what = "lines", is_following = arguments.follow,
+            arguments = arguments, method = "logs", is_following = arguments.follow,
+            lost = function(gap)
+                return ("%d bytes of the output of %s were lost: they came faster than they could be shown"):format(
+                    gap.missed, gap.path)
+            end,
             params = function(again)
                 return {
                     paths = arguments.services[1] and remote.paths(arguments.services) or nil,
@@ -78,7 +84,8 @@ return {
                 }
             end,
             show_reply = function(reply)
-                for _, line in ipairs(reply.lines or {}) do io.stdout:write(write(line), "\n") end
+                local all = reply.lines or {}
+                for place, line in ipairs(all) do io.stdout:write(write(line, place == 1 and all), "\n") end
             end,
             show = function(line) io.stdout:write(write(line), "\n") end,
         }

@@ -7,6 +7,10 @@ local socket = require "suptree.socket"
 
 local RETRY_S = 0.02
 
+-- The events that tell how far the stop is.
+local WORDS = { stopping = "stopping", ended = "down", killed = "killed", stuck = "stuck" }
+local TYPES = { "stopping", "ended", "killed", "stuck" }
+
 -- Is there still somebody at the socket? While the host is started again, or its last words are said, there is.
 local function reconnect(connection)
     socket.sleep(RETRY_S)
@@ -20,7 +24,7 @@ local function await_end(connection, arguments, progress)
     local deadline = arguments.timeout and socket.now() + arguments.timeout
     while connection do
         local method, params = connection:notification(deadline and math.max(deadline - socket.now(), 0))
-        if method == "progress" then progress.show(params.path, params.state) end
+        if method == "event" then progress.show(params.event.path, WORDS[params.event.type]) end
         if not method then
             if params.code ~= "closed" then
                 progress.clear()
@@ -47,9 +51,9 @@ return {
     run = function(arguments)
         local connection, code = remote.connect(arguments)
         if not connection then return code end
-        if connection.elsewhere then common.complain("this is about %s, at %s", connection.name, connection.path) end
         local progress = change.progress "stopping"
         socket.catch_interrupt()
+        connection:call("events", { follow = true, last = 0, types = TYPES })
         local raw, err = connection:call("shutdown", { wait = false, context = arguments.context }, { raw = true })
         if not raw and err.code ~= "closed" then return remote.fail(err) end
         if arguments.json and raw then print(raw) end

@@ -7,7 +7,9 @@ local socket = require "suptree.socket"
 
 local RETRY_S = 0.05
 
-local STATES = { "ready", "running", "stopped", "done", "failed" }
+local STATES = {
+    "ready", "running", "stopped", "done", "failed", "waiting", "delayed", "queued", "paused", "stuck",
+}
 
 -- A connection; when there is a timeout, also to a host that is about to be started. And what is left of the time.
 local function connect(arguments)
@@ -30,7 +32,8 @@ return {
         .. "the timeout is over.",
     describe = function(parser)
         remote.add_names(parser, "+")
-        parser:option("--for --state", "The state to wait for (ready)."):choices(STATES):argname "STATE"
+        parser:option("--for --state", "The state to wait for (ready); stopped: down, however it came about.")
+            :choices(STATES):argname "STATE"
             :default "ready"
         remote.add_timeout(parser)
         common.add_tree(parser)

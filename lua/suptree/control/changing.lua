@@ -14,7 +14,7 @@ local WORDS = {
     ok = function(verb, _, waited) return (waited and DONE or ACCEPTED)[verb] end,
     waiting_for = function(_, other) return ("it waits for %s, which a person stopped; start that"):format(other) end,
     timeout = function() return "not there in the time given; it goes on" end,
-    stopped = function() return "the tree has ended" end,
+    stopped = function(_, _, _, node) return node and "the tree has ended" or "it ended, and has left the tree" end,
     not_reached = function(verb)
         return verb == "stop" and "it outlived its kill" or "it cannot get ready; explain says why"
     end,
@@ -30,12 +30,11 @@ local NOT_SENT = {
 }
 
 local function result_text(handle, path, token, verb, answer)
-    local words = answer.text
+    local words, node = answer.text, handle:node(token)
     if not words or words == "" then
         local describe = WORDS[answer.status]
-        words = describe and describe(verb, answer.other or "another node", answer.waited) or answer.status
+        words = describe and describe(verb, answer.other or "another node", answer.waited, node) or answer.status
     end
-    local node = handle:node(token)
     return ('{"path":%s,"status":"%s","message":%s%s%s}'):format(json.encode(path), answer.status, json.encode(words),
         answer.other and ',"for":' .. json.encode(answer.other) or "", node and ',"node":' .. node or "")
 end
@@ -57,7 +56,9 @@ return function(errands, follower)
         local handle, parts, left = call.handle, {}, #tokens
         local paths = paths_of(handle, tokens)
         local done = given.progress and given.wait and waiting.progress(call, follower, paths)
+        local settled
         local function answer(place, status, node, words)
+            if parts[place] then return end -- its failure has been told
             local path = paths[place]
             local other = status == "waiting_for" and node and handle:path(node) or nil
             parts[place] = result_text(handle, path, tokens[place], verb,
@@ -65,7 +66,13 @@ return function(errands, follower)
             left = left - 1
             if left > 0 then return end
             if done then done() end
+            if settled then settled() end
             call:reply('{"results":[' .. table.concat(parts, ",") .. "]}")
+        end
+        if verb ~= "stop" and given.wait then
+            settled = waiting.failures(call, follower, paths, function(place, said)
+                answer(place, "not_reached", nil, said)
+            end)
         end
         for place, token in ipairs(tokens) do
             local ticket, why = handle:command(verb, token, given.context, given.wait, given.timeout)

@@ -129,7 +129,7 @@ end
 
 -- The last lines of a service as JSON, added to `parts`; the cursor behind them, and an unended line.
 local function collect(handle, service, given, parts)
-    local output, cursor = handle:tail(service.token, given.lines == 0 and 1 or given.lines or 0)
+    local output, cursor = handle:tail(service.token, given.lines == 0 and 1 or given.lines or 0, given.since)
     if not output then return 0, "" end
     if given.lines == 0 then return cursor, "" end
     local path, size = json.encode(service.path), 0

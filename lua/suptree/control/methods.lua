@@ -59,8 +59,9 @@ return {
     row("environment", {
         role = "write", doc = "What a process is started with, by the configuration that runs now.",
         params = { { name = "path", type = "text", required = true, max = 1024, doc = "the service" } },
-        result = '{ argv, env = ["KEY=VALUE"], cwd?, uid?, gid?, groups?, umask?, nice?, limits? }; limits: name -> '
-            .. '[soft, hard], each a number or "infinity"; what is left out is as the tree was started with',
+        result = '{ argv, env = ["KEY=VALUE"], cwd?, uid?, gid?, groups?, umask?, nice?, oom_score?, no_new_privs?, '
+            .. 'limits? }; limits: name -> [soft, hard], each a number or "infinity"; what is left out is as the tree '
+            .. "was started with",
     }),
     row("events", {
         role = "read", doc = "What has happened, and what happens from now on.",
@@ -97,6 +98,10 @@ return {
         params = {
             { name = "paths", type = "texts", doc = PATHS.doc .. ", with all below them; default: every service" },
             { name = "lines", type = "integer", min = 0, max = 1000000, doc = "so many of each; default: all kept" },
+            {
+                name = "since", type = "number", min = 0, max = 1e8,
+                doc = "only what is not older than so many seconds; of what is old, rather too much",
+            },
             { name = "follow", type = "boolean", default = false, doc = "open a stream of the lines to come" },
         },
         result = "{ stream?, lines = [{ path, text }] }; a text has no newline, and is as the service wrote it",

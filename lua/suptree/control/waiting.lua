@@ -1,6 +1,8 @@
 --- The method wait, and what calls that wait hear meanwhile.
+local cjson = require "cjson"
 local json = require "suptree.json"
 local nodes = require "suptree.control.nodes"
+local timeline = require "suptree.timeline"
 local uv = require "luv"
 
 local waiting = {}
@@ -110,6 +112,28 @@ function waiting.handlers(follower)
             start(call, follower, targets, given)
         end,
     }
+end
+
+-- --- failures -------------------------------------------------------------------------------------------------------
+
+--- Call `told(place, words)` for each of `paths` that fails, or below which something does: whoever waits for it to
+-- come up should know, although it may be tried again, and again. Returns a function that ends that.
+function waiting.failures(call, follower, paths, told)
+    local watch = { connection = call.connection }
+    function watch.look() end
+    function watch.event(_, line)
+        if not line:find('"type":"failed"', 1, true) then return end
+        local event = cjson.decode(line)
+        for place, wanted in ipairs(paths) do
+            if event.path == wanted then
+                told(place, "it " .. timeline.words(event))
+            elseif wanted == "." or event.path:sub(1, #wanted + 1) == wanted .. "/" then
+                told(place, ("%s %s"):format(event.path, timeline.words(event)))
+            end
+        end
+    end
+    follower:watch(watch, call.handle:events())
+    return function() follower:unwatch(watch) end
 end
 
 -- --- progress -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ local words = require "suptree.render.words"
 
 local explain = {}
 
+-- Of what runs as it should, how it came to that is of no interest.
 local function because(lines, reply, facts)
+    if reply.node.state == "running" and reply.node.ready then return end
     local first = true
     for place, link in ipairs(reply.because or {}) do
         -- The first link is the node itself, whose reason is the head line already.
@@ -18,15 +20,12 @@ local function because(lines, reply, facts)
 end
 
 local function waits_for(lines, reply)
-    if not reply.waits_for or not reply.waits_for[1] then return end
     local names = {}
-    for place, one in ipairs(reply.waits_for) do
-        if type(one) == "table" then
-            names[place] = one.path .. (one.state and (" (%s)"):format(one.state) or "")
-        else
-            names[place] = one
-        end
+    for place, one in ipairs(reply.waits_for or {}) do
+        if reply.reason:find(one.path, 1, true) then return end -- it has been said
+        names[place] = ("%s (%s)"):format(one.path, one.state)
     end
+    if not names[1] then return end
     lines[#lines + 1] = "  it waits for " .. terminal.printable(table.concat(names, ", "))
 end
 

@@ -28,7 +28,7 @@ end
 local function row_of(node, coloured)
     local ready = words.ready(node)
     return {
-        node.path, node.state, ready, number_cell(node.pid), node.uptime and words.age(node.uptime) or "-",
+        node.path, node.state, ready, number_cell(node.pid), words.uptime(node) or "-",
         number_cell(node.restarts), words.count(node) or "-", words.last(node) or "-",
         terminal.printable(words.detail(node)), colours = coloured and colours_of(node, ready) or nil,
     }
@@ -92,7 +92,7 @@ function status.tree(nodes, facts, tree_name)
         local ready = words.ready(node)
         rows[place] = {
             table.concat(drawn) .. name_of(node, place == 1 and depth == 0 and tree_name or nil),
-            node.state, ready, number_cell(node.pid), node.uptime and words.age(node.uptime) or "-",
+            node.state, ready, number_cell(node.pid), words.uptime(node) or "-",
             terminal.printable(words.detail(node)), colours = colours_of(node, ready),
         }
     end
@@ -106,10 +106,10 @@ local function field(lines, name, value)
 end
 
 local function runs(node)
-    if not node.pid and not node.uptime then return nil end
-    local parts = {}
+    local uptime, parts = words.uptime(node), {}
+    if not node.pid and not uptime then return nil end
     if node.pid then parts[1] = ("pid %d"):format(node.pid) end
-    if node.uptime then parts[#parts + 1] = "up " .. words.duration(node.uptime) end
+    if uptime then parts[#parts + 1] = "up " .. uptime end
     if node.generation and node.generation > 0 then parts[#parts + 1] = ("generation %d"):format(node.generation) end
     return table.concat(parts, ", ")
 end

@@ -36,6 +36,12 @@ end
 
 local function is_service(node) return node.kind ~= "supervisor" end
 
+--- How long it has been up, in words; nil: it is not.
+function words.uptime(node)
+    local seconds = node.uptime or not is_service(node) and node.state == "running" and node.since
+    return seconds and words.age(seconds) or nil
+end
+
 --- Has it a part in the tree that may be running?
 function words.is_up(node)
     return node.state == "running" or node.state == "paused"
