@@ -5,6 +5,7 @@ local Follower = require "suptree.control.follower"
 local logs = require "suptree.control.logs"
 local looking = require "suptree.control.looking"
 local native = require "suptree.control.native"
+local Reload = require "suptree.control.reload"
 local reloading = require "suptree.control.reloading"
 local Server = require "suptree.control.server"
 local streams = require "suptree.control.streams"
@@ -58,9 +59,8 @@ end
 return function()
     local errands, follower = new_errands(), Follower.new()
     local compiling = Compiling.new(native, native.say, uv.hrtime())
-    local reload_handlers, reload = reloading {
-        native = native, say = native.say, errands = errands, compiling = compiling,
-    }
+    local world = { native = native, say = native.say, errands = errands, compiling = compiling, under_way = {} }
+    local reload_handlers, reload = reloading(world)
     local server = serve(follower, merge(
         looking { facts = native.facts, methods = Server.methods_text(), version = system.version, time = now },
         changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower),
@@ -73,6 +73,7 @@ return function()
         if leaving then return end
         leaving = true
         if watching then watching:close() end
+        Reload.leave(world)
         follower:leave()
         if server then server:leave(function() waker:close() end) else waker:close() end
     end

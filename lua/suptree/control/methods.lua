@@ -33,7 +33,8 @@ local PLAN = "{ changes = [{ path, kind, action, fields = [{ field, old?, new?, 
     .. '"add", "remove", "restart", "update" (in place), "rename", "none"'
 local RELOADED = "{ plan = { changes, summary }, outcome, message, results = [{ path, status, message, node? }] }; "
     .. 'outcome: "reloaded", "unchanged", "rolled_back"; status: "ok", "not_reached"'
-local STEPS = "progress { id, path, state }: what a service that it launches has come to"
+local STEPS = "with progress: plan { changes, summary } as soon as it is made, then progress { id, path, state }: what "
+    .. "a service that it launches has come to"
 
 local function change(doc)
     return {

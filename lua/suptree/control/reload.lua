@@ -41,8 +41,8 @@ local function told_back(report)
     return ("rolled back because of %s: %s"):format(report.culprit, report.reason or "it failed")
 end
 
-local function told_reloaded(plan, report)
-    local words = "reloaded: " .. render.summary(plan.summary, true)
+local function told_reloaded(plan, report, waited)
+    local words = "reloaded: " .. render.summary(plan.summary, waited)
     if not report.left then return words end
     return ("%s; a failure of what is new or changed rolls it back within the next %d s"):format(words,
         math.ceil(report.left))
@@ -107,9 +107,10 @@ local function result_text(path, good, words, node)
         json.encode(words), node and ',"node":' .. node or "")
 end
 
--- Of those that it launched; after a rollback, of the one that caused it.
+-- Of those that it launched, when they were waited for; after a rollback, of the one that caused it.
 local function results_of(self, report)
     local native, parts = self.world.native, {}
+    if not self.wishes.wait then return "[]" end
     if report.rolled_back and report.culprit then
         parts[1] = result_text(report.culprit, false, report.reason or "it failed", native.node(report.culprit))
     end
@@ -124,10 +125,16 @@ end
 
 -- --- its end -------------------------------------------------------------------------------------------------------
 
-local function finish(self, ...)
-    if self.finished then return end
+local function close(self)
     self.finished = true
     self.ticker:close()
+    if self.looker then self.looker:close() end
+    self.world.under_way[self] = nil
+end
+
+local function finish(self, ...)
+    if self.finished then return end
+    close(self)
     self.done(...)
 end
 
@@ -137,7 +144,7 @@ function Reload:settle()
     local summary, results = self.plan.summary, results_of(self, report)
     if report.rolled_back then return finish(self, "rolled_back", told_back(report), results) end
     if summary.empty then return finish(self, "unchanged", render.summary(summary), results) end
-    finish(self, "reloaded", told_reloaded(self.plan, report), results)
+    finish(self, "reloaded", told_reloaded(self.plan, report, self.wishes.wait), results)
 end
 
 local function fail(self, code, message)
@@ -146,13 +153,11 @@ end
 
 -- The engine's answer: it is settled, or will not be, or was refused.
 local function on_answer(self, status, words)
+    if self.finished then return end
     if status == "ok" and self.wishes.wait and self.watched[1] and self.settle_ms > 0 then
         -- What fails as soon as it runs shows by then.
-        local timer = uv.new_timer()
-        timer:start(self.settle_ms, 0, function()
-            timer:close()
-            self:settle()
-        end)
+        self.looker = uv.new_timer()
+        self.looker:start(self.settle_ms, 0, function() self:settle() end)
     elseif status == "ok" or status == "not_reached" then
         self:settle()
     else
@@ -161,10 +166,10 @@ local function on_answer(self, status, words)
     end
 end
 
---- Hand in `options.blob`. `world`: native, say, errands. `options`: plan (as JSON), hand_in(blob, wishes) -> ticket or
--- nil and a code, wishes { back, keep, wait, timeout }, settle (seconds to look at it when it is settled),
--- progress(path, state) or nil, and done, which is called with outcome ("reloaded", "unchanged", "rolled_back"), a
--- message and results (JSON); or nil, a code and a message.
+--- Hand in `options.blob`. `world`: native, say, errands, under_way (a set, kept here). `options`: plan (as JSON),
+-- hand_in(blob, wishes) -> ticket or nil and a code, wishes { back, keep, wait, timeout }, settle (seconds to look at
+-- it when it is settled), progress(path, state) or nil, and done, which is called with outcome ("reloaded",
+-- "unchanged", "rolled_back"), a message and results (JSON); or nil, a code and a message.
 function Reload.begin(world, options)
     local plan = decoder.decode(options.plan)
     local self = setmetatable({
@@ -172,11 +177,19 @@ function Reload.begin(world, options)
         settle_ms = math.floor((options.settle or 0) * 1000), done = options.done, progress = options.progress,
         ticker = uv.new_timer(), before = world.native.report().applied,
     }, Reload)
+    world.under_way[self] = true
     say_plan(world.say, plan)
     local ticket, code = options.hand_in(options.blob, options.wishes)
     if not ticket then return fail(self, code, ANSWERS[code] or code) end
     world.errands.wait(ticket, function(status, _, words) on_answer(self, status, words) end)
     if self.wishes.wait and self.watched[1] then self.ticker:start(TICK, TICK, function() tick(self) end) end
+end
+
+--- The tree leaves: nothing is looked at any more. Who waits hears it from the engine, or as it stands now.
+function Reload.leave(world)
+    for self in pairs(world.under_way) do
+        if self.looker then self:settle() end
+    end
 end
 
 return Reload

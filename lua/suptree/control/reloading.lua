@@ -86,6 +86,7 @@ return function(world)
                 tell_refused { why }
                 return call:fail("config", why, { faults = json.array { why } })
             end
+            if given.progress then call:notify("plan", plan) end
             Reload.begin(world, {
                 blob = blob, plan = plan,
                 hand_in = function(bytes, wishes) return call.handle:reload(bytes, wishes) end,
