@@ -293,6 +293,12 @@ describe("§9.17 'Event sequence numbers have no gap; per generation: launched, 
         assert.matches("boom", ended[3].reason)
     end)
 
+    it("and so does the failure that it is", function()
+        local sim = up { "a" }
+        sim:exit("a", { error = "boom" })
+        assert.matches("boom", world.events(sim, "failed")[1].reason)
+    end)
+
     it("a failed launch says the step and the error", function()
         local sim = world.sim(world.tree { "a" })
         sim:fail_launch("a", "ENOENT")

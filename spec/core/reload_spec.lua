@@ -631,6 +631,16 @@ describe("§7 'During a group restart it waits for the round to finish'", functi
         assert.equal("running", sim:state("c").state)
     end)
 
+    it("nor does a member that is stuck, once the others are launched", function()
+        local sim = up { strategy = "one_for_all", "a", "b" }
+        sim:hang("b", "kill")
+        fail(sim, "a")
+        sim:advance(20)
+        assert.equal("running stuck", states(sim, "a", "b"))
+        reload(sim, { strategy = "one_for_all", "a", "b", "c" })
+        assert.equal("running", sim:state("c").state)
+    end)
+
     it("a later one takes its place", function()
         local sim = up { strategy = "one_for_all", "a", "b" }
         sim:hang("b")

@@ -322,6 +322,14 @@ describe("§3 what a round meets", function()
         end
     end)
 
+    it("one that restarts with a member and is none itself follows", function()
+        local sim = up {
+            strategy = "rest_for_one", process("web", { restart_with = { "db" } }), "db", "c",
+        }
+        fail(sim, "db")
+        assert.same({ "interrupt c", "launch db", "interrupt web", "launch c", "launch web" }, told(sim))
+    end)
+
     it("one that was added in its middle joins it when another of those fails", function()
         local sim = up { strategy = "one_for_all", "a", "b" }
         sim:hang("a")

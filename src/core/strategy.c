@@ -363,7 +363,7 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
     report_failure(tree, node, outcome, text, measure, until_ns, answer == ANSWER_RESTART);
     if (sick) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
-    } else if (comes_back && delay_ns > 0) {
+    } else if (delay_ns > 0) {
         delay_restart(tree, node, delay_ns);
     } else if (comes_back) {
         sup_strategy_restart(tree, node);
