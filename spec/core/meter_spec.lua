@@ -306,6 +306,7 @@ describe("§1 '… lack of resources to spawn (EAGAIN, EMFILE, ENOMEM: retried e
         sim:start()
         assert.equal(1, sim:state("a").next_at)
         assert.equal("resources", sim:state("a").cause)
+        assert.equal(1, world.events(sim, "launch_failed")[1]["until"])
     end)
 
     it("a person's stop ends the tries", function()

@@ -303,7 +303,7 @@ describe("§9.17 'Event sequence numbers have no gap; per generation: launched, 
         local sim = world.sim(world.tree { "a" })
         sim:fail_launch("a", "ENOENT")
         sim:start()
-        assert.matches("No such file", world.events(sim, "launch_failed")[1].reason)
+        assert.matches("exec: No such file", world.events(sim, "launch_failed")[1].reason)
     end)
 end)
 

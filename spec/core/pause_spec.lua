@@ -327,6 +327,19 @@ describe("§1 'Event order: the trip emits `backoff` first, then the `failed` ev
         assert.is_string(events[3].reason)
     end)
 
+    it("'failed' says until when it waits, and both since when they do", function()
+        local sim = up { failure_threshold = 0, "a" }
+        sim:advance(3)
+        sim:events()
+        fail(sim, "a")
+        assert.equal(18, world.events(sim, "failed")[1]["until"])
+        assert.equal(3, sim:state().since)
+        assert.equal(3, sim:state("a").since)
+        sim:advance(15)
+        assert.equal("running", sim:state().state)
+        assert.equal(18, sim:state().since)
+    end)
+
     it("one that restarts says so", function()
         local sim = up { "a" }
         fail(sim, "a")
@@ -496,8 +509,12 @@ describe("§1 on_threshold = \"give_up\": 'the child that tripped it stays `fail
         assert.same({}, happened(sim, "backoff", "resume"))
     end)
 
-    it("says gave_up of the child", function()
-        assert.same({ "gave_up a" }, happened(given_up(), "gave_up"))
+    it("says gave_up of the child, with the count and the threshold", function()
+        local events = world.events(given_up(), "gave_up")
+        assert.equal(1, #events)
+        assert.equal("a", events[1].path)
+        assert.equal(6, events[1].count)
+        assert.equal(5, events[1].threshold)
     end)
 
     it("a person's start launches it", function()

@@ -631,6 +631,18 @@ describe("§7 'During a group restart it waits for the round to finish'", functi
         assert.equal("running", sim:state("c").state)
     end)
 
+    it("nor does one whose members a person has all stopped", function()
+        local sim = up { strategy = "one_for_all", "a", "b" }
+        sim:hang("b")
+        fail(sim, "a")
+        sim:stop_node("a")
+        sim:stop_node("b")
+        sim:exit("b")
+        assert.equal("stopped stopped", states(sim, "a", "b"))
+        reload(sim, { strategy = "one_for_all", "a", "b", "c" })
+        assert.equal("running", sim:state("c").state)
+    end)
+
     it("nor does a member that is stuck, once the others are launched", function()
         local sim = up { strategy = "one_for_all", "a", "b" }
         sim:hang("b", "kill")

@@ -679,6 +679,15 @@ describe("§4 a person's stop of a supervisor", function()
         assert.equal(0, sim:state().count)
     end)
 
+    it("a restart of the root: all anew, the tree goes on", function()
+        local sim = up { "a", group("w", { "x" }) }
+        assert(sim:restart_node("."))
+        assert.same({ "interrupt a", "interrupt w/x", "launch a", "launch w/x" }, world.told_sorted(sim))
+        assert.is_nil(sim:ended())
+        assert.equal("running running running", states(sim, ".", "a", "w/x"))
+        assert.equal(0, sim:state().count)
+    end)
+
     it("the root alone cannot be stopped as a node", function()
         local sim = up { "a" }
         local ok, err = sim:stop_node(".")

@@ -619,7 +619,7 @@ describe("§6 auto_shutdown", function()
         assert.same({ "interrupt w/c" }, told(sim))
         assert.is_nil(sim:ended())
         assert.equal(0, sim:state().count)
-        assert.equal("running", sim:state("b").state)
+        assert.equal("stopped running", states(sim, "w", "b"))
     end)
 end)
 

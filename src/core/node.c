@@ -349,7 +349,6 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
     bool planned = stopping && !node->self_ending;
     note_end(tree, node, outcome, text, planned);
     retire(node);
-    if (!sup_node_is_service(node)) sup_strategy_drop(tree, node);
     if (is_root && (!planned || tree->stopping)) {
         end_root(tree, node, planned);
     } else if (planned) {

@@ -30,6 +30,20 @@ void check_request(struct sim *sim, const struct sup_input *input)
                          .until_ns = bounded ? sim->now_ns + input->wait_ns : NEVER_NS};
 }
 
+/* A start is answered when every service has been launched, or waits, is delayed or failed. */
+static void check_all_launched(struct sim *sim)
+{
+    const struct shadow *root = shadow_of(sim, sup_tree_root(sim->tree));
+    each_shadow(sim, node)
+    {
+        if (node->parent != root || root == NULL || node->removed || node->instance == 0) continue;
+        if (node->life & (LIFE_LAUNCHED | LIFE_STOPPING)) continue;
+        if (shadow_state(sim, node) != SUP_STATE_STARTING) continue;
+        sim_violate(sim, 11, "the start is answered although %s is still starting",
+                    sim_name(sim, node));
+    }
+}
+
 void check_reply(struct sim *sim, const struct sup_effect *effect)
 {
     struct request *request = find_request(sim, effect->request);
@@ -53,6 +67,7 @@ void check_reply(struct sim *sim, const struct sup_effect *effect)
         sim->dirty = true; /* the order may have changed, without any other word */
         if (sim->input->type != SUP_IN_RELOAD) sim->reloads++;
     }
+    if (request->type == SUP_IN_START && status == SUP_OK) check_all_launched(sim);
     sim->pending &= ~(UINT32_C(1) << (request - sim->requests));
 }
 

@@ -280,6 +280,11 @@ static void check_instance(struct sim *sim, const struct shadow *node,
     if ((status->state == SUP_STATE_STUCK) != (node->instance != 0 && (node->life & LIFE_STUCK))) {
         sim_violate(sim, 8, "%s says it is %s", sim_name(sim, node), sup_state_name(status->state));
     }
+    bool is_of_services = status->state == SUP_STATE_DONE || status->state == SUP_STATE_STUCK;
+    if (node->traits.kind == SUP_SUPERVISOR && is_of_services) {
+        sim_violate(sim, 17, "%s is a supervisor and says it is %s", sim_name(sim, node),
+                    sup_state_name(status->state));
+    }
     if (node->traits.kind != SUP_SUPERVISOR && status->state == SUP_STATE_STARTING &&
         (node->life & LIFE_LAUNCHED)) {
         sim_violate(sim, 17, "%s is starting and was launched", sim_name(sim, node));
