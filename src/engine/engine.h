@@ -41,8 +41,8 @@ struct sup_event_cursor {
 /*
 ** Copy the next events into ${buf}, as many whole lines of JSON as fit (4096 bytes are enough for
 ** one), each with its newline, oldest first. ${missed} becomes how many were lost to him before
-** the last of these: only so many are kept. Returns the size, 0: there is nothing new; then, and
-** whenever he has come to the end, he will be woken. Any thread.
+** the last of these: only so many are kept. Returns the size, 0: there is nothing new, and he will
+** be woken when there is. Any thread.
 */
 size_t sup_engine_events(struct sup_engine *engine, struct sup_event_cursor *cursor, char *buf,
                          size_t size, uint64_t *missed);

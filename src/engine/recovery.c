@@ -404,13 +404,14 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
         r = sup_output_init(&engine->lines, take_fd(hello, SUP_FD_OUTPUT), SUP_OUTPUT_PLAIN);
     if (r == 0)
         r = sup_output_init(&engine->events, take_fd(hello, SUP_FD_EVENTS), SUP_OUTPUT_JSON);
-    if (engine->library == NULL) sup_tap_init(&engine->tap, take_fd(hello, SUP_FD_TAP));
     if (r < 0) {
         sup_err_set(err, r, "", "free some memory", "there is no memory for the host");
         return EXIT_LOST;
     }
     engine->facts.control = take_fd(hello, SUP_FD_CONTROL);
     engine->facts.control_lock = take_fd(hello, SUP_FD_CONTROL_LOCK);
+    /* Without a control socket nobody would read it. */
+    if (engine->facts.control >= 0) sup_tap_init(&engine->tap, take_fd(hello, SUP_FD_TAP));
     engine->facts.hosts = (uint32_t) hosts;
     engine->facts.safe_mode = (hello->word.b & SUP_HELLO_SAFE_MODE) != 0;
     /* Numbers of plan sets that no former host can have used for what still lives. */

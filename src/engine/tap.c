@@ -4,14 +4,17 @@
 */
 #include "engine/tap.h"
 
+#include "engine/event_line.h"
+
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC UINT64_C(0x3150415454505553) /* "SUPTTAP1" */
-#define FILLER UINT32_MAX                  /* a record that leads to the begin of the ring */
+#define FILLER UINT32_MAX             /* a record that leads to the begin of the ring */
+#define TEXT_MAX 1024                 /* of a text that is kept */
+#define COPY_SIZE ((size_t) 16 << 10) /* copied under the lock at a time */
 
 /* `first` and `end` count bytes since the beginning; a byte k lies at k % SUP_TAP_BYTES. */
 struct sup_tap_head {
@@ -24,10 +27,26 @@ struct sup_tap_head {
 };
 
 struct record {
-    uint32_t size; /* of the text; FILLER */
+    uint32_t size; /* of what follows; FILLER */
     uint32_t reserved;
     uint64_t number;
 };
+
+enum { PATH, OTHER, TEXT, CONTEXT, TEXT_COUNT };
+
+/* What follows a record, and then the texts, each with its NUL. */
+struct kept {
+    struct sup_effect effect; /* its pointers mean nothing */
+    int64_t wall_offset_ns;
+    uint16_t sizes[TEXT_COUNT]; /* with NUL; 0: there is none */
+};
+
+#define RECORD_MAX (sizeof(struct record) + sizeof(struct kept) + TEXT_COUNT * (TEXT_MAX + 1))
+
+_Static_assert(RECORD_MAX <= COPY_SIZE, "any record can be copied");
+
+/* "TAP1" and the size of what is kept: another version of it is another form. */
+#define MAGIC (UINT64_C(0x3150415400000000) | (uint64_t) sizeof(struct kept))
 
 #define MEMORY_SIZE (sizeof(struct sup_tap_head) + SUP_TAP_BYTES)
 
@@ -43,11 +62,16 @@ static struct record read_record(const struct sup_tap_head *head, uint64_t at)
     return record;
 }
 
-/* With padding: records are aligned, so that a filler always has room. */
+/* Records are aligned, so that a filler always has room. */
+static size_t align(size_t size)
+{
+    return (size + sizeof(struct record) - 1) / sizeof(struct record) * sizeof(struct record);
+}
+
 static size_t size_of(const struct record *record, uint64_t at)
 {
     if (record->size == FILLER) return SUP_TAP_BYTES - offset_of(at);
-    return (sizeof *record + record->size + sizeof *record - 1) / sizeof *record * sizeof *record;
+    return align(sizeof *record + record->size);
 }
 
 /* --- its memory ------------------------------------------------------------------------------- */
@@ -125,11 +149,6 @@ void sup_tap_clear(struct sup_tap *tap)
     atomic_store(&tap->head->last, 0);
 }
 
-bool sup_tap_is_there(const struct sup_tap *tap)
-{
-    return tap->head != NULL;
-}
-
 /* --- writing ---------------------------------------------------------------------------------- */
 
 /* Forget the oldest until ${size} bytes may follow the end. */
@@ -143,26 +162,65 @@ static void make_room(struct sup_tap_head *head, size_t size)
     atomic_store(&head->first, first);
 }
 
-static void append(struct sup_tap_head *head, const struct record *record, const char *text)
+static void append(struct sup_tap_head *head, const void *record, size_t size)
 {
-    uint64_t end = head->end;
-    size_t size = size_of(record, end);
     make_room(head, size);
-    memcpy(head->bytes + offset_of(end), record, sizeof *record);
-    if (text != NULL) memcpy(head->bytes + offset_of(end) + sizeof *record, text, record->size);
-    atomic_store(&head->end, end + size);
+    memcpy(head->bytes + offset_of(head->end), record, size);
+    atomic_store(&head->end, head->end + size);
 }
 
-void sup_tap_add(struct sup_tap *tap, uint64_t number, const char *text, size_t size)
+/* The rest of the ring is left empty: a record lies in one piece. */
+static void fill_up(struct sup_tap_head *head)
 {
-    struct sup_tap_head *head = tap->head;
     const struct record filler = {.size = FILLER};
-    const struct record record = {.size = (uint32_t) size, .number = number};
-    if (head == NULL || number <= head->last || size > SUP_TAP_BYTES / 4) return;
+    size_t size = size_of(&filler, head->end);
+    make_room(head, size);
+    memcpy(head->bytes + offset_of(head->end), &filler, sizeof filler);
+    atomic_store(&head->end, head->end + size);
+}
+
+/* Returns its size without the NUL, cut, but never in the midst of a character. */
+static size_t measure(const char *text)
+{
+    size_t size = strnlen(text, TEXT_MAX + 1);
+    if (size <= TEXT_MAX) return size;
+    size = TEXT_MAX;
+    while (size > 0 && ((unsigned char) text[size] & 0xc0) == 0x80) size--;
+    return size;
+}
+
+/* Lay the event out in ${bytes}, which has room for RECORD_MAX. Returns its size. */
+static size_t lay_out(unsigned char *bytes, const struct sup_told *told, int64_t wall_offset_ns)
+{
+    const struct sup_event *event = &told->effect->event;
+    const char *const texts[TEXT_COUNT] = {told->path, told->other, event->text, event->context};
+    struct kept kept = {.effect = *told->effect, .wall_offset_ns = wall_offset_ns};
+    size_t at = sizeof(struct record) + sizeof kept;
+    for (int i = 0; i < TEXT_COUNT; i++) {
+        if (texts[i] == NULL) continue;
+        size_t size = measure(texts[i]);
+        memcpy(bytes + at, texts[i], size);
+        bytes[at + size] = '\0';
+        kept.sizes[i] = (uint16_t) (size + 1);
+        at += size + 1;
+    }
+    const struct record record = {.size = (uint32_t) (at - sizeof record), .number = event->number};
+    memcpy(bytes, &record, sizeof record);
+    memcpy(bytes + sizeof record, &kept, sizeof kept);
+    return at;
+}
+
+void sup_tap_add(struct sup_tap *tap, const struct sup_told *told, int64_t wall_offset_ns)
+{
+    unsigned char bytes[RECORD_MAX + sizeof(struct record)];
+    struct sup_tap_head *head = tap->head;
+    uint64_t number = told->effect->event.number;
+    if (head == NULL || number <= head->last) return;
+    size_t end = lay_out(bytes, told, wall_offset_ns), size = align(end);
+    memset(bytes + end, 0, size - end);
     pthread_mutex_lock(&tap->mutex);
-    if (SUP_TAP_BYTES - offset_of(head->end) < size_of(&record, head->end))
-        append(head, &filler, NULL);
-    append(head, &record, text);
+    if (SUP_TAP_BYTES - offset_of(head->end) < size) fill_up(head);
+    append(head, bytes, size);
     atomic_store(&head->last, number);
     if (tap->awaited && tap->wake != NULL) {
         tap->awaited = false;
@@ -173,41 +231,83 @@ void sup_tap_add(struct sup_tap *tap, uint64_t number, const char *text, size_t 
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Copy what fits, from where the cursor is. */
-static size_t copy_lines(const struct sup_tap_head *head, struct sup_event_cursor *cursor,
-                         char *buf, size_t room, uint64_t *missed)
+/* Copy the next records for ${cursor} as they are; what he has seen is passed over. Returns the
+   size. */
+static size_t copy_records(const struct sup_tap_head *head, struct sup_event_cursor *cursor,
+                           unsigned char *copy)
 {
-    uint64_t at = cursor->at, end = head->end;
     size_t size = 0;
-    if (at < head->first || at > end) at = head->first;
-    while (at < end) {
+    if (cursor->at < head->first || cursor->at > head->end) cursor->at = head->first;
+    for (uint64_t at = cursor->at; at < head->end;) {
         struct record record = read_record(head, at);
+        size_t whole = size_of(&record, at);
         bool wanted = record.size != FILLER && record.number >= cursor->next;
-        if (wanted && record.size + 1 > room - size) break;
-        if (wanted) {
-            *missed += record.number - cursor->next;
-            cursor->next = record.number + 1;
-            memcpy(buf + size, head->bytes + offset_of(at) + sizeof record, record.size);
-            buf[size + record.size] = '\n';
-            size += record.size + 1;
-        }
-        at += size_of(&record, at);
+        if (wanted && whole > COPY_SIZE - size) break;
+        if (wanted) memcpy(copy + size, head->bytes + offset_of(at), whole);
+        if (wanted) size += whole;
+        at += whole;
+        if (size == 0) cursor->at = at;
     }
-    cursor->at = at;
+    return size;
+}
+
+/* The record as a line; 0: it cannot be told. */
+static size_t write_line(const unsigned char *bytes, const struct record *record, char *line)
+{
+    struct kept kept;
+    const char *texts[TEXT_COUNT] = {NULL};
+    size_t at = sizeof kept;
+    if (record->size < sizeof kept) return 0;
+    memcpy(&kept, bytes, sizeof kept);
+    for (int i = 0; i < TEXT_COUNT; i++) {
+        size_t size = kept.sizes[i];
+        if (size == 0) continue;
+        if (size > record->size - at || bytes[at + size - 1] != '\0') return 0;
+        texts[i] = (const char *) bytes + at;
+        at += size;
+    }
+    kept.effect.event.text = texts[TEXT];
+    kept.effect.event.context = texts[CONTEXT];
+    const struct sup_told told = {
+        .effect = &kept.effect,
+        .path = texts[PATH] != NULL ? texts[PATH] : "",
+        .other = texts[OTHER] != NULL ? texts[OTHER] : "",
+    };
+    return sup_event_line(&told, kept.wall_offset_ns, line);
+}
+
+/* The copied records as lines, as many as fit. The cursor moves behind them. */
+static size_t write_lines(const unsigned char *copy, size_t copied, struct sup_event_cursor *cursor,
+                          char *buf, size_t room, uint64_t *missed)
+{
+    char line[SUP_EVENT_LINE];
+    size_t size = 0;
+    for (size_t at = 0; at < copied;) {
+        struct record record;
+        memcpy(&record, copy + at, sizeof record);
+        size_t length = write_line(copy + at + sizeof record, &record, line);
+        if (length + 1 > room - size) break;
+        *missed += record.number - cursor->next;
+        cursor->next = record.number + 1;
+        memcpy(buf + size, line, length);
+        if (length > 0) buf[size + length] = '\n';
+        size += length + (length > 0);
+        at += align(sizeof record + record.size);
+    }
     return size;
 }
 
 size_t sup_tap_read(struct sup_tap *tap, struct sup_event_cursor *cursor, char *buf, size_t size,
                     uint64_t *missed)
 {
-    size_t got = 0;
+    unsigned char copy[COPY_SIZE];
     *missed = 0;
     if (tap->head == NULL) return 0;
     pthread_mutex_lock(&tap->mutex);
-    got = copy_lines(tap->head, cursor, buf, size, missed);
-    if (cursor->at == tap->head->end) tap->awaited = true;
+    size_t copied = copy_records(tap->head, cursor, copy);
+    if (copied == 0) tap->awaited = true;
     pthread_mutex_unlock(&tap->mutex);
-    return got;
+    return write_lines(copy, copied, cursor, buf, size, missed);
 }
 
 uint64_t sup_tap_last(struct sup_tap *tap)

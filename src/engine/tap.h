@@ -1,13 +1,14 @@
 /*
-** engine/tap.h: the last events, as lines of JSON, in a ring that outlives the host: its memory is
-** held by the keeper. The engine thread writes; any thread reads with a cursor of its own, and is
-** told how many it has missed when the ring has gone over it.
+** engine/tap.h: the last events, in a ring that outlives the host: its memory is held by the keeper.
+** The engine thread writes, in a form that costs it little; any thread reads lines of JSON with a
+** cursor of its own, and is told how many it has missed when the ring has gone over it.
 **
-** The lock is held for the moment of a copy. Must not know what the lines say.
+** The lock is held for the moment of a copy. Must not know what an event means.
 */
 #ifndef SUP_ENGINE_TAP_H
 #define SUP_ENGINE_TAP_H
 
+#include "core/event.h"
 #include "engine/engine.h"
 
 #include <pthread.h>
@@ -40,11 +41,9 @@ void sup_tap_finish(struct sup_tap *tap);
 /* Forget everything: a new tree counts its events from 1. */
 void sup_tap_clear(struct sup_tap *tap);
 
-/* Is there a ring? */
-bool sup_tap_is_there(const struct sup_tap *tap);
-
-/* Add the event ${number}, unless it has been added already. Engine thread only. */
-void sup_tap_add(struct sup_tap *tap, uint64_t number, const char *text, size_t size);
+/* Add an event, unless it has been added already. Engine thread only. ${wall_offset_ns}: as for
+   sup_event_line. Without a ring: nothing. */
+void sup_tap_add(struct sup_tap *tap, const struct sup_told *told, int64_t wall_offset_ns);
 
 /* As sup_engine_events and sup_engine_last_event say. */
 size_t sup_tap_read(struct sup_tap *tap, struct sup_event_cursor *cursor, char *buf, size_t size,

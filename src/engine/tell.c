@@ -4,11 +4,10 @@
 */
 #include "engine/inside.h"
 
-#include "base/json.h"
 #include "core/event.h"
+#include "engine/event_line.h"
 #include "engine/narrate.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,66 +81,13 @@ static void tell_people(struct sup_engine *engine, const struct sup_tale *tale)
     if (size > 0) sup_output_line(&engine->lines, text, size);
 }
 
-/* --- JSON ------------------------------------------------------------------------------------- */
+/* --- programs --------------------------------------------------------------------------------- */
 
-struct json_line {
-    struct sup_json json;
-    size_t limit; /* of one text */
-};
-
-static void put_text(void *self, const char *name, const char *value)
-{
-    struct json_line *line = self;
-    size_t size = strlen(value);
-    sup_json_key(&line->json, name);
-    if (size > line->limit) {
-        size = line->limit;
-        while (size > 0 && ((unsigned char) value[size] & 0xc0) == 0x80) size--;
-    }
-    sup_json_bytes(&line->json, value, size);
-}
-
-static void put_number(void *self, const char *name, double value)
-{
-    struct json_line *line = self;
-    bool is_time = strcmp(name, "time") == 0 || strcmp(name, "until") == 0;
-    sup_json_put_number(&line->json, name, is_time ? round(value * 1000) / 1000 : value);
-}
-
-static void put_integer(void *self, const char *name, int64_t value)
-{
-    struct json_line *line = self;
-    sup_json_put_integer(&line->json, name, value);
-}
-
-static void put_boolean(void *self, const char *name, bool value)
-{
-    struct json_line *line = self;
-    sup_json_put_bool(&line->json, name, value);
-}
-
-/* A line must go out in one piece: texts are cut more and more until it fits. */
 static void tell_programs(struct sup_engine *engine, const struct sup_told *told)
 {
-    char text[SUP_OUTPUT_LINE];
-    struct json_line line;
-    const struct sup_field_sink sink = {put_text, put_number, put_integer, put_boolean, &line};
-    double offset_s = (double) engine->wall_offset_ns / (double) SUP_SECOND_NS;
-    double time =
-        (double) (told->effect->event.time_ns + engine->wall_offset_ns) / (double) SUP_SECOND_NS;
-    for (size_t limit = 2048; limit >= 32; limit /= 4) {
-        line.limit = limit;
-        sup_json_init(&line.json, text, sizeof text);
-        sup_json_begin_object(&line.json);
-        sup_event_fields(told, time, offset_s, &sink);
-        sup_json_end_object(&line.json);
-        const char *whole = sup_json_text(&line.json);
-        if (whole == NULL) continue;
-        if (engine->events.fd >= 0 && told->effect->seq > engine->told_events)
-            sup_output_line(&engine->events, whole, line.json.size);
-        sup_tap_add(&engine->tap, told->effect->event.number, whole, line.json.size);
-        return;
-    }
+    char text[SUP_EVENT_LINE];
+    size_t size = sup_event_line(told, engine->wall_offset_ns, text);
+    if (size > 0) sup_output_line(&engine->events, text, size);
 }
 
 void sup_tell_event(struct sup_engine *engine, const struct sup_tale *tale)
@@ -150,8 +96,8 @@ void sup_tell_event(struct sup_engine *engine, const struct sup_tale *tale)
     if (engine->library != NULL)
         engine->library->tell(engine->library->context, &tale->told, engine->wall_offset_ns);
     if (engine->lines.fd >= 0 && seq > engine->told_lines) tell_people(engine, tale);
-    bool file = engine->events.fd >= 0 && seq > engine->told_events;
-    if (file || sup_tap_is_there(&engine->tap)) tell_programs(engine, &tale->told);
+    if (engine->events.fd >= 0 && seq > engine->told_events) tell_programs(engine, &tale->told);
+    sup_tap_add(&engine->tap, &tale->told, engine->wall_offset_ns);
 }
 
 void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, size_t count,

@@ -114,7 +114,9 @@ local function forget(self, connection)
     self.users[uid] = self.users[uid] > 1 and self.users[uid] - 1 or nil
     self.connections[connection] = nil
     self.ended(connection)
-    if self.count == 0 and self.gone then self.gone() end
+    if self.count > 0 then return end
+    collectgarbage() -- nobody waits, and much is not needed any more
+    if self.gone then self.gone() end
 end
 
 local function admit(self, stream, handle, peer)
