@@ -188,7 +188,7 @@ describe("clients at the death of the host", function()
     it("see the connection end and find the next host at once, again and again", function()
         local tree = live.tree(SHOP, { program = live.installation { "--test-eager" } })
         tree:await { type = "ready", path = "." }
-        local web, worker = tree:service "web", tree:service "workers/a"
+        local web, worker = tree:running "web", tree:running "workers/a"
         for _ = 1, 5 do
             local client = live.connect "shop"
             client:call("events", { follow = true })
@@ -200,7 +200,7 @@ describe("clients at the death of the host", function()
             local hello = again:call "hello"
             assert.are_not.equal(host, hello.pid)
             client:await_end()
-            assert.are.same({ web, worker }, { tree:service "web", tree:service "workers/a" })
+            assert.are.same({ web, worker }, { tree:running "web", tree:running "workers/a" })
         end
     end)
 end)
@@ -226,7 +226,7 @@ describe("a control thread that dies", function()
         local folder = faulty_lua()
         local tree = live.tree(SHOP, { env = { SUPTREE_LUA_DIR = folder } })
         tree:await { type = "ready", path = "." }
-        local web, host = tree:service "web", tree:host()
+        local web, host = tree:running "web", tree:host()
         local client = live.connect "shop"
         client:call("events", { follow = true })
         for _ = 1, 5 do client:ask("wait", { paths = { "web" }, state = "stopped" }) end
@@ -237,7 +237,7 @@ describe("a control thread that dies", function()
         tree:await_text "the control thread has died and starts again in 1 s; no service is touched: "
         local again = live.connect "shop" -- it waits at the socket until there is somebody
         assert.are.equal(host, again:call "hello".pid)
-        assert.are.same({ web, host }, { tree:service "web", tree:host() })
+        assert.are.same({ web, host }, { tree:running "web", tree:host() })
         again:call "shutdown"
         assert.are.equal(0, tree:wait())
     end)

@@ -111,7 +111,7 @@ describe("the roles of the control socket", function()
         local _, out = call_as(tree, MEMBER, GROUP, "hello")
         assert.are.same({ "read", MEMBER }, { cjson.decode(out).role, cjson.decode(out).uid })
 
-        local web = tree:service "web"
+        local web = tree:running "web"
         local _, listed = call_as(tree, MEMBER, GROUP, "methods")
         local arguments = {
             explain = { path = "web" }, environment = { path = "web" }, wait = { paths = { "web" } },
@@ -131,7 +131,7 @@ describe("the roles of the control socket", function()
             end
         end
         assert.is_true(seen.read >= 8 and seen.write >= 5)
-        assert.are.equal(web, tree:service "web")
+        assert.are.equal(web, tree:running "web")
         local code = call_as(tree, STRANGER, STRANGER, "hello")
         assert.are.equal(5, code)
     end)

@@ -42,14 +42,14 @@ describe("the control socket", function()
         local paths = {}
         for place, node in ipairs(status.services) do paths[place] = node.path end
         assert.are.same({ ".", "db", "web", "workers", "workers/a" }, paths)
-        assert.are.equal(tree:service "web", status.services[3].pid)
+        assert.are.equal(tree:running "web", status.services[3].pid)
         assert.are.equal("running", status.services[3].state)
         assert.are.same({ "db" }, status.services[3].after)
     end)
 
     it("stops, starts and restarts", function()
         local tree = shop()
-        local first = tree:service "web"
+        local first = tree:running "web"
         local result = assert(rpc("stop", { paths = { "web" }, context = "because" })).results[1]
         assert.are.same({ "web", "ok", "stopped" }, { result.path, result.status, result.node.state })
         assert.is_nil(tree:service "web")
@@ -59,7 +59,7 @@ describe("the control socket", function()
         assert.are.same({ "ok", "running", 2 }, { result.status, result.node.state, result.node.generation })
         result = assert(rpc("restart", { paths = { "w*" } })).results
         assert.are.same({ "web", "workers" }, { result[1].path, result[2].path })
-        assert.are_not.equal(first, tree:service "web")
+        assert.are_not.equal(first, tree:running "web")
     end)
 
     it("says what it does not know", function()
@@ -89,7 +89,7 @@ describe("the control socket", function()
 
     it("outlives the host", function()
         local tree = shop()
-        local web = tree:service "web"
+        local web = tree:running "web"
         tree:kill_host()
         local status = assert(rpc("status", { paths = { "web" } }))
         assert.are.equal(web, status.services[1].pid)
@@ -262,8 +262,8 @@ describe("services by the control protocol", function()
         local set = {}
         for _, entry in ipairs(found.env) do set[entry] = true end
         assert.is_true(set["A=given"] and set["SUPTREE_PATH=talker"] and set["SUPTREE_GENERATION=1"])
-        for entry in pairs(require "spec.support.proc".environment(tree:service "talker")) do
-            assert.is_true(set[entry .. "=" .. require "spec.support.proc".environment(tree:service "talker")[entry]])
+        for entry in pairs(require "spec.support.proc".environment(tree:running "talker")) do
+            assert.is_true(set[entry .. "=" .. require "spec.support.proc".environment(tree:running "talker")[entry]])
         end
         assert.are.same({ "/bin/sh", "-c" }, { found.argv[1], found.argv[2] })
         assert.are.equal(63, found.umask)

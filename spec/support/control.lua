@@ -79,6 +79,7 @@ function Client:await(what, fits)
         for place, message in ipairs(self.messages) do
             if fits(message) then return table.remove(self.messages, place) end
         end
+        if self.closed then error("the connection has ended before " .. what) end
     end)
 end
 

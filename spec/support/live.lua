@@ -319,6 +319,11 @@ function tree:service(path)
     end)
 end
 
+--- The same, when it is known to live: it may be about to become another program, and then shows nothing.
+function tree:running(path)
+    return live.wait("the process of " .. path, function() return self:service(path) end)
+end
+
 --- Kill the host and wait for the next one; returns its pid.
 function tree:kill_host()
     local former = live.wait("a host", function() return self:host() end)

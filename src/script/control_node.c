@@ -115,7 +115,8 @@ static void put_state(struct sup_json *json, const struct sup_view *view,
     sup_json_put_bool(json, "wanted", status->wanted);
     sup_json_put_bool(json, "held", status->held);
     if (status->leaving) sup_json_put_bool(json, "leaving", true);
-    sup_json_put_number(json, "since", seconds(view->now_ns - status->since_ns));
+    if (status->since_ns > 0) /* else: since ever */
+        sup_json_put_number(json, "since", seconds(view->now_ns - status->since_ns));
     sup_json_put_string(json, "cause", sup_cause_name(status->cause));
     if (status->cause_node != 0) put_path(json, "for", view, status->cause_node);
     put_due(json, "next_in", view, status->next_ns);

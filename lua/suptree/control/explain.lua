@@ -35,7 +35,7 @@ local function and_why(node, words)
 end
 
 function sentences.running(node)
-    local since = node.uptime or node.since
+    local since = node.uptime or node.since or 0
     if node.ready then return ("runs and is ready, for %s"):format(seconds(since)) end
     if node.kind == "supervisor" then return "runs, but not all that is wanted below it has been ready yet" end
     return ("runs for %s, but is not ready yet"):format(seconds(since))
