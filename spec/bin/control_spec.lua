@@ -12,7 +12,8 @@ local SHOP = [[
 
 -- One call by the command line: the result as a table; or nil, the exit code and what was said.
 local function rpc(method, params)
-    local code, out, err = live.run { live.program, "rpc", method, params and cjson.encode(params) or nil }
+    local code, out, err = live.run { live.program, "rpc", "--socket", live.socket "shop", method,
+        params and cjson.encode(params) or "{}" }
     if code == 0 then return cjson.decode(out) end
     return nil, code, err
 end

@@ -374,9 +374,12 @@ function live.installation(keeper_words, before)
     return folder .. "/suptree"
 end
 
+--- The control socket of the tree called `name`.
+function live.socket(name) return runtime_folder() .. "/suptree/" .. name .. ".sock" end
+
 --- Connect to the control socket of the tree called `name`; see spec/support/control.lua. It is closed by live.clean.
 function live.connect(name)
-    local client = require "spec.support.control".connect(runtime_folder() .. "/suptree/" .. name .. ".sock")
+    local client = require "spec.support.control".connect(live.socket(name))
     opened[#opened + 1] = { client = client }
     return client
 end
