@@ -1,5 +1,5 @@
 /*
-** engine/tap.h: the last events, in a ring that outlives the host: its memory is held by the keeper.
+** engine/tap.h: the last events, in a ring that outlives the host: the keeper holds its memory.
 ** The engine thread writes, in a form that costs it little; any thread reads lines of JSON with a
 ** cursor of its own, and is told how many it has missed when the ring has gone over it.
 **
