@@ -148,25 +148,45 @@ static void *stop_and_keep_the_report(void *argument)
     return NULL;
 }
 
-/* Ends when a byte comes. */
+struct stubborn {
+    int pipes[2];
+    _Atomic bool over;
+};
+
+/* Ends when a byte comes, and for no other reason. */
 static enum sup_result read_a_byte(void *data, struct sup_context *context)
 {
-    const int *from = data;
+    struct stubborn *stubborn = data;
     char byte;
     (void) context;
-    while (read(*from, &byte, 1) < 0 && errno == EINTR) continue;
+    while (read(stubborn->pipes[0], &byte, 1) < 0 && errno == EINTR) continue;
+    stubborn->over = true;
     return SUP_RETURNED;
+}
+
+static struct sup_service stubborn_service(struct stubborn *stubborn)
+{
+    MUST(pipe(stubborn->pipes) == 0);
+    return (struct sup_service){.serve = read_a_byte, .name = "stubborn", .data = stubborn};
+}
+
+/* What was left behind ends after all. */
+static void end_stubborn(struct stubborn *stubborn)
+{
+    MUST(write(stubborn->pipes[1], "x", 1) == 1);
+    EVENTUALLY(stubborn->over);
+    close(stubborn->pipes[0]);
+    close(stubborn->pipes[1]);
 }
 
 static void stops_at_the_same_time_get_the_same_report(void)
 {
-    int pipes[2];
+    static struct stubborn stubborn; /* used after its tree */
     struct stopper stoppers[4];
     pthread_t threads[4];
     struct sup_supervisor *shop = new_shop(OPTIONS("timeout", "20ms", "kill_timeout", "20ms"));
     struct sup_supervisor *jobs = sup_new_simple("jobs");
-    MUST(pipe(pipes) == 0);
-    struct sup_service service = {.serve = read_a_byte, .name = "stubborn", .data = &pipes[0]};
+    struct sup_service service = stubborn_service(&stubborn);
     CHECK_INT(sup_add(jobs, &service, NULL), SUP_SUCCESS);
     CHECK_INT(api_add_sleeper(shop, "web", NULL), SUP_SUCCESS);
     CHECK_INT(sup_add_supervisor(shop, jobs, NULL), SUP_SUCCESS);
@@ -192,11 +212,7 @@ static void stops_at_the_same_time_get_the_same_report(void)
     CHECK_INT(api_count_events(&heard, "stuck", "jobs/stubborn"), 1);
     sup_free(jobs);
     sup_free(shop);
-    int tasks = api_count_entries("/proc/self/task");
-    MUST(write(pipes[1], "x", 1) == 1); /* what was left behind ends after all */
-    EVENTUALLY(api_count_entries("/proc/self/task") < tasks);
-    close(pipes[0]);
-    close(pipes[1]);
+    end_stubborn(&stubborn);
 }
 
 static void *remove_for_ever(void *argument)
@@ -209,12 +225,11 @@ static void *remove_for_ever(void *argument)
 
 static void a_wait_for_an_end_is_released_by_the_end_of_the_tree(void)
 {
-    int pipes[2];
+    static struct stubborn stubborn;
     size_t count;
     pthread_t thread;
     struct sup_supervisor *shop = new_shop(OPTIONS("timeout", "20ms", "kill_timeout", "20ms"));
-    MUST(pipe(pipes) == 0);
-    struct sup_service service = {.serve = read_a_byte, .name = "stubborn", .data = &pipes[0]};
+    struct sup_service service = stubborn_service(&stubborn);
     CHECK_INT(sup_add(shop, &service, NULL), SUP_SUCCESS);
     CHECK_INT(sup_serve_background(shop, NULL), SUP_SUCCESS);
     pthread_create(&thread, NULL, remove_for_ever, shop);
@@ -223,11 +238,7 @@ static void a_wait_for_an_end_is_released_by_the_end_of_the_tree(void)
     CHECK_INT(count, 1); /* removed, and still there */
     pthread_join(thread, NULL);
     sup_free(shop);
-    int threads = api_count_entries("/proc/self/task");
-    MUST(write(pipes[1], "x", 1) == 1);
-    EVENTUALLY(api_count_entries("/proc/self/task") < threads);
-    close(pipes[0]);
-    close(pipes[1]);
+    end_stubborn(&stubborn);
 }
 
 /* --- serving ---------------------------------------------------------------------------------- */

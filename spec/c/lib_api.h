@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,9 +24,11 @@
 
 #define EVENTUALLY(condition) \
     do { \
-        int looks = 0; \
-        while (!(condition) && looks++ < API_PATIENCE) poll(NULL, 0, 3); \
-        MUST(condition); \
+        bool came = false; \
+        for (int looks = 0; !(came = (condition)) && looks < API_PATIENCE; looks++) \
+            poll(NULL, 0, 3); \
+        if (!came) fprintf(stderr, "it did not come to pass: %s\n", #condition); \
+        MUST(came); \
     } while (0)
 
 #define OPTIONS(...) \
@@ -93,6 +96,26 @@ static inline int api_count_entries(const char *folder)
     while (readdir(dir) != NULL) count++;
     closedir(dir);
     return count;
+}
+
+static inline int api_count_threads(void)
+{
+    return api_count_entries("/proc/self/task");
+}
+
+static inline void *api_do_nothing(void *nothing)
+{
+    return nothing;
+}
+
+/* How many there are when the library has none. A sanitizer has one of its own, from the first that
+   is made. */
+static inline int api_count_own_threads(void)
+{
+    pthread_t first;
+    MUST(pthread_create(&first, NULL, api_do_nothing, NULL) == 0);
+    pthread_join(first, NULL);
+    return api_count_threads();
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
