@@ -4,6 +4,8 @@
 #include "script/modules.h"
 
 #include "script/accounts.h"
+#include "script/cut.h"
+#include "script/editor.h"
 #include "script/embedded.h"
 #include "script/enter.h"
 #include "script/form.h"
@@ -21,6 +23,8 @@
 static const luaL_Reg c_modules[] = {
     {"suptree.accounts", sup_accounts_open},
     {"suptree.core", sup_sim_open},
+    {"suptree.cut", sup_cut_open},
+    {"suptree.editor", sup_editor_open},
     {"suptree.enter", sup_enter_open},
     {"suptree.form", sup_form_open},
     {"suptree.library.native", sup_library_open_module},

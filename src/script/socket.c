@@ -28,6 +28,11 @@
 
 static volatile sig_atomic_t interrupted;
 
+volatile sig_atomic_t *sup_socket_interrupted(void)
+{
+    return &interrupted;
+}
+
 static int push_error(lua_State *L, int code)
 {
     const char *name = strerrorname_np(code);
@@ -230,6 +235,21 @@ static int watch_pipe(lua_State *L)
     return 0;
 }
 
+static int push_descriptor(lua_State *L)
+{
+    lua_pushinteger(L, check_connection(L)->fd);
+    return 1;
+}
+
+static int ask_line(lua_State *L)
+{
+    struct connection *c = check_connection(L);
+    bool has_line = c->size > c->searched &&
+                    memchr(c->bytes + c->searched, '\n', c->size - c->searched) != NULL;
+    lua_pushboolean(L, has_line);
+    return 1;
+}
+
 /* --- time and signals ------------------------------------------------------------------------- */
 
 static int push_now(lua_State *L)
@@ -284,13 +304,9 @@ int sup_socket_open(lua_State *L)
         {NULL, NULL},
     };
     static const luaL_Reg methods[] = {
-        {"__close", close_connection},
-        {"__gc", close_connection},
-        {"close", close_connection},
-        {"receive", receive_line},
-        {"send", send_text},
-        {"watch", watch_pipe},
-        {NULL, NULL},
+        {"__close", close_connection}, {"__gc", close_connection}, {"close", close_connection},
+        {"fd", push_descriptor},       {"has_line", ask_line},     {"receive", receive_line},
+        {"send", send_text},           {"watch", watch_pipe},      {NULL, NULL},
     };
     luaL_newmetatable(L, CONNECTION_TYPE);
     luaL_setfuncs(L, methods, 0);

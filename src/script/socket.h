@@ -7,6 +7,7 @@
 #define SUP_SCRIPT_SOCKET_H
 
 #include <lua.h>
+#include <signal.h>
 
 /*
 ** Push the module `suptree.socket`. Failures are nil and a text, where no more is said:
@@ -22,8 +23,13 @@
 **                        "interrupted", "unread" (see watch), or what the system says. Without
 **                        seconds: no limit
 **   watch(fd)            receive() also ends, as "unread", when nobody reads the pipe `fd` any more
+**   fd()                 its descriptor, to be polled; it stays the connection's
+**   has_line()           is a whole line there already?
 **   close()              also by __gc and __close
 */
 int sup_socket_open(lua_State *L);
+
+/* The flag that INT sets, after catch_interrupt(): receive() ends while it is not 0. */
+volatile sig_atomic_t *sup_socket_interrupted(void);
 
 #endif

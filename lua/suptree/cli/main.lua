@@ -4,7 +4,9 @@ local quick = require "suptree.cli.quick"
 
 local WIDTH = 100
 
-local OTHER_WORDS = { ["-h"] = "help", ["--help"] = "help", ["-V"] = "version", ["--version"] = "version" }
+local OTHER_WORDS = {
+    ["-h"] = "help", ["--help"] = "help", ["-V"] = "version", ["--version"] = "version", repl = "console",
+}
 
 -- A verb is looked for by its file, so that the list of verbs need not be read. What is no name of a file is no verb.
 local function find_verb(name)

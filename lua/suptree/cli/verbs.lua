@@ -5,6 +5,7 @@ return {
     { name = "check", usage = "check [FILE]", summary = "say whether FILE is good, and all that is wrong with it" },
     { name = "compile", internal = true },
     { name = "completion", usage = "completion SHELL", summary = "print what makes bash, zsh or fish complete words" },
+    { name = "console", usage = "console", summary = "Lua in which the running tree is there by name" },
     { name = "events", usage = "events [SERVICE…]", summary = "show what has happened; -f: what happens" },
     { name = "exec", usage = "exec SERVICE COMMAND…", summary = "run a command where a service lives" },
     { name = "explain", usage = "explain SERVICE", summary = "say why it is as it is, and what would change it" },
