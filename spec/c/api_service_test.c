@@ -98,7 +98,7 @@ static void a_stop_that_blocks_holds_up_its_own_service_alone(void)
     enum { COUNT = 20 };
     struct reader *blocked[COUNT], *free_one = new_reader(false);
     uint64_t tokens[COUNT], token;
-    char name[16];
+    char name[32];
     size_t count;
     struct sup_supervisor *shop = serve_shop();
     for (int i = 0; i < COUNT; i++) {
@@ -208,7 +208,7 @@ static void a_thousand_services_are_stopped_together(void)
 {
     enum { COUNT = 1000 };
     struct api_counter counter = {0};
-    char name[16];
+    char name[32];
     struct sup_supervisor *shop = sup_new_simple("shop");
     for (int i = 0; i < COUNT; i++) {
         snprintf(name, sizeof name, "worker%d", i);

@@ -154,7 +154,7 @@ static void refuses_bad_numbers(void)
     REFUSED(plan->name = 0);
     REFUSED(plan->name = sample.size + 1);
     REFUSED(plan->log_file = 0);
-    REFUSED(plan->log = SUP_LOG_INHERIT + 1);
+    REFUSED(plan->log = SUP_LOG_TO + 1);
     REFUSED(plan->stop_signal = -1);
     REFUSED(plan->stop_signal = 65);
     REFUSED(plan->timeout_ns = -1);

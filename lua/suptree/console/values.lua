@@ -31,7 +31,9 @@ end
 
 local function fetch(node)
     local session, path = rawget(node, SESSION), rawget(node, PATH)
-    return session.call("status", { paths = { path } }).services[1]
+    local data = session.call("status", { paths = { path } }).services[1]
+    for key, value in pairs(data or {}) do data[key] = math.type(value) and math.tointeger(value) or value end
+    return data
 end
 
 local function below(path, name) return path == "." and name or path .. "/" .. name end
