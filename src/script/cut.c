@@ -1,6 +1,6 @@
 /*
-** script/cut.c: cutting short what runs. A hook looks now and then whether that is wanted, and from then
-** on raises at every instruction. Coroutines that are made meanwhile inherit it.
+** script/cut.c: cutting short what runs. A hook looks now and then whether that is wanted, and from
+** then on raises at every instruction. Coroutines that are made meanwhile inherit it.
 */
 #include "script/cut.h"
 

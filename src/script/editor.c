@@ -1,6 +1,6 @@
 /*
-** script/editor.c: libedit by its readline face, in its form with callbacks: while a person types, what
-** comes from elsewhere can be shown. One terminal, one editor: hence the statics.
+** script/editor.c: libedit by its readline face, in its form with callbacks: while a person types,
+** what comes from elsewhere can be shown. One terminal, one editor: hence the statics.
 */
 #include "script/editor.h"
 

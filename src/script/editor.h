@@ -1,6 +1,6 @@
 /*
-** script/editor.h: editing lines on a terminal, by libedit, as a Lua module for the console. libedit is
-** opened when it is first asked for, so that nothing else pays for it.
+** script/editor.h: editing lines on a terminal, by libedit, as a Lua module for the console.
+** libedit is opened when it is first asked for, so that nothing else pays for it.
 */
 #ifndef SUP_SCRIPT_EDITOR_H
 #define SUP_SCRIPT_EDITOR_H
