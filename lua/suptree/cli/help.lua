@@ -16,7 +16,7 @@ local KINDS = {
         .. '    s.thread "name" { run = function(ctx) … end, option = value, … }',
 }
 
-local TOPICS = { "options", "supervisor", "process", "thread" }
+local TOPICS = { "options", "protocol", "supervisor", "process", "thread" }
 
 -- Words in lines of at most WIDTH columns, each line after the first behind `margin` spaces.
 local function wrap(words, margin)
@@ -116,6 +116,7 @@ end
 local function explain(topic)
     if not topic then print_verbs()
     elseif topic == "options" then print_options()
+    elseif topic == "protocol" then io.stdout:write(require "suptree.protocol_help"(wrap))
     elseif KINDS[topic] then print_kind(topic)
     elseif find_verb(topic) then return require "suptree.cli.main"(topic, "--help")
     elseif option_help.find(topic) then print_option(option_help.find(topic))
@@ -127,7 +128,8 @@ return {
     name = "help",
     description = "Explains a verb, or what a configuration may say.",
     describe = function(parser)
-        parser:argument("topic", "A verb, an option, \"options\" for all of them, or supervisor, process, thread.")
+        parser:argument("topic", "A verb, an option, \"options\" for all of them, supervisor, process, thread, or "
+            .. "protocol: the methods of the control socket.")
             :args "?":argname "TOPIC"
     end,
     run = function(arguments) return explain(arguments.topic) end,

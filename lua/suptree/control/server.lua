@@ -3,6 +3,7 @@
 local arguments = require "suptree.control.arguments"
 local Connection = require "suptree.control.connection"
 local json = require "suptree.json"
+local limits = require "suptree.control.limits"
 local message = require "suptree.control.message"
 local methods = require "suptree.control.methods"
 local text = require "suptree.text"
@@ -11,18 +12,7 @@ local uv = require "luv"
 local Server = {}
 Server.__index = Server
 
---- Bounds. Sizes in bytes, times in seconds.
-Server.limits = {
-    message = 1024 * 1024, -- of one request
-    output = 256 * 1024, -- that a client has not read, before he is read no further
-    calls = 64, -- of one client that wait for their reply
-    streams = 16, -- of one client
-    connections = 256, -- in all
-    per_user = 64, -- connections of one user
-    first = 30, -- until the first whole request
-    idle = 600, -- between requests, with nothing under way
-    farewell = 5, -- to take the last reply
-}
+Server.limits = limits
 
 local rows = {}
 for _, row in ipairs(methods) do rows[row.name] = row end
