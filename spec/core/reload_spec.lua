@@ -225,6 +225,16 @@ describe("§7 'a field that exec does not see → applied in place'", function()
         assert.equal("1 1", generations(sim, "a", "b"))
     end)
 
+    it("and a second time the same file has no effects", function()
+        local sim = up { "a" }
+        reload(sim, { timeout = 4, process("a", { description = "words" }) })
+        assert.same({ "reloaded ." }, happened(sim, "reloaded"))
+        sim:updates()
+        reload(sim, { timeout = 4, process("a", { description = "words" }) })
+        assert.same({}, happened(sim, "reloaded"))
+        assert.same({}, sim:updates())
+    end)
+
     it("the driver is told", function()
         local sim = up { "a", "b" }
         sim:updates()

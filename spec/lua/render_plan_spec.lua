@@ -88,6 +88,26 @@ describe("a plan in lines", function()
         }, lines_of(sim, { process("a"), other("b", { enabled = false }), process("c") }))
     end)
 
+    it("compares what is applied in place with what is declared, the rest with what runs", function()
+        local sim = shop { process("a"), group("w", { process("x") }) }
+        local function reload(declared)
+            assert(sim:reload(assert(declaration.encode(tree(declared), { as_root = true, folder = "/srv" }))))
+        end
+        reload { process("a", { timeout = 3 }), group("w", { failure_threshold = 9, process("x") }) }
+        assert.equal("nothing changes, 2 unchanged",
+            lines_of(sim, { process("a", { timeout = 3 }), group("w", { failure_threshold = 9, process("x") }) })[3])
+        assert.same({
+            "~ a update timeout 3s -> 4s", "~ w update failure_threshold 9 -> 5", "= w/x unchanged",
+            "2 to update in place, 1 unchanged",
+        }, lines_of(sim, { process("a", { timeout = 4 }), group("w", { process("x") }) }))
+        sim:hang("a")
+        reload { process("a", { timeout = 3, env = { A = 1 } }), group("w", { process("x") }) }
+        assert.equal("~ a restart env.A unset -> 2",
+            lines_of(sim, { process("a", { timeout = 3, env = { A = 2 } }), group("w", { process("x") }) })[1])
+        assert.equal("~ a update env.A 1 -> unset",
+            lines_of(sim, { process("a", { timeout = 3 }), group("w", { process("x") }) })[1])
+    end)
+
     it("says when only the order changes, and when nothing does", function()
         local sim = shop { process("a"), process("b") }
         assert.equal("the order of children changes, 2 unchanged",

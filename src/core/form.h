@@ -94,6 +94,12 @@ void sup_form_decode(const struct sup_form_node *node, const struct sup_spec *pa
 */
 size_t sup_form_compare(const struct sup_form_node *from, const struct sup_form_node *to,
                         uint16_t *changed, size_t room, bool *exec_seen);
+/* Does exec see the difference that ${from} and ${to} have in ${option}? */
+bool sup_form_exec_sees(const struct sup_option *option, const struct sup_spec *from,
+                        const struct sup_spec *to);
+/* The same of those alone that exec sees. */
+size_t sup_form_compare_exec(const struct sup_form_node *from, const struct sup_form_node *to,
+                             uint16_t *changed, size_t room);
 
 /* --- writing a blob ------------------------------------------------------------------------- */
 

@@ -201,29 +201,48 @@ static bool does_exec_see_log(const struct sup_log *from, const struct sup_log *
            from->reads != to->reads;
 }
 
-static bool does_exec_see(const struct sup_option *option, const struct side *from,
-                          const struct side *to)
+bool sup_form_exec_sees(const struct sup_option *option, const struct sup_spec *from,
+                        const struct sup_spec *to)
 {
-    if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->spec.log, &to->spec.log);
+    if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->log, &to->log);
     return (option->flags & SUP_OPT_EXEC) != 0;
 }
 
-size_t sup_form_compare(const struct sup_form_node *from, const struct sup_form_node *to,
-                        uint16_t *changed, size_t room, bool *exec_seen)
+/* What differs, or of that only what exec sees; ${seen}: how many of those are there? */
+static size_t compare(const struct sup_form_node *from, const struct sup_form_node *to,
+                      bool exec_only, uint16_t *changed, size_t room, size_t *seen)
 {
     struct side old;
     struct side new;
     size_t count = 0;
-    *exec_seen = from->kind != to->kind;
+    *seen = 0;
     if (is_same(from, to)) return 0;
     decode_own(&old, from);
     decode_own(&new, to);
     for (size_t i = 0; i < sup_option_count; i++) {
         const struct sup_option *option = &sup_options[i];
         if (option->id == SUP_OPTION_FORMERLY || !does_differ(option, &old, &new)) continue;
+        bool is_seen = sup_form_exec_sees(option, &old.spec, &new.spec);
+        if (is_seen) ++*seen;
+        if (exec_only && !is_seen) continue;
         if (count < room) changed[count] = option->id;
         count++;
-        if (does_exec_see(option, &old, &new)) *exec_seen = true;
     }
     return count;
+}
+
+size_t sup_form_compare(const struct sup_form_node *from, const struct sup_form_node *to,
+                        uint16_t *changed, size_t room, bool *exec_seen)
+{
+    size_t seen;
+    size_t count = compare(from, to, false, changed, room, &seen);
+    *exec_seen = seen > 0 || from->kind != to->kind;
+    return count;
+}
+
+size_t sup_form_compare_exec(const struct sup_form_node *from, const struct sup_form_node *to,
+                             uint16_t *changed, size_t room)
+{
+    size_t seen;
+    return compare(from, to, true, changed, room, &seen);
 }

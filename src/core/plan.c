@@ -91,26 +91,48 @@ static bool can_become(const struct sup_node *node, const struct sup_form_node *
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
+static bool has_id(const uint16_t *ids, size_t count, uint16_t id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id) return true;
+    return false;
+}
+
+size_t sup_plan_fields(const struct sup_form_node *former, const struct sup_form_node *started,
+                       const struct sup_form_node *record, uint16_t *changed, size_t room,
+                       bool *exec_seen)
+{
+    uint16_t seen[SUP_PLAN_FIELDS_MAX];
+    size_t count = sup_form_compare(former, record, changed, room, exec_seen);
+    if (started == NULL) return count;
+    size_t listed = count < room ? count : room;
+    size_t more = sup_form_compare_exec(started, record, seen, SUP_PLAN_FIELDS_MAX);
+    *exec_seen = more > 0 || started->kind != record->kind;
+    for (size_t i = 0; i < more && i < SUP_PLAN_FIELDS_MAX; i++) {
+        if (has_id(changed, listed, seen[i])) continue;
+        if (count < room) changed[listed++] = seen[i];
+        count++;
+    }
+    return count;
+}
+
 static int compare_node(struct sup_node *node, const struct sup_form_node *record, bool renamed,
                         struct sup_changes *changes)
 {
     bool lives = node->instance != 0 && node->started_record != NULL;
-    const struct sup_form_node *former = lives ? node->started_record : node->record;
     struct sup_change *change = push(changes, SUP_CHANGE_KEEP);
     if (change == NULL) return -ENOMEM;
     bool exec_seen = false;
     change->node = sup_node_token(node);
     change->parent = sup_node_token(node->parent);
     change->record = record;
-    change->former = former;
+    change->former = node->record;
+    if (lives && node->started_record != node->record) change->started = node->started_record;
     change->renamed = renamed;
-    change->field_count =
-        sup_form_compare(former, record, change->fields, SUP_CHANGE_FIELDS, &exec_seen);
-    bool in_place = renamed || change->field_count > 0;
-    if (!in_place && former != node->record) /* changed and changed back before a relaunch */
-        in_place = sup_form_compare(node->record, record, NULL, 0, &(bool){false}) > 0;
+    change->field_count = sup_plan_fields(node->record, change->started, record, change->fields,
+                                          SUP_CHANGE_FIELDS, &exec_seen);
     if (exec_seen) change->kind = SUP_CHANGE_RESTART;
-    else if (in_place) change->kind = SUP_CHANGE_UPDATE;
+    else if (renamed || change->field_count > 0) change->kind = SUP_CHANGE_UPDATE;
     if (change->kind != SUP_CHANGE_KEEP) changes->empty = false;
     return 0;
 }

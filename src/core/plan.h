@@ -2,8 +2,9 @@
 ** core/plan.h: the difference between the running tree and a new config, as data: what `plan` shows
 ** is what `reload` does. Pure: makes nothing, changes nothing.
 **
-** Nodes are matched by path, and by `formerly`. What a living instance was started with is compared
-** with the new record. Children that came by `add` are no part of the config and stay.
+** Nodes are matched by path, and by `formerly`. In what exec sees, that which a living instance was
+** started with is compared with the new record; in what is applied in place, the former record.
+** Children that came by `add` are no part of the config and stay.
 */
 #ifndef SUP_CORE_PLAN_H
 #define SUP_CORE_PLAN_H
@@ -20,6 +21,7 @@ enum sup_change_kind {
 };
 
 #define SUP_CHANGE_FIELDS 12
+#define SUP_PLAN_FIELDS_MAX 256 /* more than there are options */
 
 struct sup_change {
     enum sup_change_kind kind;
@@ -27,7 +29,9 @@ struct sup_change {
     sup_token parent;                   /* 0 for the root */
     sup_token other;                    /* FOLLOW: with whom */
     const struct sup_form_node *record; /* in the new form; NULL for REMOVE */
-    const struct sup_form_node *former; /* what it was compared with; NULL for ADD */
+    const struct sup_form_node *former; /* what it was declared to be; NULL for ADD */
+    /* what its living instance was started with; NULL: none lives, or the same as `former` */
+    const struct sup_form_node *started;
     bool renamed;
     uint16_t fields[SUP_CHANGE_FIELDS]; /* option ids that differ, the first ones */
     size_t field_count;                 /* all that differ */
@@ -43,6 +47,14 @@ struct sup_changes {
 
 /* FORTH: a person's reload. BACK: a rollback, which also undoes renames by `formerly`. */
 enum sup_plan_way { SUP_PLAN_FORTH, SUP_PLAN_BACK };
+
+/*
+** What differs between what a node is and what it is to be: what exec sees, from what its instance
+** was started with; everything, from what it was declared to be. As sup_form_compare.
+*/
+size_t sup_plan_fields(const struct sup_form_node *former, const struct sup_form_node *started,
+                       const struct sup_form_node *record, uint16_t *changed, size_t room,
+                       bool *exec_seen);
 
 /*
 ** Compare. Returns 0; -EINVAL with ${err} when this config cannot replace the running one (the root

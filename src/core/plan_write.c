@@ -12,7 +12,6 @@
 
 #define PATH_SIZE 1024
 #define VALUE_SIZE 1000
-#define FIELDS_MAX 256
 #define HIDDEN "***"
 
 /* Where in the tree the walk is: the supervisors above, from the root down. */
@@ -147,31 +146,34 @@ static void write_option(struct writing *w, const struct sup_option *option,
                 seen_by_exec, false);
 }
 
-static bool is_outlet(enum sup_log_mode mode)
+static bool is_listed(const uint16_t *ids, size_t count, uint16_t id)
 {
-    return mode == SUP_LOG_MODE_VIEW || mode == SUP_LOG_MODE_FILE;
+    for (size_t i = 0; i < count && i < SUP_PLAN_FIELDS_MAX; i++)
+        if (ids[i] == id) return true;
+    return false;
 }
 
-static bool does_exec_see(const struct sup_option *option, const struct sup_spec *old,
+/* ${old}: as it is declared, ${started}: as its instance was started. */
+static void write_changed(struct writing *w, const struct sup_change *change,
+                          const struct sup_spec *old, const struct sup_spec *started,
                           const struct sup_spec *new)
 {
-    if (option->id == SUP_OPTION_LOG && is_outlet(old->log.mode) && is_outlet(new->log.mode))
-        return false;
-    return (option->flags & SUP_OPT_EXEC) != 0;
-}
-
-static void write_changed(struct writing *w, const struct sup_change *change,
-                          const struct sup_spec *old, const struct sup_spec *new)
-{
-    uint16_t ids[FIELDS_MAX];
+    uint16_t ids[SUP_PLAN_FIELDS_MAX], seen[SUP_PLAN_FIELDS_MAX];
     bool exec_seen;
-    size_t count = sup_form_compare(change->former, change->record, ids, FIELDS_MAX, &exec_seen);
-    if (old->kind != new->kind)
-        write_field(w, "kind", sup_kind_name(old->kind), sup_kind_name(new->kind), true, false);
-    for (size_t i = 0; i < count && i < FIELDS_MAX; i++) {
+    size_t count = sup_plan_fields(change->former, change->started, change->record, ids,
+                                   SUP_PLAN_FIELDS_MAX, &exec_seen);
+    size_t seen_count = 0;
+    if (change->started != NULL)
+        seen_count =
+            sup_form_compare_exec(change->started, change->record, seen, SUP_PLAN_FIELDS_MAX);
+    if (started->kind != new->kind)
+        write_field(w, "kind", sup_kind_name(started->kind), sup_kind_name(new->kind), true, false);
+    for (size_t i = 0; i < count && i < SUP_PLAN_FIELDS_MAX; i++) {
         const struct sup_option *option = sup_option_by_id(ids[i]);
-        bool applies = option != NULL && sup_option_applies(option, new->kind, w->depth == 0);
-        if (applies) write_option(w, option, old, new, does_exec_see(option, old, new));
+        if (option == NULL || !sup_option_applies(option, new->kind, w->depth == 0)) continue;
+        bool pending = is_listed(seen, seen_count, ids[i]);
+        write_option(w, option, pending ? started : old, new,
+                     sup_form_exec_sees(option, pending ? started : old, new));
     }
 }
 
@@ -318,16 +320,17 @@ static void write_kept(struct writing *w, const struct sup_change *change)
 {
     const struct sup_node *node = sup_tree_node(w->tree, change->node);
     const struct sup_spec *above = node->parent == NULL ? NULL : &node->parent->spec;
-    struct sup_spec old, new;
+    struct sup_spec old, started, new;
     bool lives = node->instance != 0;
     sup_form_decode(change->former, above, &old);
+    sup_form_decode(change->started == NULL ? change->former : change->started, above, &started);
     sup_form_decode(change->record, spec_above(w), &new);
     begin_change(w, sup_form_name(change->record), new.kind, action_of(w, change, node, lives));
     sup_json_key(w->json, "fields");
     sup_json_begin_array(w->json);
     if (change->renamed)
         write_field(w, "name", node->name, sup_form_name(change->record), false, false);
-    if (change->kind != SUP_CHANGE_KEEP) write_changed(w, change, &old, &new);
+    if (change->kind != SUP_CHANGE_KEEP) write_changed(w, change, &old, &started, &new);
     sup_json_end_array(w->json);
     write_other(w, change);
     const char *note = note_of(change, node, &new, lives);
