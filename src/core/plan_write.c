@@ -295,6 +295,8 @@ static const char *action_of(struct writing *w, const struct sup_change *change,
 static const char *note_of(const struct sup_change *change, const struct sup_node *node,
                            const struct sup_spec *new, bool lives)
 {
+    if (node->parent == NULL && node->spec.control_group != new->control_group)
+        return "control_group holds from the next run";
     bool enabled = node->spec.enabled || node->asked_up;
     if (node->held && change->kind != SUP_CHANGE_KEEP && !lives)
         return "a person has stopped it: holds when it is started";
