@@ -121,6 +121,7 @@ describe("looking at a tree", function()
         assert.are.equal("shop", reply.name)
         assert.are.equal(tree:service "web", reply.services[1].pid)
         assert.are.same({ "db" }, reply.services[1].after)
+        assert.is_nil(json("status", "--json", "off").services[1].since) -- it has never been anything else
         assert.are.equal(10, #json("tree", "--json").services)
     end)
 

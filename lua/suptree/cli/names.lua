@@ -2,7 +2,7 @@
 local client = require "suptree.client"
 local common = require "suptree.cli.common"
 
-local CONNECT_S = 2
+local CONNECT_S = 5
 
 local function print_services(arguments)
     local connection = client.connect { name = arguments.tree, socket = arguments.socket }
