@@ -3,14 +3,14 @@
 -- outside by the same bench/measure.c. script/bench builds and runs it.
 local usage = [[
 Usage: script/bench [--markdown] [--rounds N] [--services N] [--kills N] [--idle SECONDS] [--rate SECONDS]
-                    [--questions N]
+                    [--pour MIB] [--questions N]
 
-Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts, 100 questions.
+Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts, 512 MiB poured, 100 questions.
 The ratio is the median of the rounds' ratios.
 --markdown prints the table as it stands in the README.]]
 
 local build = os.getenv "SUPTREE_BUILD" or "build"
-local options = { rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3, questions = 100 }
+local options = { rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3, pour = 512, questions = 100 }
 
 local function read_arguments()
     local i = 1
@@ -90,6 +90,27 @@ local function joined(...)
     return table.unpack(all)
 end
 
+local STAMP = 28 -- bytes of an iso8601 time before a line
+
+--- W6: bytes a second of a service's lines into a file, with `log` or by `cat >file`; both write 4 KiB at a time.
+local function pour(folder, more, log)
+    local file, pourer = folder .. "/poured.log", build .. "/bench/pour"
+    local lines = { pourer, "lines", options.pour, 4096 }
+    local words = { "sh", "-c", command(table.unpack(lines)) .. " | cat >" .. quote(file) }
+    if log then
+        local tree = assert(io.open(folder .. "/supervise.lua", "w"))
+        tree:write('local s = require "suptree"\n',
+            ('return s.supervisor "bench" { s.process "pour" { restart = "temporary", log = %s,\n'):format(
+                log:format(file)),
+            ('    command = { %q, "lines", "%d", "4096" } } }\n'):format(pourer, options.pour))
+        assert(tree:close())
+        words = { build .. "/suptree", "run", folder .. "/supervise.lua", "--quiet" }
+    end
+    local rate = output_of(command(pourer, "time", options.pour, more, file, table.unpack(words))):match "pour (%d+)"
+    os.remove(file)
+    return tonumber(rate)
+end
+
 --- W7: how long it takes to ask a tree of as many services, beside programs that do nothing.
 local function ask(folder, count)
     local tree = folder .. "/asked.lua"
@@ -134,6 +155,11 @@ local function round(folder, sums)
         measure(joined({ "many", n, options.idle }, own_words(folder, n))))
     keep(measure(joined({ "rate", options.rate }, floor_words(1, "exit"))),
         measure(joined({ "rate", options.rate }, own_words(folder, 1, "exit"))))
+    local cat = pour(folder, 0)
+    keep({ pour_raw = cat, pour_stamped = cat }, {
+        pour_raw = pour(folder, 0, "{ file = %q }"),
+        pour_stamped = pour(folder, STAMP, '{ file = %q, timestamps = "iso8601" }'),
+    })
     local asked = ask(folder, n)
     keep({ ask_all = asked.lua, ask_one = asked.lua, ask_nothing = asked.nothing },
         { ask_all = asked.all, ask_one = asked.one, ask_nothing = asked.lua })
@@ -145,6 +171,7 @@ local function median(values)
 end
 
 local function milliseconds(ns) return ("%.2f ms"):format(ns / 1e6) end
+local function mib_per_second(rate) return ("%.0f MiB/s"):format(rate / 1048576) end
 local function per_second(rate) return ("%.0f /s"):format(rate) end
 
 local function rows(sums)
@@ -175,6 +202,9 @@ local function rows(sums)
     row(("W3 all %d killed at once, until all are back"):format(n), "back", milliseconds, "<= 1.3x")
     row("W4 starts of a service that ends at once", "rate", per_second, ">= 0.9x")
     row(("W5 stop of %d"):format(n), "stop", milliseconds, "<= 2.5x")
+    row(("W6 %d MiB of lines of 100 bytes into a file; the floor: cat >file"):format(options.pour), "pour_raw",
+        mib_per_second, ">= 0.9x")
+    row("W6 the same with a time before each line; the same floor", "pour_stamped", mib_per_second, ">= 0.5x")
     row(("W7 suptree status of %d, start included; the floor: lua5.4 -e ''"):format(n), "ask_all",
         milliseconds, "<= 20 ms")
     row(("W7 suptree status NAME, one of %d; the same floor"):format(n), "ask_one", milliseconds, "<= 5 ms")

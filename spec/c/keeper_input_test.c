@@ -55,7 +55,8 @@ static void expect_out(const struct stage *stage, const char *wanted)
 static void keeps_what_is_written_over_restarts_of_both(void)
 {
     struct stage *stage = open_stage();
-    plan_shell(stage, READER, reads_on, SUP_PLAN_INPUT, 0, 0);
+    /* without a shell around it, it is surely gone once its end is told */
+    plan_shell(stage, READER, "exec cat >> out", SUP_PLAN_INPUT, 0, 0);
     plan_shell(stage, WRITER, "echo one; echo error >&2", 0, READER, 0);
     stage_start(stage, READER, 1, NULL);
     run_once(stage, WRITER, 2);

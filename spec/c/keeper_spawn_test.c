@@ -63,7 +63,7 @@ static void set_up(void)
                                      .cwd = "/",
                                      .out = -1,
                                      .err = -1,
-                                     .extra = {-1, -1},
+                                     .extra = {-1, -1, -1, -1},
                                      .cgroup = -1};
 }
 

@@ -55,7 +55,7 @@ void rig_init(struct rig *rig)
     snprintf(rig->dir, sizeof(rig->dir), "/tmp/suptree-log-spec-XXXXXX");
     CHECK(mkdtemp(rig->dir) != NULL);
     rig->rings = memfd_create("rings", MFD_CLOEXEC);
-    CHECK(rig->rings >= 0);
+    CHECK(rig->rings >= 0 && pipe2(rig->staging, O_CLOEXEC) == 0);
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     rig->out = ends[0];
     rig->out_write = ends[1];
@@ -82,10 +82,12 @@ const char *rig_path(const struct rig *rig, const char *name)
 
 static _Noreturn void exec_log(const struct rig *rig, int socket)
 {
-    char program[512], socket_text[16], rings_text[16];
+    char program[512], socket_text[16], rings_text[16], staging_text[2][16];
     const char *build = getenv("SUPTREE_BUILD");
-    char *args[8] = {program, "--socket", socket_text, "--rings-fd", rings_text};
-    int count = 5;
+    char *args[12] = {program,         "--socket",        socket_text,
+                      "--rings-fd",    rings_text,        "--staging-read",
+                      staging_text[0], "--staging-write", staging_text[1]};
+    int count = 9;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* what the caller of the test left open */
     snprintf(program, sizeof(program), "%s/suptree-log", build == NULL ? "build" : build);
@@ -94,6 +96,8 @@ static _Noreturn void exec_log(const struct rig *rig, int socket)
     dup2(rig->out_write, STDOUT_FILENO);
     snprintf(socket_text, sizeof(socket_text), "%d", socket_copy);
     snprintf(rings_text, sizeof(rings_text), "%d", rings_copy);
+    for (int i = 0; i < 2; i++)
+        snprintf(staging_text[i], sizeof(staging_text[i]), "%d", dup(rig->staging[i]));
     if (rig->is_quiet) args[count++] = "--quiet";
     if (rig->is_coloured) args[count++] = "--colour";
     execv(program, args);
@@ -400,6 +404,8 @@ void rig_finish(struct rig *rig)
     if (rig->out >= 0) close(rig->out);
     if (rig->out_write >= 0) close(rig->out_write);
     close(rig->rings);
+    close(rig->staging[0]);
+    close(rig->staging[1]);
     free(rig->seen);
     snprintf(command, sizeof(command), "rm -rf '%s'", rig->dir);
     CHECK(system(command) == 0);

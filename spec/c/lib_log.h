@@ -39,6 +39,7 @@ struct rig {
     pid_t pid;
     int socket;
     int rings;
+    int staging[2];
     int out;       /* read end of its standard output; -1: given elsewhere */
     int out_write; /* kept open over restarts */
     bool is_quiet;

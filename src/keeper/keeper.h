@@ -251,6 +251,7 @@ struct sup_keeper {
     int signals;              /* signalfd */
     int fds[SUP_FD_COUNT];    /* by enum sup_wire_fd, to hand to hosts; -1: none */
     int rings;                /* as suptree-log gets it: writable; -1: none */
+    int staging[2];           /* a pipe of suptree-log's that outlives it; -1: none */
     struct sup_birth *births; /* by slot of `instances`; shared with hosts */
 
     enum sup_keeper_phase phase;

@@ -21,6 +21,8 @@
 #define LAST_LOOK_NS (5 * SUP_KEEPER_S)
 #define SOCKET_IN_CHILD "3"
 #define RINGS_IN_CHILD "4"
+#define STAGING_READ_IN_CHILD "5"
+#define STAGING_WRITE_IN_CHILD "6"
 #define LOG_PROGRAM "suptree-log"
 
 /* --- what is shared ------------------------------------------------------------------------- */
@@ -59,7 +61,7 @@ static int make_special(struct sup_keeper *keeper, struct sup_keeper_node *node,
 int sup_keeper_logger_init(struct sup_keeper *keeper)
 {
     struct sup_keeper_logger *logger = &keeper->logger;
-    keeper->rings = logger->socket = -1;
+    keeper->rings = keeper->staging[0] = keeper->staging[1] = logger->socket = -1;
     keeper->host_output.token = SUP_RING_HOST;
     keeper->events.token = SUP_RING_EVENTS;
     sup_list_init(&keeper->host_output.log_link);
@@ -68,6 +70,7 @@ int sup_keeper_logger_init(struct sup_keeper *keeper)
     if (keeper->options.no_log) return 0;
     logger->patience.start_ns = sup_keeper_now();
     int r = make_rings(keeper);
+    if (r == 0) r = keeper->sys->pipe(keeper->staging);
     if (r < 0) return r;
     r = make_special(keeper, &keeper->host_output, SUP_LOG_VIEW, "suptree", "");
     if (r < 0) return r;
@@ -236,9 +239,16 @@ static pid_t spawn_logger(struct sup_keeper *keeper, int socket, int *pidfd, int
     const struct sup_keeper_options *options = &keeper->options;
     char path[PATH_MAX + sizeof LOG_PROGRAM];
     snprintf(path, sizeof path, "%s%s", keeper->beside, LOG_PROGRAM);
-    const char *argv[8] = {options->log != NULL ? options->log : path, "--socket", SOCKET_IN_CHILD,
-                           "--rings-fd", RINGS_IN_CHILD};
-    size_t count = 5;
+    const char *argv[12] = {options->log != NULL ? options->log : path,
+                            "--socket",
+                            SOCKET_IN_CHILD,
+                            "--rings-fd",
+                            RINGS_IN_CHILD,
+                            "--staging-read",
+                            STAGING_READ_IN_CHILD,
+                            "--staging-write",
+                            STAGING_WRITE_IN_CHILD};
+    size_t count = 9;
     if (options->quiet) argv[count++] = "--quiet";
     if (options->colour && !options->no_colour) argv[count++] = "--colour";
     struct sup_spawn_order order = {
@@ -246,7 +256,7 @@ static pid_t spawn_logger(struct sup_keeper *keeper, int socket, int *pidfd, int
         .env = keeper->env,
         .out = -1,
         .err = -1,
-        .extra = {socket, keeper->rings},
+        .extra = {socket, keeper->rings, keeper->staging[0], keeper->staging[1]},
         .cgroup = -1,
         .keep_limits = true,
     };

@@ -156,7 +156,7 @@ IN_CHILD static int exec_program(struct sup_spawner *spawner)
     return search_and_exec(spawner, name);
 }
 
-/* Descriptors 0 to 2, then the extras at 3 and 4, over the places that are not needed any more. */
+/* Descriptors 0 to 2, then the extras from 3 on, over the places that are not needed any more. */
 IN_CHILD static int install_descriptors(struct sup_spawner *spawner)
 {
     const struct sup_sys *sys = spawner->sys;

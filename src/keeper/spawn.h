@@ -25,10 +25,10 @@ enum sup_spawn_place {
     SUP_SPAWN_OUT,
     SUP_SPAWN_ERR,
     SUP_SPAWN_EXTRA,
-    SUP_SPAWN_FIRST_FREE = SUP_SPAWN_EXTRA + 2,
+    SUP_SPAWN_FIRST_FREE = SUP_SPAWN_EXTRA + 4,
 };
 
-#define SUP_SPAWN_EXTRAS 2
+#define SUP_SPAWN_EXTRAS (SUP_SPAWN_FIRST_FREE - SUP_SPAWN_EXTRA)
 
 /* Who the child runs as, and what it may take. */
 struct sup_spawn_identity {
@@ -52,7 +52,7 @@ struct sup_spawn_order {
     int in;                      /* its stdin; 0: /dev/null */
     int out;                     /* its stdout; -1: the keeper's */
     int err;                     /* its stderr; -1: the keeper's */
-    int extra[SUP_SPAWN_EXTRAS]; /* its descriptors 3 and 4; -1: none, and none after it */
+    int extra[SUP_SPAWN_EXTRAS]; /* its descriptors from 3 on; -1: none, and none after it */
     /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
     pid_t *birth;
     const struct sup_spawn_identity *identity; /* NULL: the keeper's */

@@ -74,8 +74,7 @@ static int add_source(struct sup_log *log, const char *name, const char *path)
         sup_source_create(&log->message, &log->sinks.files, name, path, log->message_fd);
     if (source == NULL) return -ENOMEM;
     log->message_fd = -1;
-    sup_notes_mend_pipe(&log->sinks.notes, node, source->pipe, &log->sinks.staging,
-                        log->sinks.scratch);
+    sup_notes_mend_pipe(&log->sinks.notes, node, source->pipe, &log->sinks.staging);
     evict(log, index);
     log->by_index[index] = source;
     sup_list_insert(&log->sources, &source->all);

@@ -13,8 +13,6 @@
 
 #include "log/rotate.h"
 
-#define STAGING_BYTES (256 * 1024)
-
 /* --- who uses which file ---------------------------------------------------------------------- */
 
 void sup_files_init(struct sup_files *files)
@@ -265,64 +263,4 @@ int sup_file_append(struct sup_file *file, const uint8_t *bytes, size_t size, ui
     }
     if (size > 0) sup_file_note(file, size, bytes[size - 1], node);
     return 0;
-}
-
-/* --- staging ---------------------------------------------------------------------------------- */
-
-int sup_staging_init(struct sup_staging *staging)
-{
-    int ends[2];
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null < 0) return -errno;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
-        int code = -errno;
-        close(null);
-        return code;
-    }
-    (void) fcntl(ends[1], F_SETPIPE_SZ, STAGING_BYTES); /* refused: the default size does */
-    *staging = (struct sup_staging){.read = ends[0], .write = ends[1], .null = null};
-    return 0;
-}
-
-void sup_staging_finish(struct sup_staging *staging)
-{
-    close(staging->read);
-    close(staging->write);
-    close(staging->null);
-    *staging = (struct sup_staging){.read = -1, .write = -1, .null = -1};
-}
-
-static int read_exactly(int fd, uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t got = read(fd, bytes, size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return got < 0 ? -errno : -EPIPE;
-        bytes += got;
-        size -= (size_t) got;
-    }
-    return 0;
-}
-
-ssize_t sup_staging_peek(struct sup_staging *staging, int pipe, uint8_t *bytes, size_t size)
-{
-    ssize_t copied;
-    do copied = tee(pipe, staging->write, size, SPLICE_F_NONBLOCK);
-    while (copied < 0 && errno == EINTR);
-    if (copied <= 0) return copied < 0 ? -errno : 0;
-    int code = read_exactly(staging->read, bytes, (size_t) copied);
-    return code < 0 ? code : copied;
-}
-
-ssize_t sup_staging_consume(const struct sup_staging *staging, int pipe, size_t size)
-{
-    size_t done = 0;
-    while (done < size) {
-        ssize_t got = splice(pipe, NULL, staging->null, NULL, size - done, SPLICE_F_NONBLOCK);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return -errno;
-        if (got == 0) break;
-        done += (size_t) got;
-    }
-    return (ssize_t) done;
 }

@@ -3,9 +3,6 @@
 ** where the last line ends; begins another file where a line ends. Several sources may share one.
 ** Knows nothing of sources, pipes being watched, or retries.
 **
-** Raw bytes go from a pipe into the file inside one system call: the pipe loses exactly what the
-** file got. A process that dies here at any moment loses and doubles nothing.
-**
 ** Old files are called like the file, with the time behind: web.log.20260726T120000.123456Z. The
 ** newest max_files of them are kept.
 */
@@ -118,28 +115,5 @@ void sup_file_note(struct sup_file *file, size_t size, uint8_t last, uint64_t no
 ** again.
 */
 int sup_file_append(struct sup_file *file, const uint8_t *bytes, size_t size, uint64_t node);
-
-/* --- staging ---------------------------------------------------------------------------------- */
-
-/* A pipe through which bytes of another pipe can be looked at while that one keeps them. */
-struct sup_staging {
-    int read;
-    int write;
-    int null; /* /dev/null, open for writing */
-};
-
-/* Make the pipe, a large one where that is allowed. Returns 0 or -errno. */
-int sup_staging_init(struct sup_staging *staging);
-
-void sup_staging_finish(struct sup_staging *staging);
-
-/*
-** Copy up to ${size} bytes of the front of ${pipe}, which keeps them, to ${bytes}. Returns how
-** many, 0 (the pipe has ended), -EAGAIN (it is empty) or -errno.
-*/
-ssize_t sup_staging_peek(struct sup_staging *staging, int pipe, uint8_t *bytes, size_t size);
-
-/* Take ${size} bytes, which are there, out of ${pipe}. Returns how many or -errno. */
-ssize_t sup_staging_consume(const struct sup_staging *staging, int pipe, size_t size);
 
 #endif

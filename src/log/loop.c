@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "log/commands.h"
 
 #define EVENTS_PER_ROUND 64
+#define TIMER_SLACK_NS 1000L /* a nap is to be short */
 
 static int64_t read_clock(clockid_t clock)
 {
@@ -328,6 +330,21 @@ static void leave_rest(struct sup_log *log)
     sup_view_flush(&log->sinks.view);
 }
 
+/* Towards rounds that bring from SUP_FEW_BYTES to SUP_MANY_BYTES. */
+static void choose_nap(struct sup_log *log, uint64_t moved, int64_t took_ns)
+{
+    if (moved == 0 || took_ns >= SUP_HASTY_NS) {
+        log->hasty_rounds = 0;
+        log->nap_ns = 0;
+    } else if (moved > SUP_MANY_BYTES) {
+        log->nap_ns = log->nap_ns / 2 < SUP_NAP_MIN_NS ? 0 : log->nap_ns / 2;
+    } else if (moved < SUP_FEW_BYTES && ++log->hasty_rounds > SUP_HASTY_ROUNDS) {
+        log->hasty_rounds = SUP_HASTY_ROUNDS;
+        log->nap_ns = log->nap_ns == 0 ? SUP_NAP_MIN_NS : log->nap_ns * 2;
+        if (log->nap_ns > SUP_NAP_MAX_NS) log->nap_ns = SUP_NAP_MAX_NS;
+    }
+}
+
 /*
 ** Someone who writes many small pieces would wake us for each of them, at a higher cost for him and
 ** for us than the writing itself: let some gather. The pipe has room for what comes meanwhile.
@@ -335,11 +352,9 @@ static void leave_rest(struct sup_log *log)
 static void spread_rounds(struct sup_log *log, int64_t former_ns, uint64_t moved_before)
 {
     uint64_t moved = log->sinks.moved - moved_before;
-    bool is_hasty = moved > 0 && moved < SUP_HASTY_BYTES && log->now_ns - former_ns < SUP_HASTY_NS;
-    if (!is_hasty) log->hasty_rounds = 0;
-    else if (log->hasty_rounds < SUP_HASTY_ROUNDS) log->hasty_rounds++;
-    if (log->hasty_rounds < SUP_HASTY_ROUNDS || log->is_quitting) return;
-    struct timespec nap = {.tv_nsec = SUP_NAP_NS};
+    choose_nap(log, moved, log->now_ns - former_ns);
+    if (log->nap_ns == 0 || log->is_quitting) return;
+    struct timespec nap = {.tv_nsec = log->nap_ns};
     nanosleep(&nap, NULL);
 }
 
@@ -400,7 +415,7 @@ int sup_log_init(struct sup_log *log, const struct sup_log_options *options)
     sup_view_init(&log->sinks.view, options->output_fd, options->is_quiet, options->is_coloured);
 
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = log};
-    int code = sup_staging_init(&log->sinks.staging);
+    int code = sup_staging_init(&log->sinks.staging, options->staging_read, options->staging_write);
     if (code < 0) goto no_staging;
     log->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (log->epoll < 0) {
@@ -412,13 +427,14 @@ int sup_log_init(struct sup_log *log, const struct sup_log_options *options)
         goto no_socket;
     }
     watch_signals(log);
+    (void) prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
     code = sup_rings_init(&log->sinks.rings, options->rings_fd);
     if (code < 0)
         sup_sinks_notice(&log->sinks,
                          "log process: cannot map the last output of the services: %s; files and "
                          "terminal go on, `logs` stays empty: raise the limit of address space",
                          strerror(-code));
-    sup_notes_init(&log->sinks.notes, &log->sinks.rings);
+    sup_notes_init(&log->sinks.notes, &log->sinks.rings, &log->sinks.staging);
     sup_files_init(&log->sinks.files);
     log->sinks.files.opened = mend_file;
     log->sinks.files.context = &log->sinks.notes;

@@ -18,15 +18,18 @@
 #define SUP_RETRY_OPEN_NS INT64_C(5000000000)
 #define SUP_RETRY_WRITE_NS INT64_C(1000000000)
 #define SUP_QUIT_NS INT64_C(4000000000) /* the keeper waits a second longer */
-#define SUP_HASTY_NS INT64_C(1000000)   /* rounds closer than this, with less than this, */
-#define SUP_HASTY_BYTES 4096
-#define SUP_HASTY_ROUNDS 8 /* and as many of them in a row, are spread: */
-#define SUP_NAP_NS 100000  /* this long is waited before the next one */
+#define SUP_HASTY_NS INT64_C(1000000)   /* rounds closer than this, */
+#define SUP_HASTY_ROUNDS 8              /* and so many of them */
+#define SUP_FEW_BYTES 4096              /* with less than this, are spread by a nap between them, */
+#define SUP_MANY_BYTES (16 * 1024)      /* which is shortened when they bring more than this */
+#define SUP_NAP_MIN_NS 12500
+#define SUP_NAP_MAX_NS 100000
 
 struct sup_log_options {
-    int socket;    /* from the keeper; taken over */
-    int rings_fd;  /* memfd of the rings; taken over */
-    int output_fd; /* the terminal view; stays the caller's */
+    int socket;                      /* from the keeper; taken over */
+    int rings_fd;                    /* memfd of the rings; taken over */
+    int staging_read, staging_write; /* of the staging pipe; taken over */
+    int output_fd;                   /* the terminal view; stays the caller's */
     bool is_quiet;
     bool is_coloured;
 };
@@ -41,7 +44,8 @@ struct sup_log {
     bool has_lost;            /* bytes were left behind at the end */
     int signals;              /* signalfd of USR1; -1: none */
     int64_t reopen_at_ns;     /* when files are opened anew wherever their lines are; 0: not */
-    int hasty_rounds;         /* in a row that came soon and brought little */
+    int hasty_rounds;         /* that came soon and brought little */
+    long nap_ns;              /* between rounds; 0: none */
     int64_t now_ns;           /* when this round of the loop began */
     int64_t quit_at_ns;       /* the end, whatever is left */
     int64_t view_retry_at_ns; /* INT64_MAX: the view is not stuck */

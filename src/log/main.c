@@ -1,6 +1,7 @@
 /*
 ** log/main.c: suptree-log, the process that keeps what services say. Started by suptree-keeper:
-** suptree-log --socket N --rings-fd N [--quiet] [--colour]. Owns the command line and the signals.
+** suptree-log --socket N --rings-fd N --staging-read N --staging-write N [--quiet] [--colour].
+** Owns the command line and the signals.
 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,9 +36,14 @@ static bool parse_options(struct sup_log_options *options, char **args)
             options->socket = parse_fd(*++arg);
         else if (strcmp(*arg, "--rings-fd") == 0 && arg[1] != NULL)
             options->rings_fd = parse_fd(*++arg);
+        else if (strcmp(*arg, "--staging-read") == 0 && arg[1] != NULL)
+            options->staging_read = parse_fd(*++arg);
+        else if (strcmp(*arg, "--staging-write") == 0 && arg[1] != NULL)
+            options->staging_write = parse_fd(*++arg);
         else return false;
     }
-    return options->socket >= 0 && options->rings_fd >= 0;
+    return options->socket >= 0 && options->rings_fd >= 0 && options->staging_read >= 0 &&
+           options->staging_write >= 0;
 }
 
 /*
@@ -68,13 +74,18 @@ static void fill_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-    struct sup_log_options options = {.socket = -1, .rings_fd = -1, .output_fd = STDOUT_FILENO};
+    struct sup_log_options options = {.socket = -1,
+                                      .rings_fd = -1,
+                                      .staging_read = -1,
+                                      .staging_write = -1,
+                                      .output_fd = STDOUT_FILENO};
     (void) argc;
     ignore_signals();
     raise_descriptors();
     fill_standard_streams();
     if (!parse_options(&options, argv)) {
-        fputs("usage: suptree-log --socket N --rings-fd N [--quiet] [--colour]\n"
+        fputs("usage: suptree-log --socket N --rings-fd N --staging-read N --staging-write N "
+              "[--quiet] [--colour]\n"
               "suptree-log is started by suptree-keeper, with open descriptors; "
               "use `suptree run` instead\n",
               stderr);

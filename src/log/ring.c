@@ -245,16 +245,6 @@ void *sup_rings_notes(struct sup_rings *rings, bool may_grow)
     return rings->base + SUP_RINGS_NOTES;
 }
 
-void sup_ring_skip(struct sup_ring_hold *hold, uint64_t size)
-{
-    struct sup_ring *ring = hold->ring;
-    if (ring == NULL) return;
-    begin_change(ring);
-    ring->head += size;
-    ring->base = ring->writing = ring->head;
-    end_change(ring);
-}
-
 void sup_ring_release(struct sup_ring_hold *hold)
 {
     if (hold->ring != NULL) close_bytes(hold->ring, hold->bytes, hold->size);

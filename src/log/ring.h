@@ -46,12 +46,6 @@ bool sup_ring_claim(struct sup_rings *rings, uint64_t node, uint32_t size,
 /* The memory for notes (log/notes.h); NULL: there is none, or with !${may_grow}: none yet. */
 void *sup_rings_notes(struct sup_rings *rings, bool may_grow);
 
-/*
-** ${size} bytes were written that are not kept: as if a reader had been too slow for them. Worth it
-** before a write that fills the ring.
-*/
-void sup_ring_skip(struct sup_ring_hold *hold, uint64_t size);
-
 /* Let go of it; what it holds stays. Fine on a zeroed hold. */
 void sup_ring_release(struct sup_ring_hold *hold);
 

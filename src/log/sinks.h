@@ -11,6 +11,7 @@
 #include "log/file.h"
 #include "log/notes.h"
 #include "log/ring.h"
+#include "log/staging.h"
 #include "log/view.h"
 
 struct sup_source;

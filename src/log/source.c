@@ -119,13 +119,12 @@ static void mark_run(struct sup_source *source)
 }
 
 static void write_ring(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
-                       size_t size, uint64_t skipped)
+                       size_t size)
 {
-    source->shown += size + skipped;
+    source->shown += size;
     if (source->is_evicted) return;
     if (source->ring.ring == NULL)
         sup_ring_claim(&sinks->rings, source->node, source->settings.buffer, &source->ring);
-    if (skipped > 0) sup_ring_skip(&source->ring, skipped);
     sup_ring_write(&source->ring, bytes, size);
     sup_ring_note_time(&source->ring, size, sinks->wall_ns);
     mark_run(source);
@@ -161,10 +160,9 @@ static void write_view(struct sup_source *source, struct sup_sinks *sinks, const
 }
 
 void sup_source_present(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
-                        size_t size, uint64_t skipped)
+                        size_t size)
 {
-    source->lines.fed += skipped;
-    write_ring(source, sinks, bytes, size, skipped);
+    write_ring(source, sinks, bytes, size);
     write_view(source, sinks, bytes, size);
 }
 
@@ -230,7 +228,7 @@ static void turn_view(struct sup_source *source, struct sup_sinks *sinks)
     if (result < 0) result = errno == EINTR ? -EAGAIN : -errno;
     if (!sup_source_note(source, sinks, result)) return;
     source->taken += (uint64_t) result;
-    sup_source_present(source, sinks, sinks->scratch, (size_t) result, 0);
+    sup_source_present(source, sinks, sinks->scratch, (size_t) result);
 }
 
 /* --- what the loop calls ---------------------------------------------------------------------- */

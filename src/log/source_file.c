@@ -1,6 +1,5 @@
 /*
-** log/source_file.c: a source's bytes on their way into its file: raw ones inside the kernel, lines
-** by way of a copy. Knows nothing of epoll and timers.
+** log/source_file.c: a source's bytes on their way into its file. Knows nothing of epoll and timers.
 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -74,69 +73,63 @@ static bool begin_next(struct sup_source *source, struct sup_sinks *sinks)
     return prepare_file(source, sinks);
 }
 
-/* --- raw -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
-/* Move the first ${size} bytes of the pipe, which are at ${bytes}. Returns how many went. */
-static size_t move_raw(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
-                       size_t size)
+/* Write ${written} bytes, which ${used} bytes at the front of the pipe have become, and take those
+   out of the pipe. */
+static bool commit(struct sup_source *source, struct sup_sinks *sinks, struct sup_note *note,
+                   size_t used, const uint8_t *bytes, size_t written)
+{
+    int code = sup_file_append(source->file, bytes, written, source->node);
+    if (code < 0) {
+        sup_note_drop(note);
+        note_write_trouble(source, sinks, code);
+        return false;
+    }
+    sup_note_take_out(note, &sinks->staging, source->pipe, used);
+    source->taken += used;
+    if (source->taken >= source->line_end_at) source->line_end_at = UINT64_MAX;
+    note_success(source, sinks);
+    return true;
+}
+
+/*
+** The same for raw bytes where nothing can be noted: inside the kernel, which takes out of the pipe
+** exactly what the file gets. Elsewhere that is the slower way. Returns how many bytes went.
+*/
+static size_t splice_raw(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
+                         size_t size)
+{
+    ssize_t moved = sup_file_take(source->file, source->pipe, size);
+    if (moved <= 0) {
+        note_write_trouble(source, sinks, moved == 0 ? -EAGAIN : (int) moved);
+        return 0;
+    }
+    sup_file_note(source->file, (size_t) moved, bytes[moved - 1], source->node);
+    source->taken += (uint64_t) moved;
+    note_success(source, sinks);
+    return (size_t) moved;
+}
+
+/* Write ${size} bytes as they are, which are the first of the pipe. Returns how many went. */
+static size_t write_raw(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
+                        size_t size)
 {
     size_t done = 0;
     if (!prepare_file(source, sinks)) return 0;
     while (done < size) {
-        size_t room = sup_file_room(source->file, bytes + done, size - done, sinks->wall_ns);
-        if (room == 0) {
+        size_t part = sup_file_room(source->file, bytes + done, size - done, sinks->wall_ns);
+        if (part == 0) {
             if (!begin_next(source, sinks)) break;
             continue;
         }
-        ssize_t moved = sup_file_take(source->file, source->pipe, room);
-        if (moved <= 0) {
-            note_write_trouble(source, sinks, moved == 0 ? -EAGAIN : (int) moved);
-            break;
-        }
-        done += (size_t) moved;
-        sup_file_note(source->file, (size_t) moved, bytes[done - 1], source->node);
-        note_success(source, sinks);
+        struct sup_note *note = sup_notes_begin(&sinks->notes, source->node, source->file, part);
+        if (note == NULL) part = splice_raw(source, sinks, bytes + done, part);
+        else if (!commit(source, sinks, note, part, bytes + done, part)) part = 0;
+        if (part == 0) break;
+        done += part;
     }
-    source->taken += done;
     return done;
-}
-
-/*
-** Bring the last ${size} bytes of the file to ring and view. Where nobody sees the lines, only what
-** the ring will keep is read.
-*/
-static void show_moved(struct sup_source *source, struct sup_sinks *sinks, size_t size)
-{
-    struct sup_file *file = source->file;
-    size_t kept = source->settings.buffer == 0 ? SUP_RING_BYTES : source->settings.buffer;
-    size_t skipped = !sup_view_takes_lines(&sinks->view) && size > kept ? size - kept : 0;
-    uint8_t last = '\n';
-    for (size_t at = skipped; at < size;) {
-        size_t part = size - at < SUP_TURN_BYTES ? size - at : SUP_TURN_BYTES;
-        ssize_t got = pread(file->fd, sinks->scratch, part, (off_t) (file->size + at));
-        if (got <= 0) break; /* somebody has cut it just now */
-        last = sinks->scratch[got - 1];
-        sup_source_present(source, sinks, sinks->scratch, (size_t) got, skipped);
-        skipped = 0;
-        at += (size_t) got;
-    }
-    sup_file_note(file, size, last, source->node);
-}
-
-/* The short way, which looks at no line. Returns false when it cannot be gone now. */
-static bool turn_raw(struct sup_source *source, struct sup_sinks *sinks)
-{
-    size_t turn = sup_view_takes_lines(&sinks->view) ? SUP_TURN_BYTES : SUP_ENLARGED_BYTES;
-    struct sup_file *file = source->file;
-    if (source->ahead > 0 || file->is_loose || !prepare_file(source, sinks)) return false;
-    if (!sup_file_is_roomy(file, turn, sinks->wall_ns)) return false;
-    ssize_t moved = sup_file_take(file, source->pipe, sup_source_limit(source, turn));
-    if (moved < 0 && moved != -EAGAIN) return false; /* the long way finds it again, and says it */
-    if (!sup_source_note(source, sinks, moved)) return true;
-    source->taken += (uint64_t) moved;
-    note_success(source, sinks);
-    show_moved(source, sinks, (size_t) moved);
-    return true;
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -160,27 +153,6 @@ void sup_source_end_file_line(struct sup_source *source, struct sup_sinks *sinks
 {
     if (sup_source_has_lines(source) && prepare_file(source, sinks) && is_begun_by(source))
         (void) end_line(source, sinks);
-}
-
-/* Write what is laid out, and take the bytes that it was made of out of the pipe. */
-static bool commit(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
-                   size_t pending, const struct sup_stamper_result *result)
-{
-    struct sup_note *note =
-        sup_notes_begin(&sinks->notes, source->node, source->file, bytes, result->used, pending);
-    int code = sup_file_append(source->file, sinks->out, result->written, source->node);
-    if (code < 0) {
-        sup_note_end(note);
-        note_write_trouble(source, sinks, code);
-        return false;
-    }
-    sup_note_written(note);
-    (void) sup_staging_consume(&sinks->staging, source->pipe, result->used);
-    sup_note_end(note);
-    source->taken += result->used;
-    if (source->taken >= source->line_end_at) source->line_end_at = UINT64_MAX;
-    note_success(source, sinks);
-    return true;
 }
 
 /* How much of ${size} bytes belongs together: up to where an instance has ended. */
@@ -231,7 +203,8 @@ static size_t write_lines(struct sup_source *source, struct sup_sinks *sinks, co
         if (limit > 0 || !file->is_at_start)
             result = lay_out(source, sinks, bytes + done, size - done, limit);
         if (result.written > 0) {
-            if (!commit(source, sinks, bytes + done, size - done, &result)) break;
+            struct sup_note *note = sup_notes_begin(&sinks->notes, source->node, file, result.used);
+            if (!commit(source, sinks, note, result.used, sinks->out, result.written)) break;
             done += result.used;
         } else if (!result.is_tight || !begin_next(source, sinks)) {
             break;
@@ -242,8 +215,8 @@ static size_t write_lines(struct sup_source *source, struct sup_sinks *sinks, co
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
-/* The long way: look at what is in the pipe, write it, show it. */
-static void turn_looking(struct sup_source *source, struct sup_sinks *sinks)
+/* Look at what is in the pipe, write it, show it. */
+static void turn_file(struct sup_source *source, struct sup_sinks *sinks)
 {
     bool has_lines = sup_source_has_lines(source);
     size_t most = sup_source_limit(source, SUP_TURN_BYTES);
@@ -253,11 +226,12 @@ static void turn_looking(struct sup_source *source, struct sup_sinks *sinks)
     size_t size = (size_t) copied;
     size_t seen = source->ahead < size ? source->ahead : size;
     size_t moved = has_lines ? write_lines(source, sinks, sinks->scratch, size)
-                             : move_raw(source, sinks, sinks->scratch, size);
+                             : write_raw(source, sinks, sinks->scratch, size);
     source->is_flushing = false;
-    source->is_partial = has_lines && moved < size && source->trouble == SUP_TROUBLE_NONE;
+    source->is_partial =
+        has_lines && moved < size && size < most && source->trouble == SUP_TROUBLE_NONE;
     source->ahead = (source->ahead > size ? source->ahead : size) - moved;
-    sup_source_present(source, sinks, sinks->scratch + seen, size - seen, 0);
+    sup_source_present(source, sinks, sinks->scratch + seen, size - seen);
 }
 
 /* Nothing but a file sees the bytes: no copy. */
@@ -285,7 +259,7 @@ static void turn_events(struct sup_source *source, struct sup_sinks *sinks)
 void sup_source_turn_file(struct sup_source *source, struct sup_sinks *sinks)
 {
     if (source->mode == SUP_LOG_EVENTS) turn_events(source, sinks);
-    else if (sup_source_has_lines(source) || !turn_raw(source, sinks)) turn_looking(source, sinks);
+    else turn_file(source, sinks);
 }
 
 void sup_source_try_file(struct sup_source *source, struct sup_sinks *sinks)

@@ -16,9 +16,9 @@ size_t sup_source_limit(const struct sup_source *source, size_t most);
 /* Look at the result of reading or copying. True: there are bytes. */
 bool sup_source_note(struct sup_source *source, struct sup_sinks *sinks, ssize_t result);
 
-/* Bytes that ring and view have not seen; ${skipped} before them they will not see. */
+/* Bytes that ring and view have not seen. */
 void sup_source_present(struct sup_source *source, struct sup_sinks *sinks, const uint8_t *bytes,
-                        size_t size, uint64_t skipped);
+                        size_t size);
 
 static inline bool sup_source_has_file(const struct sup_source *source)
 {
