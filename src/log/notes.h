@@ -2,11 +2,11 @@
 ** log/notes.h: what is under way with a file that cannot be done in one system call, noted in the
 ** memory of the rings, so that after kill -9 the next log process neither loses nor doubles a byte.
 **
-** Bytes are looked at in the pipe, written, then taken out of the pipe. A process that died while it
-** wrote has left a part at the end of the file, which is cut off when the file is opened; the pipe
-** has it all. One that died right behind has left the bytes in both, or has taken them out: that is
-** known from the staging pipe, which outlives the process too, and through which they go out. What is
-** then still to be taken out is owed until the pipe is announced.
+** Bytes are looked at in the pipe, written, then taken out of the pipe. A process that died while
+** it wrote has left a part at the end of the file, which is cut off when the file is opened; the
+** pipe has it all. One that died right behind has left the bytes in both, or has taken them out:
+** that is known from the staging pipe, which outlives the process too, and through which they go
+** out. What is then still to be taken out is owed until the pipe is announced.
 **
 ** Without that memory (a limit of file sizes) there are no notes: see sup_notes_begin.
 */

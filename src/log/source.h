@@ -3,9 +3,9 @@
 ** end, the file and the line assembly of one node; knows nothing of epoll and timers: after each
 ** call the caller looks at the state (wants_*, trouble, is_done) and arranges what it asks for.
 **
-** Order of a turn with a file: the bytes are looked at, which leaves them in the pipe, written, taken
-** out of the pipe, and shown. When the file does not take them, ring and view have seen the first
-** `ahead` bytes of the pipe already.
+** Order of a turn with a file: the bytes are looked at, which leaves them in the pipe, written,
+** taken out of the pipe, and shown. When the file does not take them, ring and view have seen the
+** first `ahead` bytes of the pipe already.
 */
 #ifndef SUP_LOG_SOURCE_H
 #define SUP_LOG_SOURCE_H

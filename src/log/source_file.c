@@ -1,5 +1,6 @@
 /*
-** log/source_file.c: a source's bytes on their way into its file. Knows nothing of epoll and timers.
+** log/source_file.c: a source's bytes on their way into its file. Knows nothing of epoll and
+** timers.
 */
 #define _GNU_SOURCE
 #include <errno.h>

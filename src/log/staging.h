@@ -1,7 +1,8 @@
 /*
 ** log/staging.h: a pipe through which the bytes of other pipes can be looked at while those keep
 ** them, and through which they are taken out. The keeper holds it too: what a process that died has
-** left in it is evidence for the next (log/notes.h). Empty between any two calls but take and empty.
+** left in it is evidence for the next (log/notes.h). Empty between any two calls but take and
+** empty.
 */
 #ifndef SUP_LOG_STAGING_H
 #define SUP_LOG_STAGING_H
@@ -16,7 +17,8 @@ struct sup_staging {
     int null; /* /dev/null, open for writing */
 };
 
-/* Use the pipe ${read}, ${write}, which is taken over. Returns 0 or -errno: it stays the caller's. */
+/* Use the pipe ${read}, ${write}, which is taken over. Returns 0 or -errno: it stays the
+   caller's. */
 int sup_staging_init(struct sup_staging *staging, int read, int write);
 
 void sup_staging_finish(struct sup_staging *staging);
@@ -25,8 +27,8 @@ void sup_staging_finish(struct sup_staging *staging);
 size_t sup_staging_pending(const struct sup_staging *staging);
 
 /*
-** Copy up to ${size} bytes of the front of ${pipe}, which keeps them, to ${bytes}. Returns how many,
-** 0 (the pipe has ended), -EAGAIN (it is empty) or -errno.
+** Copy up to ${size} bytes of the front of ${pipe}, which keeps them, to ${bytes}. Returns how
+** many, 0 (the pipe has ended), -EAGAIN (it is empty) or -errno.
 */
 ssize_t sup_staging_peek(struct sup_staging *staging, int pipe, uint8_t *bytes, size_t size);
 
