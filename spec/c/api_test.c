@@ -211,7 +211,7 @@ static void stop_from_inside_a_callback_is_a_request(void)
 static void several_supervisors_serve_in_one_process(void)
 {
     struct sup_supervisor *shops[5];
-    char name[16];
+    char name[24];
     for (int i = 0; i < 5; i++) {
         snprintf(name, sizeof name, "shop%d", i);
         shops[i] = sup_new_simple(name);

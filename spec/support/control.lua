@@ -30,7 +30,8 @@ local function take(self, chunk)
         local good, message = pcall(cjson.decode, line)
         self.messages[#self.messages + 1] = good and message or { garbage = line }
     end
-    self.text = self.text:match "[^\n]*$"
+    local rest = self.text:match ".*\n()" -- from the end: "[^\n]*$" would try at each byte
+    if rest then self.text = self.text:sub(rest) end
 end
 
 --- Connect to the socket at `path`. Fields: lines and messages that have come, closed once the other end has.
