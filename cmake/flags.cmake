@@ -46,6 +46,11 @@ else()
   message(FATAL_ERROR "SUP_SANITIZE is '${SUP_SANITIZE}'; use address or thread, or leave it empty")
 endif()
 
+option(SUP_FUZZ "Build the fuzz targets for libFuzzer; needs clang" OFF)
+if(SUP_FUZZ)
+  list(APPEND sup_sanitizers -fsanitize=fuzzer-no-link)
+endif()
+
 if(NOT SUP_SANITIZE STREQUAL "")
   add_compile_options(${sup_sanitizers} -O1)
   add_link_options(${sup_sanitizers})

@@ -65,12 +65,12 @@ local function unknown_method(call, name)
 end
 
 local function perform(self, call, row, params)
-    local given, why = arguments.check(params, row.params, message.null)
-    if not given then return call:fail(message.PARAMS, why) end
     if row.role == "write" and call.peer.role ~= "write" then
         return call:fail("refused", ("%s: uid %d may only look; only the user that the tree runs as, and root, may "
             .. "change something"):format(row.name, call.peer.uid))
     end
+    local given, why = arguments.check(params, row.params, message.null)
+    if not given then return call:fail(message.PARAMS, why) end
     local good, err = xpcall(self.handlers[row.name], debug.traceback, call, given)
     if good then return end
     if type(err) == "string" and err:find("not enough memory", 1, true) then
@@ -109,7 +109,8 @@ local function forget(self, connection)
     if self.gone then self.gone() end
 end
 
-local function admit(self, stream, handle, peer)
+--- Serve the client at the other end of `stream`, who may do what `handle` may.
+function Server:take(stream, handle, peer)
     local connection
     connection = Connection.new(stream, self.limits, {
         line = function(from, line) on_line(self, from, line) end,
@@ -125,6 +126,7 @@ local function admit(self, stream, handle, peer)
     self.count = self.count + 1
     self.users[peer.uid] = (self.users[peer.uid] or 0) + 1
     self.connections[connection] = true
+    return connection
 end
 
 -- One who is not served is told why, if that can be done at once.
@@ -143,7 +145,7 @@ local function on_connection(self)
     if self.count >= self.limits.connections or (self.users[peer.uid] or 0) >= self.limits.per_user then
         return turn_away(stream, "there are too many connections; close some", { code = "limit" })
     end
-    admit(self, stream, handle, peer)
+    self:take(stream, handle, peer)
 end
 
 -- --- its life -------------------------------------------------------------------------------------------------------
