@@ -1,6 +1,5 @@
 -- Programs that hold suptree as a library: the examples, what `cmake --install` leaves, and a program that is killed.
 local live = require "spec.support.live"
-local proc = require "spec.support.proc"
 local uv = require "luv"
 
 local build = assert(uv.fs_realpath(os.getenv "SUPTREE_BUILD" or "build"))
@@ -36,48 +35,6 @@ describe("a program that embeds suptree", function()
     it("is examples/embed-lua, in plain Lua", function()
         check_demonstration(run_well(("cd %s/examples/embed-lua && LUA_CPATH='%s/?.so' %s shop.lua"):format(live.root,
             build, lua)))
-    end)
-
-    it("leaves nothing behind when it is killed", function()
-        local pids = folder .. "/pids"
-        local program = ([[
-            local suptree = require "suptree"
-            local sup = suptree.new("shop", { suptree.process "web" { command = { "sleep", "1000" } } })
-            assert(sup:serve_background())
-            repeat sup:poll(0.01) until sup:services()[1].state == "running"
-            local file = assert(io.open("%s.new", "w"))
-            file:write(sup:services()[1].pid)
-            file:close()
-            os.rename("%s.new", "%s")
-            sup:serve()
-            while true do sup:poll(1000) end
-        ]]):format(pids, pids, pids)
-        local file = assert(io.open(folder .. "/program.lua", "w"))
-        file:write(program)
-        file:close()
-        local environment = { "LUA_CPATH=" .. build .. "/?.so" }
-        for name, value in pairs(uv.os_environ()) do environment[#environment + 1] = name .. "=" .. value end
-        local ended
-        local handle, pid = uv.spawn(lua, { args = { folder .. "/program.lua" }, env = environment }, function()
-            ended = true
-        end)
-        assert(handle, pid)
-        local service
-        live.wait("the service", function()
-            local text = io.open(pids)
-            service = text and text:read "n"
-            if text then text:close() end
-            return service
-        end)
-        local keeper = tonumber(proc.status(service, "PPid"))
-        assert.are.equal("suptree-keeper", proc.name(keeper))
-        assert.is_true(proc.lives(service))
-        uv.kill(pid, "sigkill")
-        live.wait("the end of all", function()
-            return ended and not proc.lives(service) and not proc.lives(keeper)
-        end)
-        handle:close()
-        uv.run "nowait"
     end)
 
     if not is_plain then return end
