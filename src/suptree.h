@@ -28,7 +28,8 @@
 **   }
 **
 ** Link with `pkg-config --cflags --libs suptree`, or in CMake with find_package(suptree) and
-** suptree::suptree (the shared library) or suptree::static.
+** suptree::suptree. The static library is -l:libsuptree.a, which needs libuv, -pthread, -ldl and
+** -lm, or suptree::static.
 **
 ** What a supervisor does. Its services run until it is stopped; one that ends is started again.
 ** Each failure counts 1, and the count halves every failure_decay (30 s). While it exceeds
@@ -38,10 +39,11 @@
 ** (10 s). A tree is a supervisor with other supervisors in it.
 **
 ** How it works. The tree runs on a thread of its own. Processes are children of suptree-keeper, a
-** program that serve starts. It is found by $SUPTREE_KEEPER, beside the library or the program, or
-** where it was installed; suptree-log, which handles output, lies beside it. When this program goes
-** away, even by SIGKILL, the keeper stops all processes, in order, and ends. Neither is a child of
-** this program: it may wait for any child of its own.
+** program that serve starts. It is found by $SUPTREE_KEEPER, beside the library or the program,
+** where it was installed, or in PATH; suptree-log, which handles output, lies beside it. When this
+** program goes away, even by SIGKILL, the keeper stops all processes, in order and within their
+** timeouts ("infinity" is waited for), and ends. Neither is a child of this program: it may wait
+** for any child of its own.
 **
 ** Output. What services write comes to the standard output of this program, as `name | line`;
 ** their option "log" says otherwise.

@@ -47,7 +47,8 @@ static bool is_program(const char *path)
    installed. */
 static bool find_beside(char *path, size_t size)
 {
-    static const char *const places[] = {"", "../bin/", "../../bin/", "../../../bin/"};
+    static const char *const places[] = {"", "../bin/", "../../bin/", "../../../bin/",
+                                         "../../../../bin/"};
     Dl_info info;
     char real[PATH_MAX];
     if (dladdr((const void *) KEEPER_NAME, &info) == 0 || info.dli_fname == NULL) return false;
@@ -64,6 +65,19 @@ static bool find_beside(char *path, size_t size)
     return false;
 }
 
+/* As the program itself would be found. */
+static bool find_in_path(char *path, size_t size)
+{
+    const char *at = secure_getenv("PATH");
+    while (at != NULL && *at != '\0') {
+        size_t length = strcspn(at, ":");
+        int n = snprintf(path, size, "%.*s/%s", (int) length, at, KEEPER_NAME);
+        if (at[0] == '/' && n > 0 && (size_t) n < size && is_program(path)) return true;
+        at += length + (at[length] == ':');
+    }
+    return false;
+}
+
 int sup_library_find_keeper(char *path, size_t size, struct sup_err *err)
 {
     const char *named = secure_getenv("SUPTREE_KEEPER");
@@ -75,9 +89,9 @@ int sup_library_find_keeper(char *path, size_t size, struct sup_err *err)
     }
     if (find_beside(path, size)) return 0;
     snprintf(path, size, "%s/%s", SUPTREE_BINDIR, KEEPER_NAME);
-    if (is_program(path)) return 0;
+    if (is_program(path) || find_in_path(path, size)) return 0;
     return sup_err_set(err, -ENOENT, KEEPER_NAME, "install it, or name it in SUPTREE_KEEPER",
-                       "it is neither beside the library nor in %s", SUPTREE_BINDIR);
+                       "it is neither beside the library, nor in %s, nor in PATH", SUPTREE_BINDIR);
 }
 
 /* --- descriptors ------------------------------------------------------------------------------ */

@@ -68,8 +68,8 @@ void sup_library_check_socket(const struct sup_engine *engine);
 
 /*
 ** The path of suptree-keeper: $SUPTREE_KEEPER, beside the library or program that holds this code,
-** in the bin folder that belongs to it, or where it was to be installed. Returns 0, or -ENOENT with
-** ${err}.
+** in the bin folder that belongs to it, where it was to be installed, or in PATH. Returns 0, or
+** -ENOENT with ${err}.
 */
 int sup_library_find_keeper(char *path, size_t size, struct sup_err *err);
 
