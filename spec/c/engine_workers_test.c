@@ -112,7 +112,7 @@ static struct sup_thread *begin(struct stage *stage, const char *path, int fd)
     struct sup_thread_order order = {.path = path, .run = {run, sizeof run}};
     MUST(sup_worker_take(stage->workers, &order, &thread) == 0);
     thread->instance = 7;
-    sup_worker_begin(thread, sup_thread_output_create(fd));
+    MUST(sup_worker_begin(thread, sup_thread_output_create(fd)) == 0);
     return thread;
 }
 
@@ -196,7 +196,7 @@ static void a_held_one_that_is_killed_does_not_begin(void)
     open_stage(&stage);
     MUST(sup_worker_take(stage.workers, &order, &thread) == 0);
     sup_worker_kill(thread);
-    sup_worker_begin(thread, NULL);
+    MUST(sup_worker_begin(thread, NULL) == 0);
     await_news(&stage, thread, SUP_THREAD_ENDED);
     CHECK_INT(atomic_load(&serves), 0);
     sup_worker_park(thread);

@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +152,16 @@ static void numbers_are_exact_and_short(void)
         double value;
         memcpy(&value, &bits, sizeof value);
         if (isfinite(value) && !CHECK(strtod(write_number(value), NULL) == value)) return;
+        char text[64];
+        value = (double) ((int64_t) bits >> (14 + round % 50)) / (round % 3 == 0 ? 1000 : 100);
+        snprintf(text, sizeof text, "%.15g", value);
+        if (strtod(text, NULL) == value && !CHECK_TEXT(write_number(value), text)) return;
     }
+    CHECK_TEXT(write_number(-0.0), "-0");
+    CHECK_TEXT(write_number(1795374626.61), "1795374626.61");
+    CHECK_TEXT(write_number(0.001), "0.001");
+    CHECK_TEXT(write_number(999999999999.999), "999999999999.999");
+    CHECK_TEXT(write_number(1e12), "1000000000000");
 }
 
 static void nesting_too_deep_fails(void)

@@ -69,6 +69,13 @@ static bool reserve(struct sup_json *json, size_t size)
     return true;
 }
 
+static void put_one(struct sup_json *json, char c)
+{
+    if (!reserve(json, 1)) return;
+    json->data[json->size++] = c;
+    json->data[json->size] = '\0';
+}
+
 static void put(struct sup_json *json, const char *bytes, size_t size)
 {
     if (!reserve(json, size)) return;
@@ -92,7 +99,7 @@ static bool is_in_object(const struct sup_json *json)
 static void put_comma(struct sup_json *json)
 {
     if (json->depth == 0) return;
-    if ((json->filled & level_bit(json)) != 0) put(json, ",", 1);
+    if ((json->filled & level_bit(json)) != 0) put_one(json, ',');
     json->filled |= level_bit(json);
 }
 
@@ -186,16 +193,39 @@ static bool must_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\' || c == 0x7F;
 }
 
+/* Up to where nothing changes, from ${at} on. */
+static size_t measure_plain(const unsigned char *bytes, size_t at, size_t size)
+{
+    while (at < size && !must_escape(bytes[at])) {
+        size_t length = bytes[at] < 0x80 ? 1 : measure_character(bytes + at, size - at);
+        if (length == 0) break;
+        at += length;
+    }
+    return at;
+}
+
+/* In one piece, as it is. */
+static void put_plain(struct sup_json *json, const char *text, size_t size)
+{
+    if (!reserve(json, size + 2)) return;
+    char *at = json->data + json->size;
+    *at = '"';
+    memcpy(at + 1, text, size);
+    at[size + 1] = '"';
+    at[size + 2] = '\0';
+    json->size += size + 2;
+}
+
 static void put_quoted(struct sup_json *json, const char *text, size_t size)
 {
     const unsigned char *bytes = (const unsigned char *) text;
+    if (measure_plain(bytes, 0, size) == size) {
+        put_plain(json, text, size);
+        return;
+    }
     put(json, "\"", 1);
     for (size_t at = 0; at < size && !json->failed;) {
-        size_t plain = at; /* up to here nothing changes */
-        size_t length = 0;
-        while (plain < size && !must_escape(bytes[plain]) &&
-               (length = measure_character(bytes + plain, size - plain)) > 0)
-            plain += length;
+        size_t plain = measure_plain(bytes, at, size);
         if (plain > at) put(json, text + at, plain - at);
         at = plain;
         if (at == size) break;
@@ -211,7 +241,7 @@ void sup_json_key(struct sup_json *json, const char *key)
     sup_expect(json->failed || (is_in_object(json) && !json->has_key));
     put_comma(json);
     put_quoted(json, key, strlen(key));
-    put(json, ":", 1);
+    put_one(json, ':');
     json->has_key = true;
 }
 
@@ -235,18 +265,32 @@ void sup_json_raw(struct sup_json *json, const char *text, size_t size)
     put(json, text, size);
 }
 
-void sup_json_integer(struct sup_json *json, int64_t value)
+/* The digits of ${value} in front of ${end}; returns the first. */
+static char *write_digits(char *end, uint64_t value)
+{
+    do {
+        *--end = (char) ('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return end;
+}
+
+static void put_integer(struct sup_json *json, bool negative, uint64_t value)
 {
     char text[24];
-    int size = snprintf(text, sizeof text, "%" PRId64, value);
-    sup_json_raw(json, text, (size_t) size);
+    char *end = text + sizeof text, *at = write_digits(end, value);
+    if (negative) *--at = '-';
+    sup_json_raw(json, at, (size_t) (end - at));
+}
+
+void sup_json_integer(struct sup_json *json, int64_t value)
+{
+    put_integer(json, value < 0, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
 }
 
 void sup_json_unsigned(struct sup_json *json, uint64_t value)
 {
-    char text[24];
-    int size = snprintf(text, sizeof text, "%" PRIu64, value);
-    sup_json_raw(json, text, (size_t) size);
+    put_integer(json, false, value);
 }
 
 /* A locale may have written another decimal point, of several bytes even. */
@@ -262,6 +306,28 @@ static size_t restore_point(char *text)
     return out;
 }
 
+/* A number below 1e12 with at most three decimals, as most are: those need no printf. */
+static bool put_short_number(struct sup_json *json, double value)
+{
+    char text[32];
+    char *end = text + sizeof text, *at = end;
+    double size = fabs(value);
+    if (size >= 1e12 || (value == 0 && signbit(value))) return false;
+    uint64_t thousands = (uint64_t) (size * 1000 + 0.5);
+    if ((double) thousands / 1000 != size) return false;
+    uint64_t whole = thousands / 1000, rest = thousands % 1000;
+    if (rest > 0) {
+        int digits = 3;
+        for (; rest % 10 == 0; rest /= 10) digits--;
+        for (; digits > 0; digits--, rest /= 10) *--at = (char) ('0' + rest % 10);
+        *--at = '.';
+    }
+    at = write_digits(at, whole);
+    if (value < 0) *--at = '-';
+    sup_json_raw(json, at, (size_t) (end - at));
+    return true;
+}
+
 void sup_json_number(struct sup_json *json, double value)
 {
     char text[40];
@@ -269,6 +335,7 @@ void sup_json_number(struct sup_json *json, double value)
         sup_json_null(json);
         return;
     }
+    if (put_short_number(json, value)) return;
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;

@@ -78,6 +78,7 @@ struct sup_thread_driver {
     int64_t repeat_ns;                /* when those are signalled again */
     bool safe_mode;                   /* nothing is launched */
     bool restoring;                   /* a former host's journal is replayed */
+    bool output_lost;                 /* it has been said that some have no output */
 };
 
 struct sup_engine {

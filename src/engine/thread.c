@@ -50,10 +50,16 @@ static bool is_held(struct sup_thread *thread)
     return held;
 }
 
-static void begin_if_held(struct sup_slot *slot)
+static void begin_if_held(struct sup_engine *engine, struct sup_slot *slot)
 {
     if (slot->thread == NULL || !is_held(slot->thread)) return;
-    sup_worker_begin(slot->thread, sup_thread_output_share(slot->output));
+    int r = sup_worker_begin(slot->thread, sup_thread_output_share(slot->output));
+    if (r == 0) return;
+    slot->thread = NULL;
+    sup_engine_refuse(
+        engine, slot, -r, true,
+        "the system has no room for another thread: see ulimit -u and -v, pids.max of "
+        "the cgroup, and vm.max_map_count");
 }
 
 static int take_thread(struct sup_engine *engine, struct sup_slot *slot,
@@ -103,12 +109,25 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
     }
     sup_ready_prepare(slot, sup_tree_spec(engine->tree, effect->node));
     int r = take_thread(engine, slot, effect);
-    if (r < 0)
-        sup_engine_refuse(engine, slot, -r, true,
-                          r == -ENOMEM ? "there is no memory for it"
-                                       : "the system has no room for another thread");
-    else if (slot->output != NULL) begin_if_held(slot);
+    if (r < 0) sup_engine_refuse(engine, slot, -r, true, "there is no memory for it");
+    else if (slot->output != NULL) begin_if_held(engine, slot);
     else ask_for_output(engine, slot);
+}
+
+/* It runs nevertheless; said of the first one. */
+static void say_lost_output(struct sup_engine *engine, sup_token node)
+{
+    char path[PATH_SIZE];
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, node);
+    bool wanted = spec != NULL && spec->log.mode != SUP_LOG_MODE_NONE;
+    if (!wanted || engine->orphaned || engine->threads.output_lost) return;
+    engine->threads.output_lost = true;
+    sup_tell_line(
+        engine,
+        "%s, and perhaps others, runs without its output: there is no descriptor left for "
+        "it; each service takes two of the keeper's, so raise the limit of open files "
+        "(ulimit -n, LimitNOFILE) and run the tree again",
+        sup_tree_path(engine->tree, node, path, sizeof path));
 }
 
 void sup_thread_output_came(struct sup_engine *engine, sup_token node, int fd)
@@ -118,10 +137,11 @@ void sup_thread_output_came(struct sup_engine *engine, sup_token node, int fd)
         if (fd >= 0) close(fd);
         return;
     }
+    if (fd < 0) say_lost_output(engine, node);
     slot->wants_output = false;
     sup_thread_output_leave(slot->output);
     slot->output = sup_thread_output_create(fd);
-    begin_if_held(slot);
+    begin_if_held(engine, slot);
 }
 
 /* --- stopping --------------------------------------------------------------------------------- */
@@ -326,6 +346,10 @@ void sup_thread_init(struct sup_engine *engine, const struct sup_thread_ops *ops
 
 size_t sup_thread_finish(struct sup_engine *engine)
 {
+    for (size_t i = 0; i < sup_slots_room(&engine->slots); i++) {
+        struct sup_slot *slot = sup_slots_at(&engine->slots, i);
+        if (slot->thread != NULL && is_held(slot->thread)) sup_worker_discard(slot->thread);
+    }
     sup_door_finish(engine);
     size_t left = sup_workers_finish(engine->threads.workers);
     engine->threads.workers = NULL;

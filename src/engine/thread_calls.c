@@ -8,10 +8,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
+#define LONG_NS SECOND          /* a sleep for which it is worth while to give memory back */
+#define SPARE ((uintptr_t) 512) /* below a frame: what it may use without saying so */
 
 /* --- output ----------------------------------------------------------------------------------- */
 
@@ -79,8 +82,19 @@ char *sup_thread_context(struct sup_thread *thread, char *buf, size_t size)
     return buf;
 }
 
+/* Give back the pages of the stack that were used before it came to rest. */
+static void trim_stack(const struct sup_thread *thread)
+{
+    const char here = 0;
+    uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+    uintptr_t end = ((uintptr_t) &here - SPARE) / page * page;
+    uintptr_t low = (thread->stack_low + page - 1) / page * page;
+    if (low < end) madvise((void *) low, end - low, MADV_DONTNEED);
+}
+
 bool sup_thread_sleep(struct sup_thread *thread, int64_t ns)
 {
+    if (ns >= LONG_NS && thread->stack_low != 0) trim_stack(thread);
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     int64_t now_ns = (int64_t) now.tv_sec * SECOND + now.tv_nsec;

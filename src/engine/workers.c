@@ -182,22 +182,48 @@ static enum sup_thread_next run_order(struct sup_thread *thread, struct sup_thre
     return next;
 }
 
-/* False: nobody listens any more. */
-static bool serve(struct sup_thread *thread)
+/* What it has beside its record is given back. ${fault_stack} is NULL afterwards. */
+static void undress(struct sup_thread *thread, void **fault_stack)
+{
+    if (thread->workers->ops->close != NULL) thread->workers->ops->close(thread);
+    here = NULL;
+    close_fault_stack(*fault_stack);
+    *fault_stack = NULL;
+}
+
+/* Do enough threads wait for an order already, or to be parked? */
+static bool is_superfluous(struct sup_workers *workers)
+{
+    pthread_mutex_lock(&workers->mutex);
+    bool enough = workers->threads - workers->busy >= PARKED_MAX;
+    pthread_mutex_unlock(&workers->mutex);
+    return enough;
+}
+
+enum departure { STAYS, QUITS, HAS_LEFT };
+
+/* One that would not be parked leaves at once: from then on its record is the engine thread's. */
+static enum departure serve(struct sup_thread *thread, void **fault_stack)
 {
     struct sup_workers *workers = thread->workers;
     struct sup_thread_end end;
     say(thread, SUP_THREAD_LAUNCHED, workers->ears.launched);
-    if (run_order(thread, &end) == SUP_THREAD_RESTS) return true;
+    if (run_order(thread, &end) == SUP_THREAD_RESTS) return STAYS;
+    bool leaves = is_superfluous(workers);
+    if (leaves) undress(thread, fault_stack);
     set_parked(thread);
     thread->end = end;
     pthread_mutex_lock(&workers->mutex);
     bool closed = workers->closed;
+    leaves = leaves && !closed;
     workers->busy--;
+    thread->leaves = leaves;
+    if (leaves) workers->threads--;
     add_news(thread, SUP_THREAD_ENDED);
+    if (leaves) pthread_cond_broadcast(&workers->left);
     pthread_mutex_unlock(&workers->mutex);
     if (closed) free(end.text);
-    return !closed;
+    return leaves ? HAS_LEFT : closed ? QUITS : STAYS;
 }
 
 static void destroy_thread(struct sup_thread *thread)
@@ -215,6 +241,16 @@ static void destroy_workers(struct sup_workers *workers)
     free(workers);
 }
 
+/* Its end is near the frame of the thread's first function. */
+static void note_stack(struct sup_thread *thread)
+{
+#ifdef SUP_SANITIZE_BUILD /* they keep books about stacks */
+    thread->stack_low = 0;
+#else
+    thread->stack_low = (uintptr_t) __builtin_frame_address(0) - STACK_SIZE + STACK_SIZE / 8;
+#endif
+}
+
 static void *run_thread(void *argument)
 {
     struct sup_thread *thread = argument;
@@ -223,6 +259,7 @@ static void *run_thread(void *argument)
     void *fault_stack = open_fault_stack();
     here = thread;
     atomic_store(&thread->tid, gettid());
+    note_stack(thread);
     sigemptyset(&signals);
     sigaddset(&signals, SUP_THREAD_SIGNAL);
     sigaddset(&signals, SIGSEGV);
@@ -231,10 +268,11 @@ static void *run_thread(void *argument)
     sigaddset(&signals, SIGILL);
     sigaddset(&signals, SIGABRT);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-    while (await_order(thread) && serve(thread)) continue;
-    if (workers->ops->close != NULL) workers->ops->close(thread);
-    here = NULL;
-    close_fault_stack(fault_stack);
+    enum departure departure = STAYS;
+    while (departure == STAYS)
+        departure = await_order(thread) ? serve(thread, &fault_stack) : QUITS;
+    if (departure == HAS_LEFT) return NULL;
+    undress(thread, &fault_stack);
     pthread_mutex_lock(&workers->mutex);
     destroy_thread(thread);
     bool last = --workers->threads == 0 && workers->left_behind;
@@ -271,10 +309,10 @@ static void init_condition(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
-static struct sup_thread *create_thread(struct sup_workers *workers, int *error)
+/* Its system thread is made when it begins. */
+static struct sup_thread *create_thread(struct sup_workers *workers)
 {
     struct sup_thread *thread = calloc(1, sizeof *thread);
-    *error = -ENOMEM;
     if (thread == NULL) return NULL;
     thread->workers = workers;
     sup_list_init(&thread->link);
@@ -282,16 +320,7 @@ static struct sup_thread *create_thread(struct sup_workers *workers, int *error)
     sup_list_init(&thread->kill_link);
     pthread_mutex_init(&thread->mutex, NULL);
     init_condition(&thread->changed);
-    pthread_mutex_lock(&workers->mutex);
-    workers->threads++;
-    pthread_mutex_unlock(&workers->mutex);
-    *error = start_thread(thread);
-    if (*error == 0) return thread;
-    pthread_mutex_lock(&workers->mutex);
-    workers->threads--;
-    pthread_mutex_unlock(&workers->mutex);
-    destroy_thread(thread);
-    return NULL;
+    return thread;
 }
 
 static struct sup_thread *take_parked(struct sup_workers *workers)
@@ -327,17 +356,16 @@ int sup_worker_take(struct sup_workers *workers, const struct sup_thread_order *
                     struct sup_thread **out)
 {
     struct sup_thread_order copy;
-    int error;
     char *room = copy_order(order, &copy, &workers->orders);
     if (room == NULL) return -ENOMEM;
     struct sup_thread *thread = take_parked(workers);
-    if (thread == NULL) thread = create_thread(workers, &error);
+    if (thread == NULL) thread = create_thread(workers);
     if (thread == NULL) {
         free(room);
-        return error;
+        return -ENOMEM;
     }
     pthread_mutex_lock(&workers->mutex);
-    workers->busy++;
+    if (thread->started) workers->busy++;
     pthread_mutex_unlock(&workers->mutex);
     pthread_mutex_lock(&thread->mutex);
     thread->phase = SUP_THREAD_HELD;
@@ -351,13 +379,34 @@ int sup_worker_take(struct sup_workers *workers, const struct sup_thread_order *
     return 0;
 }
 
-void sup_worker_begin(struct sup_thread *thread, struct sup_thread_output *output)
+static void count_new(struct sup_workers *workers, bool there)
+{
+    pthread_mutex_lock(&workers->mutex);
+    workers->threads += there ? 1 : (size_t) -1;
+    workers->busy += there ? 1 : (size_t) -1;
+    pthread_mutex_unlock(&workers->mutex);
+}
+
+int sup_worker_begin(struct sup_thread *thread, struct sup_thread_output *output)
 {
     pthread_mutex_lock(&thread->mutex);
     thread->output = output;
     thread->phase = SUP_THREAD_BUSY;
     pthread_cond_broadcast(&thread->changed);
     pthread_mutex_unlock(&thread->mutex);
+    if (thread->started) return 0;
+    count_new(thread->workers, true);
+    thread->started = true;
+    int r = start_thread(thread);
+    if (r == 0) return 0;
+    count_new(thread->workers, false);
+    destroy_thread(thread);
+    return r;
+}
+
+void sup_worker_discard(struct sup_thread *thread)
+{
+    if (!thread->started) destroy_thread(thread);
 }
 
 void sup_worker_renew(struct sup_thread *thread, uint64_t instance, uint32_t generation,
@@ -388,17 +437,23 @@ void sup_worker_ask(struct sup_thread *thread)
 
 void sup_worker_kill(struct sup_thread *thread)
 {
+    struct sup_workers *workers = thread->workers;
     sup_worker_ask(thread);
     atomic_store(&thread->killed, true);
-    pthread_kill(thread->id, SUP_THREAD_SIGNAL);
+    pthread_mutex_lock(&workers->mutex); /* it cannot leave meanwhile */
+    if (thread->started && !thread->leaves) pthread_kill(thread->id, SUP_THREAD_SIGNAL);
+    pthread_mutex_unlock(&workers->mutex);
 }
 
 void sup_worker_idle(struct sup_thread *thread)
 {
     const struct sched_param none = {.sched_priority = 0};
+    struct sup_workers *workers = thread->workers;
     thread->idled = true;
-    pid_t tid = atomic_load(&thread->tid);
+    pthread_mutex_lock(&workers->mutex);
+    pid_t tid = thread->leaves ? 0 : atomic_load(&thread->tid);
     if (tid != 0) sched_setscheduler(tid, SCHED_IDLE, &none);
+    pthread_mutex_unlock(&workers->mutex);
 }
 
 void sup_worker_set_context(struct sup_thread *thread, const char *context)
@@ -439,6 +494,10 @@ void sup_worker_park(struct sup_thread *thread)
     struct sup_workers *workers = thread->workers;
     drop_order(thread);
     sup_list_remove(&thread->kill_link);
+    if (thread->leaves) {
+        destroy_thread(thread);
+        return;
+    }
     if (thread->idled || workers->parked_count >= PARKED_MAX) {
         dismiss(thread);
         return;

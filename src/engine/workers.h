@@ -68,7 +68,8 @@ struct sup_thread {
     struct sup_workers *workers;
     void *data; /* the functions' own */
     pthread_t id;
-    _Atomic pid_t tid; /* 0: has not begun */
+    _Atomic pid_t tid;   /* 0: has not begun */
+    uintptr_t stack_low; /* its own: from here up all is its stack; 0: not known */
 
     pthread_mutex_t mutex; /* around what follows */
     pthread_cond_t changed;
@@ -86,8 +87,11 @@ struct sup_thread {
     unsigned news;             /* enum sup_thread_news; mutex of the workers */
     struct sup_thread_end end; /* with SUP_THREAD_ENDED */
 
+    bool leaves; /* its system thread goes with SUP_THREAD_ENDED; the same mutex */
+
     /* engine thread */
-    bool idled; /* at the lowest priority, for ever: not used again */
+    bool started; /* the system has made it */
+    bool idled;   /* at the lowest priority, for ever: not used again */
 };
 
 /* NULL: no memory. ${ears} is copied; its context must live until sup_workers_finish has
@@ -98,12 +102,16 @@ struct sup_workers *sup_workers_create(const struct sup_thread_ops *ops,
 size_t sup_workers_finish(struct sup_workers *workers);
 
 /*
-** A thread that holds a copy of ${order} and does not begin before sup_worker_begin. Returns 0, or
-** -errno: no memory, no threads. The newest parked one is taken first.
+** A thread that holds a copy of ${order} and does not begin before sup_worker_begin. The newest
+** parked one, or one that the system makes only then. Returns 0 or -ENOMEM.
 */
 int sup_worker_take(struct sup_workers *workers, const struct sup_thread_order *order,
                     struct sup_thread **thread);
-void sup_worker_begin(struct sup_thread *thread, struct sup_thread_output *output);
+/* Takes ${output} over. Returns 0, or -errno when there is no room for another thread: then the
+   thread is gone. */
+int sup_worker_begin(struct sup_thread *thread, struct sup_thread_output *output);
+/* It was taken, and will not begin. Harmless for one that was parked before. */
+void sup_worker_discard(struct sup_thread *thread);
 void sup_worker_ask(struct sup_thread *thread);
 /* Interrupt it. To be repeated: a signal may come just before a system call begins. */
 void sup_worker_kill(struct sup_thread *thread);

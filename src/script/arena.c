@@ -11,10 +11,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define GRAIN ((size_t) 16)
+#define GRAIN ((size_t) 8)   /* what Lua wants blocks to be aligned to */
 #define SMALL ((size_t) 512) /* up to here there is a list for each size, then for powers of 2 */
 #define SMALL_CLASSES ((unsigned) (SMALL / GRAIN))
 #define CLASSES (SMALL_CLASSES + 7U)
+
+_Static_assert(CLASSES <= 128, "a bit for each");
 
 /* At the front of the piece, so that it is copied with it. */
 struct sup_arena {
@@ -24,8 +26,9 @@ struct sup_arena {
     size_t outside;  /* blocks from malloc */
     size_t userdata; /* made since reset or save */
     size_t top;      /* offset of what was never cut */
-    uint32_t
-        free[CLASSES]; /* offset of the first free block, which begins with the next; 0: none */
+    /* Offset of the first free block of a class, which begins with that of the next; 0: none. */
+    uint32_t free[CLASSES];
+    uint64_t filled[2]; /* a bit for each class that has one */
 };
 
 #define HEAD ((sizeof(struct sup_arena) + GRAIN - 1) / GRAIN * GRAIN)
@@ -62,6 +65,24 @@ static void *at(struct sup_arena *arena, size_t offset)
     return (unsigned char *) arena + offset;
 }
 
+/* The first class from ${class} on with a free block; CLASSES: none. */
+static unsigned find_filled(const struct sup_arena *arena, unsigned class)
+{
+    for (unsigned word = class / 64; word < 2; word++, class = word * 64) {
+        uint64_t bits = arena->filled[word] >> (class % 64);
+        if (bits != 0) return class + (unsigned) __builtin_ctzll(bits);
+    }
+    return CLASSES;
+}
+
+static void set_first(struct sup_arena *arena, unsigned class, uint32_t offset)
+{
+    uint64_t bit = UINT64_C(1) << (class % 64);
+    arena->free[class] = offset;
+    if (offset != 0) arena->filled[class / 64] |= bit;
+    else arena->filled[class / 64] &= ~bit;
+}
+
 static void give_back(struct sup_arena *arena, size_t offset, size_t size)
 {
     if (offset + size == arena->top) {
@@ -71,7 +92,7 @@ static void give_back(struct sup_arena *arena, size_t offset, size_t size)
     while (size > 0) {
         unsigned class = class_within(size);
         memcpy(at(arena, offset), &arena->free[class], sizeof arena->free[class]);
-        arena->free[class] = (uint32_t) offset;
+        set_first(arena, class, (uint32_t) offset);
         offset += size_of(class);
         size -= size_of(class);
     }
@@ -79,27 +100,24 @@ static void give_back(struct sup_arena *arena, size_t offset, size_t size)
 
 static void *take_from(struct sup_arena *arena, unsigned class, size_t size)
 {
-    size_t offset = arena->free[class];
+    uint32_t offset = arena->free[class], next;
     void *block = at(arena, offset);
-    memcpy(&arena->free[class], block, sizeof arena->free[class]);
+    memcpy(&next, block, sizeof next);
+    set_first(arena, class, next);
     if (size_of(class) > size) give_back(arena, offset + size, size_of(class) - size);
     return block;
 }
 
-/* NULL: there is no room. */
+/* NULL: there is no room. What is free is used first: few pages are touched. */
 static void *cut(struct sup_arena *arena, size_t size)
 {
     if (size > arena->size) return NULL;
-    unsigned class = class_for(size);
-    if (class < CLASSES && arena->free[class] != 0) return take_from(arena, class, size);
-    if (size <= arena->size - arena->top) {
-        void *block = at(arena, arena->top);
-        arena->top += size;
-        return block;
-    }
-    for (; class < CLASSES; class ++)
-        if (arena->free[class] != 0) return take_from(arena, class, size);
-    return NULL;
+    unsigned class = find_filled(arena, class_for(size));
+    if (class < CLASSES) return take_from(arena, class, size);
+    if (size > arena->size - arena->top) return NULL;
+    void *block = at(arena, arena->top);
+    arena->top += size;
+    return block;
 }
 
 static bool is_inside(const struct sup_arena *arena, const void *block)

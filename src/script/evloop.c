@@ -8,6 +8,7 @@
 #include "script/luv.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SELF "uv.%s is refused in a thread service"
@@ -56,7 +57,7 @@ static void keep_error(lua_State *L, struct sup_service *service)
     lua_pop(L, 1);
     if (first) lua_rawsetp(L, LUA_REGISTRYINDEX, &raised);
     else lua_pop(L, 1);
-    uv_stop(&service->loop);
+    uv_stop(&service->evloop->loop);
 }
 
 /* As luv wants it: luv.h says the rules. */
@@ -88,7 +89,7 @@ static void on_wake(uv_async_t *wake)
 
 void sup_evloop_wake(struct sup_service *service)
 {
-    if (service->can_wake) uv_async_send(&service->wake);
+    if (service->can_wake) uv_async_send(&service->evloop->wake);
 }
 
 /* --- what we put in place of luv's ------------------------------------------------------------ */
@@ -178,12 +179,15 @@ static luv_handle_t *make_stand_in(lua_State *L, luv_ctx_t *context)
 
 static void open_loop(lua_State *L, struct sup_service *service)
 {
-    int r = uv_loop_init(&service->loop);
+    struct sup_evloop *evloop = calloc(1, sizeof *evloop);
+    if (evloop == NULL) luaL_error(L, "there is no memory for luv's loop");
+    int r = uv_loop_init(&evloop->loop);
+    if (r < 0) free(evloop);
     if (r < 0) luaL_error(L, "luv has no loop: %s", uv_strerror(r));
-    service->has_loop = true;
-    r = uv_async_init(&service->loop, &service->wake, on_wake);
+    service->evloop = evloop;
+    r = uv_async_init(&evloop->loop, &evloop->wake, on_wake);
     if (r < 0) luaL_error(L, "luv's loop cannot be woken: %s", uv_strerror(r));
-    uv_unref((uv_handle_t *) &service->wake);
+    uv_unref((uv_handle_t *) &evloop->wake);
     sup_thread_lock(service->thread);
     service->can_wake = true;
     if (sup_thread_is_asked(service->thread)) sup_evloop_wake(service);
@@ -195,10 +199,10 @@ int sup_evloop_open(lua_State *L)
     struct sup_service *service = sup_service_of(L);
     struct sup_luv luv;
     sup_luv_load(L, &luv);
-    if (!service->has_loop) open_loop(L, service);
-    luv.set_loop(L, &service->loop);
+    if (service->evloop == NULL) open_loop(L, service);
+    luv.set_loop(L, &service->evloop->loop);
     luv.set_callback(L, call_back);
-    service->wake.data = make_stand_in(L, luv.context(L));
+    service->evloop->wake.data = make_stand_in(L, luv.context(L));
     lua_pushcfunction(L, luv.open);
     lua_pushliteral(L, "luv");
     lua_call(L, 1, 1);
@@ -226,20 +230,20 @@ static void close_wake(struct sup_service *service)
     bool open = service->can_wake;
     service->can_wake = false;
     sup_thread_unlock(service->thread);
-    if (open) uv_close((uv_handle_t *) &service->wake, NULL);
+    if (open) uv_close((uv_handle_t *) &service->evloop->wake, NULL);
 }
 
 static void run_down(struct sup_service *service)
 {
-    while (uv_run(&service->loop, UV_RUN_DEFAULT) != 0) continue;
+    while (uv_run(&service->evloop->loop, UV_RUN_DEFAULT) != 0) continue;
 }
 
 int sup_evloop_shut(lua_State *L)
 {
     struct sup_service *service = sup_service_of(L);
-    if (!service->has_loop) return 0;
+    if (service->evloop == NULL) return 0;
     close_wake(service);
-    uv_run(&service->loop, UV_RUN_NOWAIT); /* what is closed is out of the way */
+    uv_run(&service->evloop->loop, UV_RUN_NOWAIT); /* what is closed is out of the way */
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &walk) == LUA_TFUNCTION) {
         lua_pushcfunction(L, close_handle);
         lua_call(L, 1, 0);
@@ -251,8 +255,10 @@ int sup_evloop_shut(lua_State *L)
 
 void sup_evloop_finish(struct sup_service *service)
 {
-    if (!service->has_loop) return;
+    if (service->evloop == NULL) return;
     close_wake(service);
     run_down(service);
-    uv_loop_close(&service->loop);
+    uv_loop_close(&service->evloop->loop);
+    free(service->evloop);
+    service->evloop = NULL;
 }

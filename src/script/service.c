@@ -19,7 +19,7 @@ struct sup_service *sup_service_of(lua_State *L)
 
 /* --- what is refused -------------------------------------------------------------------------- */
 
-static const struct {
+static const struct refusal {
     const char *library, *name, *why;
 } refused[] = {
     {"debug", "sethook",
@@ -33,17 +33,19 @@ static const struct {
      "the locale belongs to the whole host; set LC_ALL where suptree is started"},
 };
 
+/* The upvalue is the row. */
 static int refuse_function(lua_State *L)
 {
-    return luaL_error(L, "%s", lua_tostring(L, lua_upvalueindex(1)));
+    const struct refusal *row = lua_touserdata(L, lua_upvalueindex(1));
+    return luaL_error(L, "%s.%s is refused in a thread service: %s", row->library, row->name,
+                      row->why);
 }
 
 static void refuse_functions(lua_State *L)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         lua_getglobal(L, refused[i].library);
-        lua_pushfstring(L, "%s.%s is refused in a thread service: %s", refused[i].library,
-                        refused[i].name, refused[i].why);
+        lua_pushlightuserdata(L, (void *) &refused[i]);
         lua_pushcclosure(L, refuse_function, 1);
         lua_setfield(L, -2, refused[i].name);
         lua_pop(L, 1);

@@ -33,6 +33,12 @@ struct sup_kept {
     struct sup_service *_Atomic service;
 };
 
+/* A loop of luv's own. */
+struct sup_evloop {
+    uv_loop_t loop;
+    uv_async_t wake;
+};
+
 struct sup_service {
     struct sup_thread *thread;
     const struct sup_thread_order *order;
@@ -44,11 +50,9 @@ struct sup_service {
     volatile sig_atomic_t interrupted; /* it is killed: every coroutine that runs raises */
     bool told;                         /* what ctx:on_stop was given has been called */
 
-    uv_loop_t loop; /* of luv */
-    uv_async_t wake;
-    bool has_loop;
-    bool can_wake; /* the thread's lock */
-    bool closing;  /* no more callbacks */
+    struct sup_evloop *evloop; /* of luv; NULL: that was not required */
+    bool can_wake;             /* the thread's lock */
+    bool closing;              /* no more callbacks */
 };
 
 /* The service that ${L} belongs to. */

@@ -21,8 +21,22 @@ static const char random_seed; /* registry: math.randomseed */
 /* What the protected calls leave. */
 struct sup_run {
     struct sup_outcome outcome;
-    char text[TEXT_SIZE];
+    char *text; /* TEXT_SIZE bytes, malloc()ed; NULL: none */
 };
+
+/* Where its text goes; NULL: no memory. */
+static char *text_of(struct sup_run *run)
+{
+    if (run->text == NULL) run->text = malloc(TEXT_SIZE);
+    if (run->text != NULL) run->text[0] = '\0';
+    return run->text;
+}
+
+static void say(struct sup_run *run, const char *text)
+{
+    char *place = text_of(run);
+    if (place != NULL) snprintf(place, TEXT_SIZE, "%s", text);
+}
 
 /* --- the function ----------------------------------------------------------------------------- */
 
@@ -104,7 +118,7 @@ static void judge(lua_State *L, int first, struct sup_run *run)
     else if (is_constant(L, first, "TERMINATE_TREE")) run->outcome.kind = SUP_END_TERMINATE;
     else if (!lua_toboolean(L, first) && !lua_isnil(L, first + 1)) {
         run->outcome.kind = SUP_END_ERROR;
-        snprintf(run->text, sizeof run->text, "%s", luaL_tolstring(L, first + 1, NULL));
+        say(run, luaL_tolstring(L, first + 1, NULL));
     }
 }
 
@@ -115,9 +129,9 @@ static int note_error(lua_State *L)
 {
     struct sup_run *run = sup_service_of(L)->run;
     const char *message = luaL_tolstring(L, 1, NULL);
-    snprintf(run->text, sizeof run->text, "%s", message);
-    if (strstr(message, "\nstack traceback:\n") == NULL)
-        sup_traceback(L, 1, run->text, strlen(run->text), sizeof run->text);
+    say(run, message);
+    if (run->text != NULL && strstr(message, "\nstack traceback:\n") == NULL)
+        sup_traceback(L, 1, run->text, strlen(run->text), TEXT_SIZE);
     return 1;
 }
 
@@ -165,11 +179,11 @@ static int run_service(lua_State *L)
 static void judge_error(lua_State *L, int status, struct sup_run *run)
 {
     run->outcome = (struct sup_outcome){SUP_END_ERROR, 0};
-    if (status == LUA_ERRMEM)
-        snprintf(run->text, sizeof run->text,
+    if (status == LUA_ERRMEM && text_of(run) != NULL)
+        snprintf(run->text, TEXT_SIZE,
                  "not enough memory: it may take %llu KiB; give it more with the option memory",
                  (unsigned long long) (sup_service_of(L)->order->memory / 1024));
-    else if (status == LUA_ERRERR) snprintf(run->text, sizeof run->text, "an error in an error");
+    else if (status == LUA_ERRERR) say(run, "an error in an error");
 }
 
 static bool call(lua_State *L, lua_CFunction function, struct sup_run *run)
@@ -198,7 +212,7 @@ static void close_service(lua_State *L, struct sup_service *service)
     service->interrupted = 0;
     lua_sethook(L, NULL, 0, 0);
     lua_settop(L, 0);
-    if (service->has_loop) {
+    if (service->evloop != NULL) {
         lua_pushcfunction(L, sup_evloop_shut);
         if (lua_pcall(L, 0, 0, 0) != LUA_OK) service->closing = true;
     }
@@ -250,11 +264,9 @@ static void serve(struct sup_thread *thread, const struct sup_thread_order *orde
     if (kept != NULL)
         L = sup_image_begin(&kept->image, order->number, (size_t) order->memory, &furnished);
     if (L != NULL) run(L, &service, furnished);
-    else
-        snprintf(result.text, sizeof result.text,
-                 "there is no memory for a Lua state: give it more with the option memory");
+    else say(&result, "there is no memory for a Lua state: give it more with the option memory");
     end->outcome = result.outcome;
-    end->text = result.text[0] == '\0' ? NULL : strdup(result.text);
+    end->text = result.text;
 }
 
 static void ask(struct sup_thread *thread)
