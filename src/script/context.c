@@ -55,8 +55,8 @@ static ssize_t write_stream(void *cookie, const char *bytes, size_t size)
 
 /*
 ** glibc keeps a list of all streams, for exit to flush them, and walks it for each that is closed:
-** the end of 10,000 services would take seconds. What is taken out of it is the same otherwise. Where
-** the C library does not offer that, it stays in.
+** the end of 10,000 services would take seconds. What is taken out of it is the same otherwise.
+** Where the C library does not offer that, it stays in.
 */
 __attribute__((weak)) void _IO_un_link(FILE *file);
 
