@@ -4,6 +4,7 @@
 */
 #include "engine/host.h"
 #include "script/control.h"
+#include "script/hooks.h"
 #include "script/state.h"
 #include "script/thread.h"
 
@@ -32,20 +33,43 @@ static int read_descriptor(const char *text)
     return end != text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int) number : -1;
 }
 
-/* The control thread lives beside the engine; without memory for it the tree is supervised
-   alone. */
-static int run_with_control(struct sup_host_options *options,
-                            const struct sup_control_source *source)
+/* What lives beside the engine, each on a thread of its own; without memory for it the tree is
+   supervised alone. */
+struct beside {
+    struct sup_control *control;
+    struct sup_hooks *hooks;
+};
+
+static void open_beside(void *context, struct sup_engine *engine)
 {
-    struct sup_control *control = sup_control_create(source);
-    if (control != NULL) {
-        options->reload_asked = sup_control_asked;
-        options->opened = sup_control_opened;
-        options->closing = sup_control_closing;
-        options->context = control;
-    }
+    struct beside *beside = context;
+    sup_hooks_opened(beside->hooks, engine);
+    if (beside->control != NULL) sup_control_opened(beside->control, engine);
+}
+
+static void close_beside(void *context)
+{
+    struct beside *beside = context;
+    if (beside->control != NULL) sup_control_closing(beside->control);
+    sup_hooks_closing(beside->hooks);
+}
+
+static void ask_for_reload(void *context)
+{
+    struct beside *beside = context;
+    if (beside->control != NULL) sup_control_asked(beside->control);
+}
+
+static int run_beside(struct sup_host_options *options, const struct sup_control_source *source)
+{
+    struct beside beside = {sup_control_create(source), sup_hooks_create()};
+    options->reload_asked = ask_for_reload;
+    options->opened = open_beside;
+    options->closing = close_beside;
+    options->context = &beside;
     int code = sup_host_run(options);
-    sup_control_destroy(control);
+    sup_control_destroy(beside.control);
+    sup_hooks_destroy(beside.hooks);
     return code;
 }
 
@@ -62,7 +86,7 @@ static int run_host(int count, char **words)
         else return refuse_host();
     }
     if (count % 2 != 0 || options.socket < 0 || options.name == NULL) return refuse_host();
-    return run_with_control(&options, &source);
+    return run_beside(&options, &source);
 }
 
 static int run_script(int count, char **words)

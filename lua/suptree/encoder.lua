@@ -15,6 +15,11 @@ local values = require "suptree.values"
 local encoder = {}
 
 local KIND_NUMBERS = { supervisor = 0, process = 1, thread = 2 }
+local event_names = {
+    "started", "added", "removed", "launched", "launch_failed", "ready", "stopping", "killed", "ended", "failed",
+    "backoff", "resume", "delayed", "gave_up", "escalated", "stop_timeout", "stuck", "stopped", "reloaded",
+    "reload_refused", "rolled_back", "host_restarted",
+}
 local MAX_DEPTH, MAX_NODES = 64, 65536
 
 -- Rows in ascending order of their numbers, as blobs want them.
@@ -172,6 +177,51 @@ local function encode_serve(context, node)
     return encode_chunk(v, digest, chunk.capture(pair, note_copies(context, node), loaded(context)))
 end
 
+local HINT_EVENT = 'Write function(event) … end, or { types = { "failed" }, run = function(event) … end }.'
+
+-- The types that an on_event wants, as a set; nil: all. False when a fault was noted.
+local function event_types(v, types)
+    if types == nil then return nil end
+    if type(types) ~= "table" or #types == 0 then
+        v.fail(("must be a list of types of events, not %s"):format(text.describe(types)), HINT_EVENT, ".types")
+        return false
+    end
+    local set = {}
+    for place, name in ipairs(types) do
+        local known = false
+        for _, one in ipairs(event_names) do known = known or one == name end
+        if not known then
+            v.fail(("there is no event %s%s"):format(text.describe(name), text.did_you_mean(name, event_names)), nil,
+                (".types[%d]"):format(place))
+            return false
+        end
+        set[name] = true
+    end
+    return set
+end
+
+-- A function, with the types of events that it wants.
+local function encode_on_event(context, node, v)
+    local value = v.value
+    if context.search_path then
+        return v.fail("is for a configuration that is run", "In a program give on_event to suptree.new.")
+    end
+    local hook = type(value) == "function" and { run = value } or value
+    if type(hook) ~= "table" or type(hook.run) ~= "function" then
+        return v.fail(("must be a function, not %s"):format(text.describe(value)), HINT_EVENT)
+    end
+    for key in pairs(hook) do
+        if key ~= "run" and key ~= "types" then
+            return v.fail(("has the unknown key %s"):format(text.describe(key)), HINT_EVENT)
+        end
+    end
+    local types = event_types(v, hook.types)
+    if types == false then return end
+    local pair = { run = hook.run, types = types }
+    local function digest() return chunk.digest(pair, loaded(context)) end
+    return encode_chunk(v, digest, chunk.capture(pair, note_copies(context, node), loaded(context)))
+end
+
 local HINT_ARGS = "Give it plain data: numbers, texts, booleans and tables of them."
 
 local function encode_args(v)
@@ -206,6 +256,7 @@ local function encode_option(context, node, row)
     node.good[row.name] = true
     if row.name == "run" then return encode_run(context, node, v) end
     if row.name == "args" then return encode_args(v) end
+    if row.name == "on_event" then return encode_on_event(context, node, v) end
     local bytes = values.encode(v)
     -- In a simulation nobody makes the file or says the word.
     if row.name == "ready" and context.assume_ready and bytes and value.kind ~= "delay" then return nil end

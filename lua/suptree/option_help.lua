@@ -29,7 +29,8 @@ local VALUES = {
         .. '"unlimited", or { soft, hard }',
 }
 
-local OF_BYTES = { run = "a function(ctx), or the name of a module that returns one", args = "plain data" }
+local OF_BYTES = { run = "a function(ctx), or the name of a module that returns one", args = "plain data",
+    on_event = "a function(event), or { types = { … }, run = function(event) … end }" }
 
 --- What may be written, in words.
 function option_help.value(row)
@@ -117,6 +118,7 @@ local EXAMPLES = {
     memory = 'memory = "128MiB"',
     nice = "nice = 10",
     no_new_privs = "no_new_privs = true",
+    on_event = 'on_event = { types = { "gave_up", "backoff" }, run = function(event) print(event.path) end }',
     on_stuck = 'on_stuck = "abandon"',
     oom_score = "oom_score = 500",
     on_threshold = 'on_threshold = "escalate"',

@@ -120,7 +120,7 @@ static void a_reader_at_the_end_is_woken_once(void)
     struct sup_event_cursor cursor = {.next = 1};
     uint64_t missed;
     sup_tap_init(&tap, -1);
-    sup_tap_set_wake(&tap, wake, &woken);
+    sup_tap_set_wake(&tap, SUP_EAR_CONTROL, wake, &woken);
     add(&tap, 1, 0);
     CHECK(woken == 0); /* nobody waits */
     read_on(&tap, &cursor, &missed);

@@ -90,7 +90,8 @@ static void numbers_are_frozen(void)
                                                          "nice",
                                                          "oom_score",
                                                          "limits",
-                                                         "no_new_privs"};
+                                                         "no_new_privs",
+                                                         [91] = "on_event"};
     size_t count = 0;
     for (uint16_t id = 1; id < SUP_OPTION_ID_END; id++) {
         const struct sup_option *option = sup_option_by_id(id);

@@ -125,7 +125,9 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_LADDER:
         return are_bytes_equal(a, b);
     case SUP_TYPE_BYTES:
-        return option->id == SUP_OPTION_RUN ? are_runs_equal(a, b) : are_bytes_equal(a, b);
+        return option->id == SUP_OPTION_RUN || option->id == SUP_OPTION_ON_EVENT
+                   ? are_runs_equal(a, b)
+                   : are_bytes_equal(a, b);
     case SUP_TYPE_ENV_FILE: /* its lines stand in env */
     case SUP_TYPE_COUNT_OF:
         break;

@@ -67,6 +67,8 @@ enum sup_option_id {
     /* a process's: how it is stopped */
     SUP_OPTION_STOP = 56,
     SUP_OPTION_KILL_MODE = 57,
+    /* every node's */
+    SUP_OPTION_ON_EVENT = 91,
 
     SUP_OPTION_ID_END = 128, /* all numbers are less */
 };

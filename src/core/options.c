@@ -116,6 +116,10 @@ const struct sup_option sup_options[] = {
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "true: it can never gain rights, by setuid programs for example; default: true with user.",
      "systemd"},
+    {SUP_OPTION_ON_EVENT, "on_event", SUP_TYPE_BYTES, FIELD(on_event), NULL, NULL, 0, 0, ANY_NODE,
+     "A function that is told what happens to the node and below it, on a thread of its own: "
+     "function(event), or { types = { \"failed\", … }, run = function(event) … end }.",
+     "suptree"},
     {SUP_OPTION_ON_STUCK, "on_stuck", SUP_TYPE_ENUM, FIELD(on_stuck), "wait", on_stucks, 0, 0,
      SUP_OPT_SERVICE, "\"abandon\": start a new instance although the killed one has not ended.",
      "suptree"},

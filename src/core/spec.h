@@ -156,6 +156,7 @@ struct sup_spec {
     bool enabled;
     const char *description;
     const char *formerly;
+    struct sup_bytes on_event; /* a captured chunk; size 0: none */
 
     /* a service's */
     int64_t start_timeout_ns;

@@ -91,9 +91,10 @@ uint64_t sup_engine_last_event(struct sup_engine *engine)
     return sup_tap_last(&engine->tap);
 }
 
-void sup_engine_wake_reader(struct sup_engine *engine, void (*wake)(void *context), void *context)
+void sup_engine_wake_reader(struct sup_engine *engine, enum sup_ear ear,
+                            void (*wake)(void *context), void *context)
 {
-    sup_tap_set_wake(&engine->tap, wake, context);
+    sup_tap_set_wake(&engine->tap, ear, wake, context);
 }
 
 const struct sup_facts *sup_engine_facts(const struct sup_engine *engine)

@@ -31,11 +31,20 @@ struct sup_facts {
 
 const struct sup_facts *sup_engine_facts(const struct sup_engine *engine);
 
+/* Who may be woken for events. */
+enum sup_ear {
+    SUP_EAR_CONTROL,
+    SUP_EAR_HOOKS,
+    SUP_EAR_RELOADS, /* only when the configuration may have changed */
+    SUP_EAR_COUNT
+};
+
 /* How far a reader has come with the events: `next` is the number of the first that he has not
    seen. Begin with at = 0. */
 struct sup_event_cursor {
     uint64_t next;
-    uint64_t at; /* the engine's own */
+    uint64_t at;      /* the engine's own */
+    enum sup_ear ear; /* who is woken when there is more */
 };
 
 /*
@@ -47,8 +56,9 @@ struct sup_event_cursor {
 size_t sup_engine_events(struct sup_engine *engine, struct sup_event_cursor *cursor, char *buf,
                          size_t size, uint64_t *missed);
 uint64_t sup_engine_last_event(struct sup_engine *engine); /* its number; 0: none yet */
-/* ${wake} is called on the engine thread and must be quick; NULL: nobody is to be woken. */
-void sup_engine_wake_reader(struct sup_engine *engine, void (*wake)(void *context), void *context);
+/* ${wake} is called on the engine thread and must be quick; NULL: ${ear} is not to be woken. */
+void sup_engine_wake_reader(struct sup_engine *engine, enum sup_ear ear,
+                            void (*wake)(void *context), void *context);
 
 /* What a reader sees: valid only inside the call. */
 struct sup_view {

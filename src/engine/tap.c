@@ -210,6 +210,12 @@ static size_t lay_out(unsigned char *bytes, const struct sup_told *told, int64_t
     return at;
 }
 
+static bool is_reload(enum sup_event_type type)
+{
+    return type == SUP_EVENT_RELOADED || type == SUP_EVENT_ROLLED_BACK || type == SUP_EVENT_ADDED ||
+           type == SUP_EVENT_REMOVED;
+}
+
 void sup_tap_add(struct sup_tap *tap, const struct sup_told *told, int64_t wall_offset_ns)
 {
     unsigned char bytes[RECORD_MAX + sizeof(struct record)];
@@ -222,9 +228,11 @@ void sup_tap_add(struct sup_tap *tap, const struct sup_told *told, int64_t wall_
     if (SUP_TAP_BYTES - offset_of(head->end) < size) fill_up(head);
     append(head, bytes, size);
     atomic_store(&head->last, number);
-    if (tap->awaited && tap->wake != NULL) {
-        tap->awaited = false;
-        tap->wake(tap->wake_context);
+    for (size_t i = 0; i < SUP_EAR_COUNT; i++) {
+        if (!tap->ears[i].awaited || tap->ears[i].wake == NULL) continue;
+        if (i == SUP_EAR_RELOADS && !is_reload(told->effect->event.type)) continue;
+        tap->ears[i].awaited = false;
+        tap->ears[i].wake(tap->ears[i].context);
     }
     pthread_mutex_unlock(&tap->mutex);
 }
@@ -305,7 +313,7 @@ size_t sup_tap_read(struct sup_tap *tap, struct sup_event_cursor *cursor, char *
     if (tap->head == NULL) return 0;
     pthread_mutex_lock(&tap->mutex);
     size_t copied = copy_records(tap->head, cursor, copy);
-    if (copied == 0) tap->awaited = true;
+    if (copied == 0) tap->ears[cursor->ear].awaited = true;
     pthread_mutex_unlock(&tap->mutex);
     return write_lines(copy, copied, cursor, buf, size, missed);
 }
@@ -315,10 +323,11 @@ uint64_t sup_tap_last(struct sup_tap *tap)
     return tap->head == NULL ? 0 : atomic_load(&tap->head->last);
 }
 
-void sup_tap_set_wake(struct sup_tap *tap, void (*wake)(void *context), void *context)
+void sup_tap_set_wake(struct sup_tap *tap, enum sup_ear ear, void (*wake)(void *context),
+                      void *context)
 {
     pthread_mutex_lock(&tap->mutex);
-    tap->wake = wake;
-    tap->wake_context = context;
+    tap->ears[ear].wake = wake;
+    tap->ears[ear].context = context;
     pthread_mutex_unlock(&tap->mutex);
 }

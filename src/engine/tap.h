@@ -25,9 +25,11 @@ struct sup_tap {
     pthread_mutex_t mutex;
     struct sup_tap_head *head; /* NULL: there is no ring, and nothing is kept */
     int fd;                    /* of its memory; -1: the keeper has it, or nobody can */
-    void (*wake)(void *context);
-    void *wake_context;
-    bool awaited; /* somebody has read to the end and is to be woken */
+    struct {
+        void (*wake)(void *context); /* NULL: nobody */
+        void *context;
+        bool awaited; /* it has read to the end and is to be woken */
+    } ears[SUP_EAR_COUNT];
     bool open;
 };
 
@@ -50,8 +52,9 @@ size_t sup_tap_read(struct sup_tap *tap, struct sup_event_cursor *cursor, char *
                     uint64_t *missed);
 uint64_t sup_tap_last(struct sup_tap *tap);
 
-/* From now on ${wake} is called, with the lock held, when there is something for a reader that has
-   come to the end; once, until one comes there again. NULL: nobody. */
-void sup_tap_set_wake(struct sup_tap *tap, void (*wake)(void *context), void *context);
+/* From now on ${wake} is called, with the lock held, when there is something for a reader with
+   ${ear} that has come to the end; once, until one comes there again. NULL: nobody. */
+void sup_tap_set_wake(struct sup_tap *tap, enum sup_ear ear, void (*wake)(void *context),
+                      void *context);
 
 #endif

@@ -344,7 +344,7 @@ void sup_control_opened(void *context, struct sup_engine *engine)
     control->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = control->wake < 0 ? -errno : start_thread(control);
     control->runs = r == 0;
-    if (r == 0) sup_engine_wake_reader(engine, wake, control);
+    if (r == 0) sup_engine_wake_reader(engine, SUP_EAR_CONTROL, wake, control);
     if (r < 0)
         sup_control_say("there is no control thread: %s; nobody answers at the control socket, "
                         "and nothing can be reloaded",
@@ -381,7 +381,7 @@ void sup_control_closing(void *context)
         pthread_join(control->thread, NULL);
         control->runs = false;
     }
-    sup_engine_wake_reader(control->engine, NULL, NULL);
+    sup_engine_wake_reader(control->engine, SUP_EAR_CONTROL, NULL, NULL);
     sup_control_end_compiles(control);
     drop_answers(control);
     if (facts->control >= 0) sup_place_leave(facts->control, facts->control_lock);

@@ -204,5 +204,6 @@ void sup_service_furnish(lua_State *L, const char *folder, const char *path)
     refuse_functions(L);
     surround_functions(L);
     sup_interrupt_open(L);
-    sup_service_open_output(L, sup_service_of(L));
+    /* A hook has none of its own: it prints as the host does. */
+    if (sup_service_of(L)->thread != NULL) sup_service_open_output(L, sup_service_of(L));
 }

@@ -58,6 +58,14 @@ struct sup_service {
 /* The service that ${L} belongs to. */
 struct sup_service *sup_service_of(lua_State *L);
 
+/* --- thread.c --------------------------------------------------------------------------------- */
+
+/* Furnish the state if ${furnish} says so: modules are searched in a folder, and perhaps on a path
+   behind its NUL, which stand before the chunk in ${run}. Returns where the chunk begins; ${left}:
+   its size. May raise. */
+const unsigned char *sup_service_read_places(lua_State *L, const struct sup_bytes *run,
+                                             size_t *left, bool furnish);
+
 /* --- service.c -------------------------------------------------------------------------------- */
 
 /* Open the libraries and put ours in their places; modules are searched in ${folder} first, then by

@@ -54,10 +54,8 @@ static const char *take_text(const unsigned char **at, size_t *left, size_t *siz
     return text;
 }
 
-/* Furnish the state: modules are searched in a folder, and perhaps on a path behind its NUL.
-   Returns where the chunk begins; ${left}: its size. */
-static const unsigned char *read_places(lua_State *L, const struct sup_bytes *run, size_t *left,
-                                        bool furnish)
+const unsigned char *sup_service_read_places(lua_State *L, const struct sup_bytes *run,
+                                             size_t *left, bool furnish)
 {
     const unsigned char *at = run->data;
     size_t size = 0;
@@ -139,7 +137,7 @@ static int note_error(lua_State *L)
 static int furnish(lua_State *L)
 {
     size_t left;
-    read_places(L, &sup_service_of(L)->order->run, &left, true);
+    sup_service_read_places(L, &sup_service_of(L)->order->run, &left, true);
     lua_getglobal(L, "math");
     lua_getfield(L, -1, "randomseed");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &random_seed);
@@ -164,7 +162,7 @@ static int run_service(lua_State *L)
     const struct sup_thread_order *order = service->order;
     size_t left;
     seed_random(L);
-    const unsigned char *chunk = read_places(L, &order->run, &left, false);
+    const unsigned char *chunk = sup_service_read_places(L, &order->run, &left, false);
     sup_unpack(L, chunk, left);
     choose_function(L);
     push_arguments(L, &order->args);
