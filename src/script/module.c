@@ -4,6 +4,8 @@
 ** then looks for the C modules here, one by one.
 */
 #include "script/accounts.h"
+#include "script/cut.h"
+#include "script/editor.h"
 #include "script/enter.h"
 #include "script/form.h"
 #include "script/library.h"
@@ -19,6 +21,8 @@
 int luaopen_suptree(lua_State *L);
 int luaopen_suptree_accounts(lua_State *L);
 int luaopen_suptree_core(lua_State *L);
+int luaopen_suptree_cut(lua_State *L);
+int luaopen_suptree_editor(lua_State *L);
 int luaopen_suptree_enter(lua_State *L);
 int luaopen_suptree_form(lua_State *L);
 int luaopen_suptree_library_native(lua_State *L);
@@ -45,6 +49,16 @@ int luaopen_suptree_accounts(lua_State *L)
 int luaopen_suptree_core(lua_State *L)
 {
     return sup_sim_open(L);
+}
+
+int luaopen_suptree_cut(lua_State *L)
+{
+    return sup_cut_open(L);
+}
+
+int luaopen_suptree_editor(lua_State *L)
+{
+    return sup_editor_open(L);
 }
 
 int luaopen_suptree_enter(lua_State *L)
