@@ -114,6 +114,16 @@ describe("the verb", function()
         assert.matches("| no database\n", err, 1, true)
     end)
 
+    it("reload says how it stands when the host dies meanwhile", function()
+        write 'command = "exec sleep 1000", ready = s.ready.delay "2s", start_timeout = 600'
+        local child = live.spawn { live.program, "reload" }
+        tree:await { type = "launched", path = "web", generation = 2 }
+        tree:kill_host()
+        assert.are.equal(0, child:wait())
+        assert.matches("reloaded: the host died meanwhile", child.out)
+        tree:await { type = "ready", path = "web", generation = 2 }
+    end)
+
     it("reload waits no longer than it is told, nor than a person wants", function()
         write 'command = "exec sleep 1000", ready = s.ready.file "never", start_timeout = 600'
         local code, _, err = suptree("reload", "--timeout", "300ms")

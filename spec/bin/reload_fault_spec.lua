@@ -225,3 +225,42 @@ describe("a reload at a bad moment", function()
         assert.are.equal(0, tree:stop())
     end)
 end)
+
+describe("what a reload has changed", function()
+    after_each(live.clean)
+
+    it("holds where no host is left: the order of a stop, the names, the signals", function()
+        local folder = live.folder()
+        local host = live.write_file(folder .. "/host",
+            ('#!/bin/sh\n[ -e "%s/broken" ] && kill -SEGV $$\nexec %s "$@"\n'):format(folder, live.program), "755")
+        local function server(name, options)
+            return ([[s.process "%s" { command = "trap 'echo %s TERM >> ended; exit' TERM; "
+                .. "trap 'echo %s INT >> ended; exit' INT; sleep 1000 & echo up; wait", %s },]]):format(name, name,
+                name, options or "")
+        end
+        local tree = shop.run(server "db" .. server "web", { program = live.installation { "--host", host } })
+        for _, name in ipairs { "db", "web" } do tree:await_line(name, "up") end
+        reload(tree, server("db", "after = { 'web' }") .. server("web", "stop_signal = 'INT'"))
+        live.write_file(folder .. "/broken", "")
+        uv.kill(tree:host(), "sigkill")
+        tree:await_text("in 2 s", "err")
+        assert.are.equal(0, tree:stop())
+        assert.are.equal("db TERM\nweb INT\n", live.read_file(tree.folder .. "/ended"))
+    end)
+
+    it("holds when the record of the former host is lost", function()
+        local tree = shop.run(sleeper("a", "env = { V = 1 }"))
+        reload(tree, sleeper("a", "env = { V = 2 }"))
+        -- The keeper's copy of the configuration is what is left then.
+        local blobs = {}
+        local scan = assert(uv.fs_scandir(("/proc/%d/fd"):format(tree.pid)))
+        for name in function() return uv.fs_scandir_next(scan) end do
+            local path = ("/proc/%d/fd/%s"):format(tree.pid, name)
+            local target = uv.fs_readlink(path) or ""
+            if target:find("suptree-config", 1, true) then blobs[#blobs + 1] = live.read_file(path) end
+        end
+        assert.are.equal(1, #blobs)
+        assert.matches("V=2", blobs[1], 1, true)
+        assert.are.equal(0, tree:stop())
+    end)
+end)

@@ -1,5 +1,6 @@
 --- What plan, reload and rollback share: the file that is meant, the plan in lines, faults, and what came of it.
 local change = require "suptree.cli.change"
+local client = require "suptree.client"
 local common = require "suptree.cli.common"
 local paths = require "suptree.paths"
 local remote = require "suptree.cli.remote"
@@ -12,6 +13,7 @@ local reloading = {}
 
 local OUTPUT_LINES = 10
 local GRACE_S = 5 -- for the host to say itself that the time is over
+local AGAIN_S = 10 -- for the next host to answer
 
 --- Adds FILE to a parser.
 function reloading.add_file(parser)
@@ -76,30 +78,54 @@ function reloading.describe(parser)
     remote.add_json(parser)
 end
 
+-- The host died while we waited. The next one has the reload when the former had decided it, else nobody has.
+local function look_again(connection, params)
+    local again = client.connect { socket = connection.path }
+    local plan = again and again:call("plan", { file = params.file, rollback = params.back }, AGAIN_S)
+    if not plan then return nil end
+    if params.back or not plan.summary.empty then
+        common.complain "the host died meanwhile, and the next one has taken over; see \"suptree plan\", and try again"
+        return common.FAILED
+    end
+    print "reloaded: the host died meanwhile, and the next one has taken over; \"suptree status\" shows how it stands"
+    return common.DONE
+end
+
+-- The call itself. Shows the plan as soon as it is there, and on a terminal whom it waits for.
+local function call(connection, method, params, arguments)
+    local facts, progress = remote.facts(), change.progress "waiting"
+    local timeout = params.timeout
+    socket.catch_interrupt()
+    local reply, err = connection:call(method, params, {
+        raw = arguments.json,
+        timeout = timeout and timeout + (params.settle or 0) + GRACE_S,
+        on_note = function(note, told)
+            if note == "plan" and not told.summary.empty then
+                reloading.print_plan(told, facts)
+                io.stdout:flush()
+            elseif note == "progress" then
+                progress.show(told.path, told.state)
+            end
+        end,
+    })
+    progress.clear()
+    return reply, err
+end
+
 --- Runs `method`, "reload" or "rollback".
 function reloading.run(method, arguments)
     local connection, code = remote.connect(arguments)
     if not connection then return code end
     if connection.elsewhere then common.complain("this is about %s, at %s", connection.name, connection.path) end
-    local facts, progress = remote.facts(), change.progress "waiting"
-    local timeout = arguments.timeout
-    socket.catch_interrupt()
-    local reply, err = connection:call(method, {
+    local params = {
         file = reloading.absolute(arguments.file), rollback = not arguments.no_rollback, wait = not arguments.no_wait,
-        timeout = timeout, settle = arguments.settle, progress = not arguments.json,
-    }, {
-        raw = arguments.json,
-        timeout = timeout and timeout + (arguments.settle or 0) + GRACE_S,
-        on_note = function(note, params)
-            if note == "plan" and not params.summary.empty then
-                reloading.print_plan(params, facts)
-                io.stdout:flush()
-            elseif note == "progress" then
-                progress.show(params.path, params.state)
-            end
-        end,
-    })
-    progress.clear()
+        timeout = arguments.timeout, settle = arguments.settle, progress = not arguments.json,
+    }
+    local reply, err = call(connection, method, params, arguments)
+    if not reply and err.code == "closed" and not arguments.json then
+        code = look_again(connection, { file = params.file, back = method == "rollback" })
+        if code then return code end
+    end
     if not reply then
         return reloading.fail(err, ("the %s goes on; \"suptree status\" shows how far it is"):format(method))
     end
@@ -107,7 +133,7 @@ function reloading.run(method, arguments)
         print(reply)
         return code_of(require "cjson".decode(reply))
     end
-    return tell(connection, reply, facts)
+    return tell(connection, reply, remote.facts())
 end
 
 return reloading

@@ -24,6 +24,7 @@ end
 
 local function begin(self, job)
     self.number, self.job = self.number + 1, job
+    job.begun()
     local words = compile.words(job.file, { name = job.name, program = PROGRAM })
     local good, why = self.native.compile(words, self.number, compile.limit * 1000000000)
     if not good then finish(self, "error", why, "", 0) end
@@ -33,11 +34,11 @@ local function begin_next(self)
     while not self.job and self.waiting[1] do begin(self, table.remove(self.waiting, 1)) end
 end
 
---- Compile `file`; `name`: the root's name instead of the declared one, or nil. `done` is called with what
--- suptree.compile's judge returns. False: too many wait already, nothing is called.
-function Compiling:start(file, name, done)
+--- Compile `file`; `name`: the root's name instead of the declared one, or nil. `begun` is called when its turn has
+-- come, `done` with what suptree.compile's judge returns. False: too many wait already, nothing is called.
+function Compiling:start(file, name, done, begun)
     if #self.waiting >= MAX_WAITING then return false end
-    self.waiting[#self.waiting + 1] = { file = file, name = name, done = done }
+    self.waiting[#self.waiting + 1] = { file = file, name = name, done = done, begun = begun }
     begin_next(self)
     return true
 end

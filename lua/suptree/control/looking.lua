@@ -5,7 +5,7 @@ local nodes = require "suptree.control.nodes"
 
 local PROTOCOL = 1
 
---- Their handlers. `world`: facts(), methods (as JSON), version, time().
+--- Their handlers. `world`: facts(), methods (as JSON), version, file (of the configuration, or nil), time().
 return function(world)
     local handlers = { explain = explain }
 
@@ -14,7 +14,7 @@ return function(world)
         call:reply(json.encode {
             protocol = PROTOCOL, version = world.version, name = facts.name, pid = facts.pid, keeper = facts.keeper,
             uid = call.peer.uid, role = call.peer.role, host_starts = facts.hosts, safe_mode = facts.safe_mode,
-            uptime = facts.uptime,
+            uptime = facts.uptime, file = world.file,
         })
     end
 

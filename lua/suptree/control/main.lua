@@ -5,6 +5,7 @@ local Follower = require "suptree.control.follower"
 local logs = require "suptree.control.logs"
 local looking = require "suptree.control.looking"
 local native = require "suptree.control.native"
+local paths = require "suptree.paths"
 local Reload = require "suptree.control.reload"
 local reloading = require "suptree.control.reloading"
 local Server = require "suptree.control.server"
@@ -50,6 +51,12 @@ local function serve(follower, handlers)
     })
 end
 
+-- The file that the tree was made of, as nobody can mistake it.
+local function source_file()
+    local file, folder = native.source().file, system.real_path "."
+    return file and folder and paths.absolute(file, folder) or file
+end
+
 -- What the tree runs already; what it went back from is not tried again for no reason.
 local function stands(blob)
     local report = native.report()
@@ -62,7 +69,10 @@ return function()
     local world = { native = native, say = native.say, errands = errands, compiling = compiling, under_way = {} }
     local reload_handlers, reload = reloading(world)
     local server = serve(follower, merge(
-        looking { facts = native.facts, methods = Server.methods_text(), version = system.version, time = now },
+        looking {
+            facts = native.facts, methods = Server.methods_text(), version = system.version, time = now,
+            file = source_file(),
+        },
         changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower),
         logs(follower, Server.limits), reload_handlers))
     local watching = native.source().watch and Watching.new(reload, stands)

@@ -92,7 +92,7 @@ return {
     }),
     row("hello", {
         role = "read", doc = "Who answers, and what the caller may do.",
-        result = "{ protocol, version, name, pid, keeper, uid, role, host_starts, safe_mode, uptime }",
+        result = "{ protocol, version, name, pid, keeper, uid, role, host_starts, safe_mode, uptime, file? }",
     }),
     row("logs", {
         role = "read", doc = "The last output of services, and what comes.",

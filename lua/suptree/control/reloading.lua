@@ -32,12 +32,18 @@ return function(world)
     end
 
     -- What is read of `file` (nil: the tree's own) goes to `done`: { blob, files } or { faults, files }.
-    local function read(file, done)
-        if not file and not source.file then return done(refuse(NO_FILE)) end
+    local function read(file, done, begun)
+        begun = begun or function() end
+        if not file and not source.file then
+            begun()
+            return done(refuse(NO_FILE))
+        end
         local started = world.compiling:start(file or source.file, source.name, function(result, faults, files)
             done(result or { faults = faults, files = files })
-        end)
-        if not started then done(refuse "too many configurations wait to be read; try again") end
+        end, begun)
+        if started then return end
+        begun()
+        done(refuse "too many configurations wait to be read; try again")
     end
 
     -- A configuration that cannot be used is an event, too.
@@ -126,12 +132,16 @@ return function(world)
         Reload.begin(world, { blob = blob, plan = plan, hand_in = native.reload, wishes = {}, done = tell_done })
     end
 
+    local queued = false -- a reload for SIGHUP that has not begun to read: another one would read the same
+
     -- Reload for SIGHUP, or because a file was saved. `look(result)` may say no to what was read, by false.
     local function asked(look)
+        if not look and queued then return end
+        queued = queued or not look
         read(nil, function(result)
             if look and not look(result) then return end
             if result.blob then apply(result.blob) else tell_refused(result.faults) end
-        end)
+        end, not look and function() queued = false end or nil)
     end
 
     return handlers, asked
