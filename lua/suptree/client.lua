@@ -171,7 +171,7 @@ function client.connect(wanted)
     if not found then return nil, err end
     return setmetatable({
         name = found.name, path = found.path, socket = found.connection, last = 0,
-        replies = {}, notes = {},
+        replies = {}, notes = {}, unanswered = {},
     }, Connection)
 end
 
@@ -197,14 +197,33 @@ local function encode_params(params)
     return params and next(params) ~= nil and require "cjson".encode(params) or "{}"
 end
 
+-- Questions may be asked again: when a host dies over one, the next host answers.
+local QUESTIONS = { environment = true, events = true, explain = true, hello = true, logs = true, status = true }
+
+-- Asks what is unanswered once more, of the next host; false: that has been done, or would lose something.
+local function ask_again(self)
+    local connection = not self.has_asked_again and not self.has_streams and socket.connect(self.path)
+    if not connection then return false end
+    self.socket:close()
+    self.socket, self.has_asked_again = connection, true
+    for id = 1, self.last do
+        local line = self.unanswered[id]
+        if line == false or line and not connection:send(line) then return false end
+    end
+    return true
+end
+
 --- Sends a request; returns its id, or nil and an error. Several may be under way. `params`: a table, or JSON.
 function Connection:request(method, params)
     self.last = self.last + 1
-    local sent, why = self.socket:send(('{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}\n'):format(self.last,
-        require "cjson".encode(method), encode_params(params)))
+    local line = ('{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}\n'):format(self.last,
+        require "cjson".encode(method), encode_params(params))
+    self.has_streams = self.has_streams or type(params) == "table" and params.follow
+    self.unanswered[self.last] = QUESTIONS[method] and line or false
+    local sent, why = self.socket:send(line)
     if sent then return self.last end
-    local line = self.socket:receive(0) -- one who is turned away is told why
-    local reply = line and require "cjson".decode(line)
+    local answer = self.socket:receive(0) -- one who is turned away is told why
+    local reply = answer and require "cjson".decode(answer)
     if type(reply) == "table" and reply.error then return nil, received_error(reply.error) end
     return nil, lost(self, why)
 end
@@ -258,14 +277,14 @@ function Connection:response(id, options)
     local deadline = deadline_in(options.timeout)
     while not self.replies[id] do
         local good, err = read_line(self, left_until(deadline))
-        if not good then return nil, err end
+        if not good and (err.code ~= "closed" or not ask_again(self)) then return nil, err end
         while options.on_note and self.notes[1] do
             local note = table.remove(self.notes, 1)
             options.on_note(note.method, note.params)
         end
     end
     local reply = self.replies[id]
-    self.replies[id] = nil
+    self.replies[id], self.unanswered[id] = nil, nil
     if reply.error then return nil, reply.error end
     if options.raw then return raw_of(reply) end
     return reply.raw and require "cjson".decode(reply.raw) or reply.result

@@ -200,6 +200,24 @@ describe("what a host answers", function()
         holds("shop is running; 0 services", out)
     end)
 
+    it("is asked for again when the host dies over a question, but not over a command", function()
+        local dying = true
+        local function die_once(_, connection)
+            if not dying then return { name = "shop", state = "running", services = {}, results = {} } end
+            dying = false
+            connection.close()
+            return fake_host.SILENT
+        end
+        local env = runtime({ status = die_once, restart = die_once }, "shop")
+        assert.are.equal(0, (suptree(env, "status")))
+        assert.are.equal(2, #hosts[1].requests)
+        dying = true
+        local code, _, err = suptree(env, "restart", "web")
+        assert.are.equal(7, code)
+        holds("the host of shop closed the connection", err)
+        assert.are.equal(3, #hosts[1].requests)
+    end)
+
     it("may be garbage, or nothing", function()
         local text
         local env = runtime({

@@ -38,7 +38,7 @@ local function print_verbs()
     print "and stops them in order."
     print "\nUsage: suptree VERB [ARGUMENT…]\n"
     for _, verb in ipairs(verbs) do
-        if not verb.internal then print(("  %-18s %s"):format(verb.usage, verb.summary)) end
+        if not verb.internal then print(("  %-23s %s"):format(verb.usage, verb.summary)) end
     end
     print "\nFILE is a configuration; without it, supervise.lua in this folder. To begin, write one:\n"
     print(common.example)

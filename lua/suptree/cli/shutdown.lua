@@ -6,6 +6,8 @@ local remote = require "suptree.cli.remote"
 local socket = require "suptree.socket"
 
 local RETRY_S = 0.02
+local STATUS_S = 2
+local MOST_NAMES = 5
 
 -- The events that tell how far the stop is.
 local WORDS = { stopping = "stopping", ended = "down", killed = "killed", stuck = "stuck" }
@@ -19,6 +21,19 @@ local function reconnect(connection)
     return again
 end
 
+-- Says for whom the stop waits; returns the exit code.
+local function tell_timeout(connection)
+    local reply, names = connection:call("status", nil, STATUS_S), {}
+    for _, node in ipairs(reply and reply.services or {}) do
+        if node.kind ~= "supervisor" and (node.pid or node.state == "stopping") then names[#names + 1] = node.path end
+    end
+    local more = #names - MOST_NAMES
+    if more > 0 then names = { table.concat(names, ", ", 1, MOST_NAMES), ("%d more"):format(more) } end
+    common.complain("%s has not ended in the time given%s; the stop goes on", connection.name,
+        names[1] and "; it waits for " .. table.concat(names, ", ") or "")
+    return common.TIMED_OUT
+end
+
 -- Waits until nobody answers any more.
 local function await_end(connection, arguments, progress)
     local deadline = arguments.timeout and socket.now() + arguments.timeout
@@ -28,6 +43,7 @@ local function await_end(connection, arguments, progress)
         if not method then
             if params.code ~= "closed" then
                 progress.clear()
+                if params.code == "timeout" then return tell_timeout(connection) end
                 return remote.fail(params, "the stop goes on; \"suptree status\" shows how far it is")
             end
             connection = reconnect(connection)
