@@ -2,6 +2,11 @@ local argparse = require "argparse"
 local quick = require "suptree.cli.quick"
 local verbs = require "suptree.cli.verbs"
 
+-- What only the program has.
+for _, name in ipairs { "suptree.cut", "suptree.editor" } do
+    package.preload[name] = package.preload[name] or function() return {} end
+end
+
 -- Words that verbs meet, and some that they should not.
 local LINES = {
     "", "web", "web db", "workers/* **", "-n shop", "--name shop", "--name=shop web", "-n shop web --json",
