@@ -10,7 +10,7 @@ return s.supervisor "stack" {
     s.process "redis" {
         command = "mkdir -p run/redis && rm -f run/redis/socket && exec redis-server redis.conf",
         ready = s.ready.file "run/redis/socket",
-        log = { file = "run/redis.log" },
+        log = { file = "run/redis.log", max_size = "1MiB", max_files = 5, timestamps = "iso8601" },
     },
 
     s.process "counter" {
