@@ -35,6 +35,8 @@ describe("the control socket", function()
         assert.are.equal(tree:host(), hello.pid)
         assert.are.equal("write", hello.role)
         assert.are.equal(1, hello.host_starts)
+        assert.are.equal(require "luv".fs_realpath(tree.folder .. "/supervise.lua"),
+            require "luv".fs_realpath(hello.file))
     end)
 
     it("shows the tree as it is", function()

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,7 +138,7 @@ static int get_facts(lua_State *L)
     lua_setfield(L, -2, "hosts");
     lua_pushboolean(L, facts->safe_mode);
     lua_setfield(L, -2, "safe_mode");
-    lua_pushnumber(L, keeper_age());
+    lua_pushnumber(L, round(keeper_age() * 1000) / 1000);
     lua_setfield(L, -2, "uptime");
     return 1;
 }
