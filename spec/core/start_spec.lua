@@ -468,6 +468,24 @@ describe("§4 'A person's `stop db` first stops its dependents: they become `wai
         assert.same({ "launch db", "launch web", "launch ads" }, told(sim))
     end)
 
+    it("also while db itself is between two runs", function()
+        local function stopped(db, more)
+            local options = { process("db", db), process("web", { after = { "db" } }) }
+            for key, value in pairs(more or {}) do options[key] = value end
+            local sim = up(options)
+            fail(sim, "db")
+            assert.equal("running", sim:state("web").state)
+            sim:effects()
+            sim:stop_node("db")
+            assert.same({ "interrupt web" }, told(sim))
+            assert.equal("stopped waiting", states(sim, "db", "web"))
+            sim:start_node("db")
+            assert.same({ "launch db", "launch web" }, told(sim))
+        end
+        stopped { restart_delay = 5 }
+        stopped({}, { failure_threshold = 0 })
+    end)
+
     it("one that is in its delay waits then", function()
         local sim = up { "db", process("web", { after = { "db" }, restart_delay = 5 }) }
         fail(sim, "web")

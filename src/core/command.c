@@ -332,6 +332,13 @@ void sup_command_start_node(struct sup_tree *tree, const struct sup_input *input
     answer_start(tree, input, node, start_node(tree, node));
 }
 
+/* It lives, or is on its way: those after it go down with it. */
+static bool is_up(const struct sup_node *node)
+{
+    return node->instance != 0 || node->in_round || node->state == SUP_STATE_DELAYED ||
+           node->state == SUP_STATE_QUEUED || node->state == SUP_STATE_WAITING;
+}
+
 void sup_command_stop_node(struct sup_tree *tree, const struct sup_input *input)
 {
     struct sup_node *node = tree_accepts(tree, input) ? named_node(tree, input) : NULL;
@@ -341,12 +348,13 @@ void sup_command_stop_node(struct sup_tree *tree, const struct sup_input *input)
                        "the root cannot be stopped alone; stop the tree instead");
         return;
     }
+    bool was_up = is_up(node);
     node->held = true;
     node->asked_up = false;
     sup_strategy_leave_round(tree, node);
     sup_node_unawait(tree, node);
     sup_reload_settled(tree, node);
-    if (node->instance != 0) sup_dependents_mark(tree, node);
+    if (was_up) sup_dependents_mark(tree, node);
     sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_PERSON, 0);
     sup_siblings_ask(tree, node->parent);
     sup_waiter_add(tree, input, node, SUP_GOAL_DOWN);

@@ -101,6 +101,9 @@ static void begin_life(struct sim *sim, struct shadow *node, const struct sup_ef
     use_licence(sim, node);
     sim->last_instance = effect->instance;
     node->born_step = sim->steps;
+    bool by_itself = node->automatic && node->generation > 0 && node->follows == 0;
+    if (by_itself) node->restarted_step = sim->steps;
+    node->follows = 0;
     node->instance = effect->instance;
     node->generation = effect->generation;
     node->instance_kind = (uint8_t) effect->kind;
@@ -299,6 +302,7 @@ void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *
     if (planned && node->not_ready) check_late_start(sim, node, effect);
     node->former = node->instance;
     node->instance = 0;
+    node->died_step = sim->steps;
     node->ready = node->runs = node->paused = false;
     node->kill_ns = node->stuck_ns = node->bound_ns = NEVER_NS;
 }

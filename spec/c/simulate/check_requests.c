@@ -26,6 +26,8 @@ void check_request(struct sim *sim, const struct sup_input *input)
     sim->requests[place] =
         (struct request){.id = input->request,
                          .type = input->type,
+                         .node = input->node,
+                         .instance = sim->subject == NULL ? 0 : sim->subject->instance,
                          .wait = input->wait,
                          .until_ns = bounded ? sim->now_ns + input->wait_ns : NEVER_NS};
 }

@@ -35,6 +35,7 @@ static void fail_launch(struct sim *sim, struct shadow *node)
 {
     node->former = node->instance;
     node->instance = 0;
+    node->died_step = sim->steps;
     node->kill_ns = node->stuck_ns = NEVER_NS;
     node->late_failure = node->was_stopping && node->not_ready;
     if (node->was_stopping) node->licence = UINT64_MAX; /* a launch that was none */
@@ -103,6 +104,14 @@ static void release_dependencies(struct sim *sim, struct shadow *node)
     }
 }
 
+/* It lives, or is on its way. */
+static bool is_up(const struct sim *sim, const struct shadow *node)
+{
+    enum sup_state state = shadow_state(sim, node);
+    return node->instance != 0 || state == SUP_STATE_DELAYED || state == SUP_STATE_QUEUED ||
+           state == SUP_STATE_WAITING;
+}
+
 static void expect_command(struct sim *sim, struct shadow *node)
 {
     enum sup_input_type type = sim->input->type;
@@ -112,6 +121,7 @@ static void expect_command(struct sim *sim, struct shadow *node)
     sim->quiet = sim->ended || (names_node && (node == NULL || node->removed || is_late));
     if (sim->quiet) return;
     license_all(sim);
+    if (node != NULL) node->was_up = is_up(sim, node);
     if (type == SUP_IN_STOP) sim->stopping = true;
     if (node == NULL || node->parent == NULL) return;
     if (type == SUP_IN_STOP_NODE) node->held = true;
@@ -314,30 +324,6 @@ static void note_look(struct sim *sim, struct shadow *node, const struct sup_sta
     node->since_ns = status->since_ns;
 }
 
-/* A child ended for good: was that the end of its supervisor, too? */
-static void check_shutdown(struct sim *sim, const struct shadow *supervisor)
-{
-    bool is_alone = sim->input->type == SUP_IN_ENDED || sim->input->type == SUP_IN_LAUNCH_FAILED;
-    uint8_t rule = supervisor->traits.auto_shutdown;
-    const struct shadow *ended = sim->subject;
-    if (!is_alone || sim->reloads > 0 || rule == SUP_SHUTDOWN_NEVER) return;
-    if (supervisor->ended_step != sim->steps || ended == NULL || !ended->traits.significant) return;
-    if (!ended->finished || ended->parent != supervisor) return;
-    if (shadow_is_stopped_now(sim, supervisor)) return;
-    bool is_left = false;
-    each_shadow(sim, child)
-    {
-        if (child->parent != supervisor || child->removed || !child->traits.significant) continue;
-        enum sup_state state = shadow_state(sim, child);
-        is_left = is_left || (state != SUP_STATE_STOPPED && state != SUP_STATE_DONE &&
-                              state != SUP_STATE_FAILED);
-    }
-    if (rule == SUP_SHUTDOWN_ANY || !is_left) {
-        sim_violate(sim, 14, "%s runs on after the end of %s, which is significant",
-                    sim_name(sim, supervisor), sim_name(sim, ended));
-    }
-}
-
 static void check_node(struct sim *sim, struct shadow *node)
 {
     struct sup_status status;
@@ -351,7 +337,6 @@ static void check_node(struct sim *sim, struct shadow *node)
     if (node->traits.kind == SUP_SUPERVISOR) {
         check_meter(sim, node, &status);
         if (status.state == SUP_STATE_RUNNING) check_held_up(sim, node);
-        check_shutdown(sim, node);
     }
     if (status.held != node->held && !node->removed) {
         sim_violate(sim, 2, "%s says a person %s it", sim_name(sim, node),
@@ -457,8 +442,7 @@ void check_after(struct sim *sim)
         check_node(sim, node);
     }
     if (asked) check_stop_order(sim);
-    if (sim->failed != NULL) check_group_falls(sim);
-    if (type == SUP_IN_KILL && !sim->ended) check_all_killed(sim);
+    check_follows(sim);
     if (full) check_budgets(sim);
     check_idle(sim);
     check_replies(sim);

@@ -42,6 +42,12 @@ void check_kill(struct sim *sim, struct shadow *node, const struct sup_effect *e
     bool at_once = node->traits.timeout_ns == 0 && node->interrupted != node->instance;
     bool is_due = node->interrupted == node->instance && sim->now_ns >= node->kill_ns;
     if (node->life & LIFE_KILLED) sim_violate(sim, 8, "%s was killed twice", sim_name(sim, node));
+    bool is_said = node->life & LIFE_KILL_SAID;
+    bool is_late = node->interrupted == node->instance && sim->input->type != SUP_IN_KILL;
+    if (!is_said || is_late != ((node->life & LIFE_TIMED_OUT) != 0)) {
+        sim_violate(sim, 17, "%s was killed without a word, or with a wrong one",
+                    sim_name(sim, node));
+    }
     if (sim->reloads > 0) node->untimed = true;
     if (!at_once && !is_due && !node->untimed && sim->input->type != SUP_IN_KILL) {
         sim_violate(sim, 8, "%s was killed before its time", sim_name(sim, node));
@@ -132,13 +138,6 @@ void check_budgets(struct sim *sim)
 
 /* --- who is asked, and when ------------------------------------------------------------------ */
 
-static bool is_waiting_for_rollback(struct sim *sim, const struct shadow *node)
-{
-    struct sup_status status;
-    return sup_tree_status(sim->tree, node->token, sim->now_ns, &status) &&
-           status.cause == SUP_CAUSE_ROLLBACK;
-}
-
 static void check_group(struct sim *sim, const struct shadow *node, const struct sup_event *event)
 {
     const struct shadow *cause = shadow_of(sim, event->other);
@@ -163,29 +162,6 @@ static void check_group(struct sim *sim, const struct shadow *node, const struct
     } else if (cause->order > node->order && sim->config_changes == 0) {
         sim_violate(sim, 10, "%s comes before %s, which failed, and was stopped with it",
                     sim_name(sim, node), sim_name(sim, cause));
-    }
-}
-
-static bool is_of_group(const struct shadow *node, const struct shadow *failed)
-{
-    if (node == failed || node->parent != failed->parent || node->removed) return false;
-    return failed->parent->traits.strategy == SUP_ONE_FOR_ALL || node->order > failed->order;
-}
-
-void check_group_falls(struct sim *sim)
-{
-    const struct shadow *failed = sim->failed;
-    bool is_group = failed->parent->traits.strategy != SUP_ONE_FOR_ONE && sim->reloads == 0;
-    if (!is_group || shadow_is_stopped_now(sim, failed->parent)) return;
-    if (failed->delay_ns > sim->now_ns || is_waiting_for_rollback(sim, failed)) return;
-    each_shadow(sim, node)
-    {
-        if (!is_of_group(node, failed) || node->instance == 0 || node->born_step == sim->steps)
-            continue;
-        enum sup_state state = shadow_state(sim, node);
-        if (state == SUP_STATE_STOPPING || state == SUP_STATE_STUCK) continue;
-        sim_violate(sim, 10, "%s failed, and %s, which is of its group, runs on",
-                    sim_name(sim, failed), sim_name(sim, node));
     }
 }
 
@@ -353,17 +329,6 @@ static void check_asked(struct sim *sim, const struct shadow *node)
             sim_violate(sim, 9, "%s was asked while %s, which is later, still stops",
                         sim_name(sim, node), sim_name(sim, other));
         }
-    }
-}
-
-void check_all_killed(struct sim *sim)
-{
-    each_shadow(sim, node)
-    {
-        if (node->instance == 0 || node->traits.kind == SUP_SUPERVISOR) continue;
-        if (node->life & (LIFE_KILLED | LIFE_STUCK)) continue;
-        sim_violate(sim, 8, "%s was not killed although nobody is to have any more time",
-                    sim_name(sim, node));
     }
 }
 

@@ -153,9 +153,16 @@ static void check_event(struct sim *sim, struct shadow *node, const struct sup_e
     case SUP_EVENT_REMOVED:
         shadow_remove(sim, node);
         break;
-    case SUP_EVENT_ADDED:
-    case SUP_EVENT_KILLED:
     case SUP_EVENT_STOP_TIMEOUT:
+        if (node->life & LIFE_TIMED_OUT) {
+            sim_violate(sim, 17, "%s: its timeout is said twice", sim_name(sim, node));
+        }
+        node->life |= LIFE_TIMED_OUT;
+        break;
+    case SUP_EVENT_KILLED:
+        node->life |= LIFE_KILL_SAID;
+        break;
+    case SUP_EVENT_ADDED:
         break;
     case SUP_EVENT_COUNT:
         break;

@@ -41,6 +41,8 @@ enum life {
     LIFE_STOPPING = 8,
     LIFE_KILLED = 16,
     LIFE_STUCK = 32,
+    LIFE_TIMED_OUT = 64, /* said so */
+    LIFE_KILL_SAID = 128,
 };
 
 struct meter {
@@ -81,6 +83,7 @@ struct shadow {
     bool automatic;     /* down by its own failure: its restart has to keep to the pause */
     bool failure_due;   /* an end that counts: a `failed` event must follow in the same step */
     bool was_stopping;  /* the state before the input was stopping or stuck */
+    bool was_up;        /* it lived, or was on its way, before the command */
     bool held_by_pause; /* it failed while its supervisor was paused */
     bool fell_before;   /* it was being stopped when that pause began */
     bool finished;      /* its last end was a natural one that is not followed by a restart */
@@ -89,11 +92,13 @@ struct shadow {
     bool untimed;       /* the times of its stop cannot be told from outside */
     bool stops_alone;   /* its stop concerns no dependents: a limit, a late start, a shutdown */
     sup_token follows;  /* for whom it was asked, when to follow one */
-    sup_token falls_with; /* the same of a group */
-    uint64_t asked;       /* the instance that was asked last, by a `stopping` event */
-    uint64_t asked_step;  /* the step that asked it to stop */
-    uint64_t born_step;   /* the step that launched it */
-    uint64_t licence;     /* the parent's licence that its last launch used up */
+    sup_token falls_with;    /* the same of a group */
+    uint64_t asked;          /* the instance that was asked last, by a `stopping` event */
+    uint64_t asked_step;     /* the step that asked it to stop */
+    uint64_t born_step;      /* the step that launched it */
+    uint64_t died_step;      /* the step in which its last instance ended */
+    uint64_t restarted_step; /* the same, by itself and not to follow another */
+    uint64_t licence;        /* the parent's licence that its last launch used up */
     uint64_t not_ready_licence;
     int64_t delay_ns; /* its own delay runs until then; 0: none */
 
@@ -123,6 +128,8 @@ struct shadow {
 struct request {
     uint64_t id;
     enum sup_input_type type;
+    sup_token node;
+    uint64_t instance; /* the node's, at the time */
     bool wait;
     int64_t until_ns;
 };
@@ -236,8 +243,7 @@ void check_kill(struct sim *sim, struct shadow *node, const struct sup_effect *e
 void check_stuck(struct sim *sim, struct shadow *node);
 void check_abandon(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 void check_stop_order(struct sim *sim);
-void check_group_falls(struct sim *sim); /* with sim->failed, if its strategy says so */
-void check_all_killed(struct sim *sim);
+void check_follows(struct sim *sim); /* after the input: what had to follow, did */
 void check_budgets(struct sim *sim);
 void check_new_budgets(struct sim *sim);
 
