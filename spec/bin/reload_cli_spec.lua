@@ -124,6 +124,19 @@ describe("the verb", function()
         tree:await { type = "ready", path = "web", generation = 2 }
     end)
 
+    it("reload says so when what it launched crashed the host, and was rolled back by the next one", function()
+        local thread = [[s.thread "t" { run = function(ctx) %s while ctx:sleep(3600) do end end },]]
+        write(FIRST, thread:format "")
+        assert.are.equal(0, (suptree("reload", "--settle", "0")))
+        write(FIRST, thread:format(("assert(package.loadlib(%q, 'luaopen_fault'))().crash()"):format(
+            live.build .. "/spec/fault.so")))
+        local code, _, err = suptree("reload", "--settle", "1m")
+        assert.are.equal(1, code)
+        assert.matches("rolled back because of t: ", err, 1, true)
+        tree:await { type = "ready", path = "t", generation = 3 }
+        assert.are.equal(1, #tree:all { type = "launched", path = "web" })
+    end)
+
     it("reload waits no longer than it is told, nor than a person wants", function()
         write 'command = "exec sleep 1000", ready = s.ready.file "never", start_timeout = 600'
         local code, _, err = suptree("reload", "--timeout", "300ms")

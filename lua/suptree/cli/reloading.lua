@@ -78,11 +78,22 @@ function reloading.describe(parser)
     remote.add_json(parser)
 end
 
--- The host died while we waited. The next one has the reload when the former had decided it, else nobody has.
-local function look_again(connection, params)
+-- Was a reload rolled back after the moment `began`? It is told then.
+local function tell_rolled_back(connection, began)
+    local reply = connection:call("events", { types = { "rolled_back" }, last = 1 }, AGAIN_S)
+    local event = reply and reply.events and reply.events[1]
+    if not event or event.time < began then return false end
+    common.complain("rolled back%s: %s", event.by and " because of " .. event.by or "", event.reason or "it failed")
+    return true
+end
+
+-- The host died while we waited, since `began`. The next one has the reload when the former had decided it, else nobody
+-- has.
+local function look_again(connection, params, began)
     local again = client.connect { socket = connection.path }
     local plan = again and again:call("plan", { file = params.file, rollback = params.back }, AGAIN_S)
     if not plan then return nil end
+    if tell_rolled_back(again, began) then return common.FAILED end
     if params.back or not plan.summary.empty then
         common.complain "the host died meanwhile, and the next one has taken over; see \"suptree plan\", and try again"
         return common.FAILED
@@ -121,9 +132,10 @@ function reloading.run(method, arguments)
         file = reloading.absolute(arguments.file), rollback = not arguments.no_rollback, wait = not arguments.no_wait,
         timeout = arguments.timeout, settle = arguments.settle, progress = not arguments.json,
     }
+    local began = os.time()
     local reply, err = call(connection, method, params, arguments)
     if not reply and err.code == "closed" and not arguments.json then
-        code = look_again(connection, { file = params.file, back = method == "rollback" })
+        code = look_again(connection, { file = params.file, back = method == "rollback" }, began)
         if code then return code end
     end
     if not reply then
