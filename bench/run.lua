@@ -3,14 +3,17 @@
 -- outside by the same bench/measure.c. script/bench builds and runs it.
 local usage = [[
 Usage: script/bench [--markdown] [--rounds N] [--services N] [--kills N] [--idle SECONDS] [--rate SECONDS]
-                    [--pour MIB] [--questions N]
+                    [--pour MIB] [--questions N] [--threads N]
 
-Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts, 512 MiB poured, 100 questions.
+Defaults: 3 rounds, 1000 services, 60 kills, 10 s idle, 3 s of starts, 512 MiB poured, 100 questions,
+1000 threads.
 The ratio is the median of the rounds' ratios.
 --markdown prints the table as it stands in the README.]]
 
 local build = os.getenv "SUPTREE_BUILD" or "build"
-local options = { rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3, pour = 512, questions = 100 }
+local options = {
+    rounds = 3, services = 1000, kills = 60, idle = 10, rate = 3, pour = 512, questions = 100, threads = 1000,
+}
 
 local function read_arguments()
     local i = 1
@@ -136,6 +139,74 @@ local function ask(folder, count)
     os.exit(1)
 end
 
+-- Runs `check(cli)` while a tree of thread services runs; cli(…) is a command line that speaks with it. Returns the
+-- nanoseconds from the command until it is ready, what `check` returns, and the nanoseconds of its stop.
+local function with_threads(folder, children, check)
+    local tree = folder .. "/threads.lua"
+    local file = assert(io.open(tree, "w"))
+    file:write('local s = require "suptree"\nlocal tree = { failure_threshold = 1e9, failure_decay = "1s" }\n',
+        children, '\nreturn s.supervisor "threads" (tree)\n')
+    assert(file:close())
+    local function cli(...) return command("env", "XDG_RUNTIME_DIR=" .. folder, build .. "/suptree", ...) end
+    local function clock() return tonumber((output_of "date +%s%N")) end
+    local began = clock()
+    local ready = os.execute(cli("run", tree, "--quiet") .. (" & i=0; until %s 2>/dev/null; do i=$((i + 1)); "
+        .. "[ $i -lt 3000 ] || exit 1; sleep 0.02; done"):format(cli("is-ready", "-q", ".")))
+    if not ready then
+        io.stderr:write "bench: the tree of threads did not start\n"
+        os.exit(1)
+    end
+    local start, result = clock() - began, check(cli)
+    began = clock()
+    output_of(cli "shutdown")
+    return start, result, clock() - began
+end
+
+-- The number behind "NAME": in a reply.
+local function field(text, name) return tonumber(text:match('"' .. name .. '":([%d.e+-]+)')) end
+
+--- W9: runs a second of a service in Lua that fails at once, a fresh state each time.
+local function restart_threads(folder)
+    local failing = 'tree[1] = s.thread "bad" { run = function() error "as it must" end }'
+    local _, rate = with_threads(folder, failing, function(cli)
+        local question = cli("rpc", "status", '{"paths":["bad"]}')
+        local first = output_of(question)
+        os.execute("sleep " .. options.rate)
+        local last = output_of(question)
+        return (field(last, "generation") - field(first, "generation")) / (field(last, "time") - field(first, "time"))
+    end)
+    return rate
+end
+
+--- W10: services on threads that do nothing.
+local function hold_threads(folder, count)
+    local start, kib, stop = with_threads(folder, ('for i = 1, %d do tree[i] = s.thread("idle-" .. i) { run = '
+        .. 'function(ctx) ctx:sleep(1e6) end } end'):format(count), function(cli)
+        local pid = field(output_of(cli("rpc", "hello")), "pid")
+        return tonumber(output_of(("cat /proc/%d/smaps_rollup"):format(pid)):match "Pss:%s*(%d+)")
+    end)
+    return { start = start, kib = kib, stop = stop }
+end
+
+local function states(...)
+    local figures = {}
+    for key, value in output_of(command(build .. "/bench/states", ...)):gmatch "(%S+) (%S+)\n" do
+        figures[key] = tonumber(value)
+    end
+    return figures
+end
+
+local function measure_threads(folder, keep)
+    local same, fresh = states("same", options.rate).rate, states("thread", options.rate).rate
+    local rate = restart_threads(folder)
+    keep({ thread_same = same, thread_fresh = fresh }, { thread_same = rate, thread_fresh = rate })
+    local n = options.threads
+    local floor, own = states("hold", n), hold_threads(folder, n)
+    local alone = hold_threads(folder, 1)
+    keep({ hold_start = floor.start, hold_stop = floor.stop, hold_kib = floor.pss_kib / n },
+        { hold_start = own.start, hold_stop = own.stop, hold_kib = (own.kib - alone.kib) / (n - 1) })
+end
+
 local function round(folder, sums)
     local function keep(floor, own)
         for key, value in pairs(own) do
@@ -160,6 +231,7 @@ local function round(folder, sums)
         pour_raw = pour(folder, 0, "{ file = %q }"),
         pour_stamped = pour(folder, STAMP, '{ file = %q, timestamps = "iso8601" }'),
     })
+    measure_threads(folder, keep)
     local asked = ask(folder, n)
     keep({ ask_all = asked.lua, ask_one = asked.lua, ask_nothing = asked.nothing },
         { ask_all = asked.all, ask_one = asked.one, ask_nothing = asked.lua })
@@ -172,6 +244,7 @@ end
 
 local function milliseconds(ns) return ("%.2f ms"):format(ns / 1e6) end
 local function mib_per_second(rate) return ("%.0f MiB/s"):format(rate / 1048576) end
+local function kib(size) return ("%.1f KiB"):format(size) end
 local function per_second(rate) return ("%.0f /s"):format(rate) end
 
 local function rows(sums)
@@ -209,6 +282,12 @@ local function rows(sums)
         milliseconds, "<= 20 ms")
     row(("W7 suptree status NAME, one of %d; the same floor"):format(n), "ask_one", milliseconds, "<= 5 ms")
     row("W7 lua5.4 -e ''; the floor: true", "ask_nothing", milliseconds, "")
+    row("W9 runs of a Lua service that fails, a fresh state each; the floor: the same in C", "thread_same",
+        per_second, ">= 0.8x")
+    row("W9 the same; the floor: a new thread and state each", "thread_fresh", per_second, "")
+    row(("W10 memory of one of %d idle thread services (PSS)"):format(options.threads), "hold_kib", kib, "<= 30 KiB")
+    row(("W10 start of %d, from the command"):format(options.threads), "hold_start", milliseconds, "")
+    row(("W10 stop of %d"):format(options.threads), "hold_stop", milliseconds, "")
     return table_rows
 end
 

@@ -91,6 +91,9 @@ function(sup_bench_programs folder)
     set_target_properties(bench-${name} PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench OUTPUT_NAME ${name})
     sup_use(bench-${name} base)
+    if(name STREQUAL "states")
+      target_link_libraries(bench-${name} PRIVATE PkgConfig::LUA Threads::Threads)
+    endif()
     # The measured service: its own start is to be short. Sanitizers need a dynamic program.
     if(name STREQUAL "service" AND SUP_SANITIZE STREQUAL "")
       set_target_properties(bench-${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
