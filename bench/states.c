@@ -3,8 +3,8 @@
 **
 **   states same SECONDS     a state, a function that raises in it, its end: again and again; "rate N"
 **   states thread SECONDS   the same, each time on a new thread
-**   states hold COUNT       so many threads that sleep, with a state each: "start NS", "pss_kib N" (in
-**                           all), "stop NS"
+**   states hold COUNT       so many threads that sleep, with a state each: "start NS",
+**                           "pss_kib N" (in all), "stop NS"
 */
 #include <lauxlib.h>
 #include <lualib.h>
