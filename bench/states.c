@@ -1,7 +1,7 @@
 /*
 ** bench/states.c: what Lua states and threads cost by themselves: the floors of W9 and W10.
 **
-**   states same SECONDS     a state, a function that raises in it, its end: again and again; "rate N"
+**   states same SECONDS     a state, a function that raises in it, its end, over and over: "rate N"
 **   states thread SECONDS   the same, each time on a new thread
 **   states hold COUNT       so many threads that sleep, with a state each: "start NS",
 **                           "pss_kib N" (in all), "stop NS"
