@@ -5,6 +5,7 @@ local uv = require "luv"
 
 local build = assert(uv.fs_realpath(os.getenv "SUPTREE_BUILD" or "build"))
 local lua = os.getenv "SUPTREE_LUA" or "lua5.4"
+local is_plain = not lua:find "/" -- else a runner of our own, which complains of memory that is left to the system
 
 -- Two trees: of a process with a child of its own, and of a thread and a part with another process. Beside them a child
 -- of the program's own. Says who they are, then does what `ending` says.
@@ -100,7 +101,7 @@ describe("the services of a Lua program are stopped", function()
     end)
 
     it("when it exits with or without closing its state, or fails", function()
-        for ending, code in pairs { exit = 3, close = 3, error = 1 } do
+        for ending, code in pairs { exit = is_plain and 3 or nil, close = 3, error = 1 } do
             os.remove(folder .. "/pids")
             start(ending)
             check_nothing_is_left()
@@ -108,7 +109,8 @@ describe("the services of a Lua program are stopped", function()
         end
     end)
 
-    it("by Ctrl-C, which its poll lets through", function()
+    local interrupted = is_plain and it or pending
+    interrupted("by Ctrl-C, which its poll lets through", function()
         start "interrupt"
         uv.kill(running.pid, "sigint")
         check_nothing_is_left()

@@ -9,7 +9,7 @@ local must = shell.must
 
 describe("an installation", function()
     -- Only a program that is sanitized itself can load what is.
-    if (os.getenv "SUPTREE_LUA" or "lua5.4"):find "/" then return end
+    if (os.getenv "SUPTREE_LUA" or "lua5.4"):find "/" then return pending "is used by plain programs" end
 
     local root, prefix, libraries, packages
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -276,6 +277,39 @@ static int be_without_its_keeper(void)
     return 0;
 }
 
+/* With few descriptors for many services. */
+static int be_poor(void)
+{
+    enum { COUNT = 60 };
+    struct rlimit few;
+    struct api_counter counter = {0};
+    char name[32];
+    struct sup_supervisor *shop = sup_new_simple("shop");
+    MUST(getrlimit(RLIMIT_NOFILE, &few) == 0);
+    few.rlim_cur = 40; /* what it may raise, and its keeper does */
+    MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        struct sup_service service = {api_serve_until_asked, api_note_stop, name, &counter, NULL};
+        enum sup_error error =
+            i % 2 == 0 ? sup_add(shop, &service, NULL) : api_add_sleeper(shop, name, NULL);
+        CHECK_INT(error, SUP_SUCCESS);
+    }
+    CHECK_INT(sup_serve_background(shop, NULL), SUP_SUCCESS);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        EVENTUALLY(api_is_running(shop, name));
+    }
+    CHECK_INT(counter.serves, COUNT / 2);
+    int32_t pid = api_look(shop, "s1").pid;
+    kill(pid, SIGKILL);
+    EVENTUALLY(api_is_running(shop, "s1") && api_look(shop, "s1").generation == 2);
+    CHECK_INT(sup_stop(shop, NULL, NULL, NULL), SUP_SUCCESS);
+    CHECK_INT(counter.stops, COUNT / 2);
+    sup_free(shop);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(void);
@@ -293,6 +327,7 @@ static const struct {
     {"ignoring", be_ignoring},
     {"interrupted", be_interrupted},
     {"orphaned", be_without_its_keeper},
+    {"poor", be_poor},
 };
 
 /* --- around a program ------------------------------------------------------------------------- */
@@ -417,6 +452,11 @@ static void a_program_keeps_its_descriptors(void)
     ends_well("watchful");
 }
 
+static void many_services_need_no_more_descriptors_than_there_are(void)
+{
+    ends_well("poor");
+}
+
 static void a_program_that_reaps_everything_disturbs_nobody(void)
 {
     ends_well("reaping");
@@ -450,6 +490,7 @@ int main(int argc, char **argv)
         TEST(a_forked_child_makes_its_own),
         TEST(closed_standard_descriptors_lead_nowhere),
         TEST(a_program_keeps_its_descriptors),
+        TEST(many_services_need_no_more_descriptors_than_there_are),
         TEST(a_program_that_reaps_everything_disturbs_nobody),
         TEST(a_program_that_waits_for_any_child_does_not_meet_ours),
         TEST(the_signals_of_a_terminal_are_for_the_program),
