@@ -67,9 +67,12 @@
 ** use a supervisor that another thread frees. Signals are left to the threads of the program, but
 ** for SIGURG: its handler is the library's while a tree serves, and wakes threads of services.
 **
-** Descriptors. The library has a few of its own, all close-on-exec. A program that closes what it
-** does not know (as daemons do when they begin) has to do that before serve: else its services are
-** stopped and it is aborted. Where 0, 1 or 2 are closed, they are opened to /dev/null.
+** Descriptors. The library has a few of its own and one for each service that runs, all
+** close-on-exec. Where the limit (setrlimit, `ulimit -n`) leaves none, services run all the same,
+** but functions that start then write nowhere, which is said on standard error. A program that
+** closes what it does not know (as daemons do when they begin) has to do that before serve: else
+** its services are stopped and it is aborted. Where 0, 1 or 2 are closed, they are opened to
+** /dev/null.
 **
 ** Fork. The child has none of the threads: in it, supervisors made before the fork answer
 ** SUP_ERR_REFUSED, and freeing them does nothing. It may make new ones.

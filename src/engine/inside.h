@@ -150,8 +150,9 @@ struct sup_engine {
     int polled_events;
     int64_t armed_ns; /* what `deadline` is set to; SUP_INFINITY_NS: it is not */
     bool loop_open;
-    bool ended; /* the tree has, and it has been said */
-    int code;   /* what to exit with */
+    bool ended;         /* the tree has, and it has been said */
+    bool said_shortage; /* of descriptors */
+    int code;           /* what to exit with */
 };
 
 /* --- host.c ----------------------------------------------------------------------------------- */

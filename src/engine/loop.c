@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -178,6 +179,18 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     if (fd >= 0) close(fd);
 }
 
+/* Services run without them, but what a function prints has nowhere to go. Once. */
+static void tell_shortage(struct sup_engine *engine)
+{
+    static const char words[] =
+        "no descriptors are left: functions that start now write nowhere; raise the limit "
+        "(ulimit -n)";
+    if (engine->said_shortage) return;
+    engine->said_shortage = true;
+    if (engine->library != NULL) fprintf(stderr, "suptree: %s: %s\n", engine->name, words);
+    else sup_tell_line(engine, "%s", words);
+}
+
 /* Read up to ${limit} messages; what they cause is sent after them. False: the keeper has no
    more. */
 static bool read_keeper(struct sup_engine *engine, int limit)
@@ -190,6 +203,7 @@ static bool read_keeper(struct sup_engine *engine, int limit)
         int r = sup_wire_receive(engine->link.socket, &message, &fd);
         if (r == 1 || r == -EMFILE) hear(engine, &message, fd);
         else more = false;
+        if (r == -EMFILE) tell_shortage(engine);
         if (r == -EPROTO)
             sup_tell_line(engine, "the keeper speaks another version of the protocol");
         if (!more && r != -EAGAIN) engine->link.lost = true;
