@@ -277,25 +277,33 @@ local function check_callback(spec, name)
     return callback
 end
 
--- The blob of the supervisor alone, and its declared children.
-local function read_spec(name, spec, place)
-    local options, children = {}, {}
+-- Its options, and its children in order; as in a declaration, places without one do not matter.
+local function split_spec(spec)
+    local options, places, children = {}, {}, {}
     for key, value in pairs(spec) do
-        if math.type(key) ~= "integer" and key ~= "log" and key ~= "on_event" then options[key] = value end
+        if math.type(key) == "integer" then places[#places + 1] = key
+        elseif key ~= "log" and key ~= "on_event" then options[key] = value end
     end
-    for position, child in ipairs(spec) do children[position] = child end
+    table.sort(places)
+    for position, place in ipairs(places) do children[position] = spec[place] end
+    return options, children
+end
+
+-- The blob of the supervisor alone.
+local function encode_options(name, options, place)
     local declared = declaration.kind "supervisor" (name) (options)
     declared.place = place
     local blob, faults = encoder.encode(declared, { as_root = true })
     if not blob then error(tostring(faults), 4) end
-    return blob, children
+    return blob
 end
 
 local function create(name, spec, place)
     if type(name) ~= "string" then error(("new: the name must be a text, not %s"):format(text.describe(name)), 3) end
     if type(spec) ~= "table" then error(("new: the options must be a table, not %s"):format(text.describe(spec)), 3) end
-    for _, child in ipairs(spec) do check_service(child, "new", 4) end
-    local blob, children = read_spec(name, spec, place)
+    local options, children = split_spec(spec)
+    for _, child in ipairs(children) do check_service(child, "new", 4) end
+    local blob = encode_options(name, options, place)
     local self = {
         name = name, log = check_callback(spec, "log"), on_event = check_callback(spec, "on_event"),
         children = {}, names = setmetatable({}, { __mode = "k" }),

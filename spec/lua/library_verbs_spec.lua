@@ -65,6 +65,13 @@ describe("a supervisor of a Lua program", function()
             assert.are.equal("process", find(sup, "web").kind)
             assert.are.equal("supervisor", find(sup, "jobs").kind)
         end)
+
+        it("take them in order, with places left out for those that are not wanted", function()
+            local sup = new { sleeper "one", nil, sleeper "two", [7] = sleeper "three", [0] = sleeper "zero" }
+            local names = {}
+            for i, service in ipairs(sup:services()) do names[i] = service.name end
+            assert.are.same({ "zero", "one", "two", "three" }, names)
+        end)
     end)
 
     describe("Add", function()
