@@ -1,5 +1,6 @@
 -- SEMANTICS §4: stopping: order, budgets, what outlives its kill, the report.
 local world = require "spec.support.world"
+local ready = require "suptree".ready
 local up, fail, tree, process, group = world.up, world.fail, world.tree, world.process, world.group
 local states, told, told_when, happened = world.states, world.told, world.told_when, world.happened
 
@@ -643,6 +644,17 @@ describe("§9.3 'After a stop is accepted nothing launches below it, and it ends
         sim:effects()
         sim:kill()
         assert.same({ "kill b", "kill w/v/y", "kill w/x" }, world.told_sorted(sim))
+        assert.equal(0, sim:ended())
+    end)
+
+    it("one that was starting and waits for its turn is not called late any more", function()
+        local sim = up { stop_order = "reverse", process("a", { ready = ready.manual(), start_timeout = 5 }), "b" }
+        sim:hang("b")
+        sim:stop()
+        sim:events()
+        sim:advance(9)
+        assert.same({}, happened(sim))
+        sim:exit("b")
         assert.equal(0, sim:ended())
     end)
 
