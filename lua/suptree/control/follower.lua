@@ -9,14 +9,29 @@ Follower.__index = Follower
 -- Waiting calls look for themselves now and then, for what no event tells of.
 local LOOK_MS = 1000
 
+-- What is read at once, each time some dozens of events: in a storm there is no end of them, and others have their
+-- turn.
+local AT_ONCE = 8
+
 function Follower.new()
     return setmetatable({ streams = {}, last_id = 0, watches = {}, watch_count = 0 }, Follower)
 end
 
+-- Go on soon.
+local function again(self)
+    if self.soon then return end
+    self.soon = uv.new_timer()
+    self.soon:start(0, 0, function()
+        self.soon:close()
+        self.soon = nil
+        self:wake()
+    end)
+end
+
 -- --- streams --------------------------------------------------------------------------------------------------------
 
---- `stream`: connection, pump(stream): send what there is and what the client can take; optional: finish(stream), when
--- the tree ends, gone(stream), when the stream does. It gets a number, `id`.
+--- `stream`: connection, pump(stream): send what there is and what the client can take, or a good part of it, then true
+-- (there is more); optional: finish(stream), when the tree ends, gone(stream), when the stream does. It gets a number.
 function Follower:add(stream)
     self.last_id = self.last_id + 1
     stream.id = self.last_id
@@ -42,7 +57,7 @@ end
 function Follower:written(connection)
     if connection.streams == 0 then return end
     for stream in pairs(self.streams) do
-        if stream.connection == connection then stream:pump() end
+        if stream.connection == connection and stream:pump() then again(self) end
     end
 end
 
@@ -61,8 +76,17 @@ end
 
 -- --- watches --------------------------------------------------------------------------------------------------------
 
+-- Watches may come and go meanwhile.
+local function each_watch(self, visit)
+    local list = {}
+    for watch in pairs(self.watches) do list[#list + 1] = watch end
+    for _, watch in ipairs(list) do
+        if self.watches[watch] then visit(watch) end
+    end
+end
+
 local function look(self)
-    for watch in pairs(self.watches) do watch:look() end
+    each_watch(self, function(watch) watch:look() end)
 end
 
 --- `watch`: connection, look(watch), called after something has happened, event(watch, line), optional, for each event.
@@ -72,7 +96,7 @@ function Follower:watch(watch, cursor)
     self.watch_count = self.watch_count + 1
     if self.watch_count > 1 then return end
     self.cursor = cursor
-    cursor:read() -- so that we are woken
+    again(self) -- who has read to the end is woken
     self.timer = uv.new_timer()
     self.timer:start(LOOK_MS, LOOK_MS, function() look(self) end)
 end
@@ -86,31 +110,32 @@ function Follower:unwatch(watch)
     self.cursor, self.timer = nil, nil
 end
 
+-- True: there is more.
 local function tell_watches(self)
-    local news = false
-    while self.cursor do
-        local text = self.cursor:read()
-        if text == "" then break end
-        news = true
+    for _ = 1, AT_ONCE do
+        local text = self.cursor and self.cursor:read() or ""
+        if text == "" then return false end
         for line in text:gmatch "[^\n]+" do
-            for watch in pairs(self.watches) do
+            each_watch(self, function(watch)
                 if watch.event then watch:event(line) end
-            end
+            end)
         end
+        look(self)
     end
-    if news then look(self) end
+    return true
 end
 
 --- Something has happened.
 function Follower:wake()
-    for stream in pairs(self.streams) do stream:pump() end
-    if self.watch_count > 0 then tell_watches(self) end
+    local more = self.watch_count > 0 and tell_watches(self)
+    for stream in pairs(self.streams) do more = stream:pump() or more end
+    if more then again(self) end
 end
 
 --- The tree is about to leave: streams end.
 function Follower:leave()
     for stream in pairs(self.streams) do
-        stream:pump()
+        while stream:pump() do end
         if stream.finish then stream:finish() end
         self:remove(stream)
     end

@@ -5,6 +5,9 @@ local nodes = require "suptree.control.nodes"
 -- What a client may have to take before its streams wait.
 local BACKLOG = 128 * 1024
 
+-- What is read at once, each time some dozens of events, before others have their turn.
+local AT_ONCE = 8
+
 -- The fields by which events are chosen stand first, in this order; names hold no characters that JSON escapes.
 local HEAD = '^{"seq":%d+,"time":[^,]*,"type":"([^"]*)","path":"([^"]*)"'
 
@@ -31,10 +34,11 @@ end
 
 -- --- what is there already ------------------------------------------------------------------------------------------
 
--- The last `last` (nil: all) of those that pass, and how many are not kept any more.
-local function collect(cursor, filter, last)
+-- The last `last` (nil: all) of those up to `newest` that pass, and how many are not kept any more. In a storm a few
+-- that are newer come too; there is no end to those.
+local function collect(cursor, filter, newest, last)
     local lines, lost = {}, 0
-    while true do
+    while cursor:next() <= newest do
         local text, missed = cursor:read()
         lost = lost + missed
         if text == "" then break end
@@ -53,9 +57,10 @@ local function notification(method, id, rest)
     return message.notification(method, ('{"stream":%d%s}'):format(id, rest or ""))
 end
 
---- Send what has happened, as far as the client can take it.
+--- Send what has happened, as far as the client can take it. True: there is more that he could.
 function Stream:pump()
-    while self.connection:backlog() < BACKLOG do
+    for _ = 1, AT_ONCE do
+        if self.connection:backlog() >= BACKLOG then return false end
         local text, missed = self.cursor:read()
         local lines = {}
         if missed > 0 then lines[1] = notification("gap", self.id, (',"missed":%d'):format(missed)) end
@@ -63,8 +68,9 @@ function Stream:pump()
             lines[#lines + 1] = notification("event", self.id, ',"event":' .. line)
         end)
         if #lines > 0 then self.connection:send(table.concat(lines)) end
-        if text == "" then return end
+        if text == "" then return false end
     end
+    return true
 end
 
 function Stream:finish()
@@ -94,14 +100,14 @@ return function(follower, limits)
         local since = wants_past and (given.since or 0) or newest
         if since > newest then since = 0 end -- counted in a former tree
         local cursor = call.handle:events(since)
-        local lines, lost = collect(cursor, filter, given.last)
+        local lines, lost = collect(cursor, filter, newest, given.last)
         -- Who has left the tree may still stand in the past.
         if given.paths and #lines == 0 and not nodes.select(call, given.paths, "each") then return end
         local stream = given.follow and open(call, cursor, filter)
         local missed = given.since and lost > 0 and (',"missed":%d'):format(lost) or ""
         call:reply(('{%s"last":%d%s,"events":[%s]}'):format(stream and ('"stream":%d,'):format(stream.id) or "",
             cursor:next() - 1, missed, table.concat(lines, ",")))
-        if stream then stream:pump() end
+        if stream then follower:wake() end
     end
 
     function handlers.cancel(call, given)
