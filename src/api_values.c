@@ -156,15 +156,71 @@ static int encode_delay(unsigned char *out, const char *text, size_t *size)
 
 /* --- other values of several parts ------------------------------------------------------------ */
 
-/* "manual", a time after the launch, or the path of a file that appears. */
+/* What a condition is about, behind its word. */
+static const struct {
+    enum sup_ready_kind kind;
+    const char *word; /* with the space behind it, where something follows */
+} conditions[] = {
+    {SUP_READY_MANUAL, "manual"}, {SUP_READY_NOTIFY, "notify"}, {SUP_READY_FD, "fd "},
+    {SUP_READY_TCP, "tcp "},      {SUP_READY_UNIX, "unix "},    {SUP_READY_HTTP, "http "},
+    {SUP_READY_EXEC, "exec "},    {SUP_READY_LOG, "log "},
+};
+
+/* Does this suptree look after conditions of ${kind}? */
+static bool is_driven(enum sup_ready_kind kind)
+{
+    return kind <= SUP_READY_MANUAL;
+}
+
+/* What follows the text in a blob. */
+static size_t put_details(unsigned char *out, enum sup_ready_kind kind, const char *about)
+{
+    uint32_t number = kind == SUP_READY_FD ? (uint32_t) strtoul(about, NULL, 10) : 0;
+    uint16_t status[2] = {0, 0};
+    int64_t times[2] = {0, 0};
+    if (kind == SUP_READY_HTTP) {
+        status[0] = 200;
+        status[1] = 399;
+    }
+    size_t size = put(out, &number, sizeof number);
+    size += put(out + size, status, sizeof status);
+    size += put(out + size, times, sizeof times);
+    if (kind != SUP_READY_EXEC) return size;
+    size += put(out + size, "/bin/sh\0-c", sizeof "/bin/sh\0-c");
+    return size + put(out + size, about, strnlen(about, PATH_MAX) + 1);
+}
+
+/* "fd 3", "tcp 5432", "http http://127.0.0.1/": -EINVAL: it is none of these. */
+static int put_condition(unsigned char *out, const char *text, size_t *size)
+{
+    static const int64_t no_delay = 0;
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        enum sup_ready_kind kind = conditions[i].kind;
+        size_t length = strlen(conditions[i].word);
+        bool goes_on = conditions[i].word[length - 1] == ' ';
+        if (strncmp(text, conditions[i].word, length) != 0 || (text[length] != '\0') != goes_on)
+            continue;
+        if (!is_driven(kind)) return -EINVAL;
+        const char *about = text + length;
+        bool is_text = goes_on && kind != SUP_READY_FD && kind != SUP_READY_EXEC;
+        const char *kept = is_text ? about : "";
+        out[0] = (unsigned char) kind;
+        memcpy(out + 1, &no_delay, sizeof no_delay);
+        *size = 9 + put(out + 9, kept, strnlen(kept, PATH_MAX) + 1);
+        if (kind >= SUP_READY_NOTIFY) *size += put_details(out + *size, kind, about);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* A time after the launch, the path of a file that appears, or another condition by its word. */
 static int put_ready(unsigned char *out, const char *text, size_t *size)
 {
     int64_t delay_ns = 0;
     const char *file = text[0] == '/' ? text : "";
     if (text[0] == '/') out[0] = SUP_READY_FILE;
-    else if (strcmp(text, "manual") == 0) out[0] = SUP_READY_MANUAL;
     else if (parse_time(text, &delay_ns)) out[0] = SUP_READY_DELAY;
-    else return -EINVAL;
+    else return put_condition(out, text, size);
     memcpy(out + 1, &delay_ns, sizeof delay_ns);
     *size = 9 + put(out + 9, file, strnlen(file, PATH_MAX) + 1);
     return 0;
@@ -363,8 +419,9 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
     case SUP_TYPE_CODES:
         return put_codes(out, text, size) == 0 ? NULL : "a list of exit codes";
     case SUP_TYPE_READY:
-        return put_ready(out, text, size) == 0 ? NULL
-                                               : "\"manual\", a time, or the path of a file from /";
+        return put_ready(out, text, size) == 0
+                   ? NULL
+                   : "a condition such as \"2s\", \"/run/web.pid\" or \"tcp 5432\"";
     case SUP_TYPE_LOG:
         return put_log(out, text, size) == 0
                    ? NULL

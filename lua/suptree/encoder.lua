@@ -7,6 +7,7 @@ local log_links = require "suptree.log_links"
 local log_value = require "suptree.log_value"
 local modules = require "suptree.modules"
 local options = require "suptree.options"
+local ready = require "suptree.ready"
 local rules = require "suptree.rules"
 local system = require "suptree.system"
 local text = require "suptree.text"
@@ -260,6 +261,10 @@ local function encode_option(context, node, row)
     local bytes = values.encode(v)
     -- In a simulation nobody makes the file or says the word.
     if row.name == "ready" and context.assume_ready and bytes and value.kind ~= "delay" then return nil end
+    if row.name == "ready" and bytes and not ready.is_driven(value.kind) then
+        return v.fail(("s.ready.%s is not looked after by this suptree"):format(value.kind),
+            "Take another condition, such as s.ready.file(path) or s.ready.delay(t).")
+    end
     return bytes
 end
 

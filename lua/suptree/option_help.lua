@@ -1,6 +1,7 @@
 --- What `suptree help` says of options: from their rows, and an example for each. The reference page is made of the
 -- same.
 local options = require "suptree.options"
+local ready = require "suptree.ready"
 local text = require "suptree.text"
 
 local option_help = {}
@@ -18,7 +19,7 @@ local VALUES = {
     signal = 'the name of a signal, such as "TERM", or its number',
     delay = "a duration, or a table: initial (needed), max (60s), factor (2), jitter (0: a fraction), "
         .. "reset_after (60s)",
-    ready = "s.ready.delay(t), s.ready.file(path) or s.ready.manual()",
+    ready = ready.WORDS,
     log = '{ file = PATH, … }, false or "inherit"',
     ladder = 'a list of { signal, time }, such as { { "INT", "5s" }, { "TERM", "5s" } }',
     mode = 'an octal text such as "027"',
@@ -63,6 +64,22 @@ local FIELDS = {
         { "to", "none", 'The name of a sibling, or a path such as "loggers/web": the output becomes the input of that '
             .. "process instead. Nothing else can stand beside it." },
         { "buffer", "64KiB", "How much of the last output is kept in memory; with or without a file." },
+    },
+    ready = {
+        { "notify()", "", "When the process says READY=1 by sd_notify." },
+        { "fd(n)", "", "When it writes a line to its descriptor n, 3 or more, as s6 has it." },
+        { "tcp(port)", "", 'When the port takes connections: 5432 on this machine, "127.0.0.1:5432", "[::1]:5432".' },
+        { "unix(path)", "", "When the unix socket takes connections." },
+        { "http(url)", "", "When a GET is answered by a status from 200 to 399; http:// and an address in numbers, or "
+            .. "localhost. http { url, status = 204 } or \"200-299\" wants that one." },
+        { "exec{ ... }", "", "When the command, words or a line for the shell, exits with 0." },
+        { "log(pattern)", "", "When a line of its output since its launch matches the Lua pattern." },
+        { "file(path)", "", "When the file appears, or is changed, after the launch." },
+        { "delay(time)", "", "So long after its launch." },
+        { "manual()", "", "When a thread says ctx:ready()." },
+        { "timeout", "2s", "Of tcp, unix, http and exec (there 5s): how long one look may take; "
+            .. 'tcp { 80, timeout = "1s" }.' },
+        { "every", "", "Of the same: the time between looks. Without it 50ms at first, growing to a second." },
     },
 }
 
@@ -124,7 +141,7 @@ local EXAMPLES = {
     on_threshold = 'on_threshold = "escalate"',
     period = "intensity = 3, period = 60",
     propagate_termination = "propagate_termination = false",
-    ready = 'ready = s.ready.file("run/web.pid")',
+    ready = 'ready = s.ready.tcp(8080)',
     restart = 'restart = "transient"',
     restart_delay = 'restart_delay = { initial = "1s", max = "1m", factor = 2, jitter = 0.2 }',
     restart_spacing = 'restart_spacing = "200ms"',

@@ -6,7 +6,8 @@ local rules = {}
 
 -- A faulty value counts as not written: its own fault has been noted.
 local function written(node, name)
-    return node.good[name] and node.options[name] or nil
+    if node.good[name] then return node.options[name] end
+    return nil
 end
 
 local function check_meter(node, fail)
@@ -66,6 +67,19 @@ local function check_exit_codes(node, fail)
     end
 end
 
+-- Conditions that need more than that the service runs.
+local function check_ready(node, fail)
+    local value = written(node, "ready")
+    local kind, log = value and value.kind, written(node, "log")
+    if node.kind == "thread" and (kind == "notify" or kind == "fd") then
+        fail(node, ".ready", ("is s.ready.%s, which only a process can say"):format(kind),
+            "Write s.ready.manual() and call ctx:ready().")
+    elseif kind == "log" and (log == false or log == "inherit" or type(log) == "table" and log.to ~= nil) then
+        fail(node, ".ready", "is s.ready.log, but nobody here reads the output of this process",
+            "Let suptree keep its output: take log out, or write log = { file = PATH }.")
+    end
+end
+
 --- The rules of one node; `parent` is nil for the root.
 function rules.check_node(node, parent, fail)
     if node.kind == "supervisor" then
@@ -74,6 +88,7 @@ function rules.check_node(node, parent, fail)
     elseif node.kind == "process" then
         check_exit_codes(node, fail)
     end
+    if node.kind ~= "supervisor" then check_ready(node, fail) end
     check_as_child(node, parent, fail)
 end
 

@@ -4,7 +4,7 @@ local accounts = require "suptree.accounts"
 local log_value = require "suptree.log_value"
 local options = require "suptree.options"
 local paths = require "suptree.paths"
-local ready = require "suptree.ready"
+local ready_value = require "suptree.ready_value"
 local text = require "suptree.text"
 
 local values = {}
@@ -466,29 +466,15 @@ function encode.delay(v)
     return pack_delay(fields.initial, fields.max, fields.factor, fields.jitter, fields.reset_after)
 end
 
-local READY_NUMBERS = { delay = 1, file = 2, manual = 3 }
+-- What the others need of this file.
+local helpers = {
+    absolute_path = absolute_path, command = encode.command, fail_duration = fail_duration, has_zero = has_zero,
+    nanoseconds = nanoseconds, unknown_keys = unknown_keys,
+}
 
 function encode.ready(v)
-    if not ready.is(v.value) then
-        return v.fail(("must be one of s.ready.*, not %s"):format(describe(v.value)),
-            "Write s.ready.delay(t), s.ready.file(path) or s.ready.manual().")
-    end
-    local kind, ns, path = v.value.kind, 0, ""
-    if kind == "delay" then
-        ns = nanoseconds(v.value.value)
-        if not ns then return fail_duration(v, v.value.value) end
-    elseif kind == "file" then
-        path = absolute_path(v, v.value.value)
-        if not path then return end
-    end
-    return string.pack("=Bi8z", READY_NUMBERS[kind], ns, path)
+    return ready_value.encode(v, helpers)
 end
-
--- What log_value needs of the others.
-local helpers = {
-    absolute_path = absolute_path, fail_duration = fail_duration, has_zero = has_zero, nanoseconds = nanoseconds,
-    unknown_keys = unknown_keys,
-}
 
 function encode.log(v)
     return log_value.encode(v, helpers)

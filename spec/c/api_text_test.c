@@ -184,6 +184,7 @@ static void options_of_services_are_read(void)
         {"success_exit", "0 300", "web.success_exit: \"0 300\" is not a list of exit codes"},
         {"success_exit", "zero", "web.success_exit"},
         {"ready", "never", "web.ready: \"never\" is not"},
+        {"ready", "manual", NULL},
         {"limits", "nofile", "web.limits"},
         {"limits", "colour=5", "web.limits"},
         {"limits", "nofile=20:10", "web.limits"},

@@ -456,7 +456,6 @@ static void encoded_readiness_and_logs(void)
     CHECK(!decode_ready(SUP_READY_DELAY, -1, ""));
     CHECK(!decode_ready(SUP_READY_DELAY, SUP_INFINITY_NS, ""));
     CHECK(!decode_ready(SUP_READY_DELAY, S, "x"));
-    CHECK(!decode_ready(4, 0, ""));
     CHECK(!decode("ready", "\0", 1));
     CHECK(decode("log", "\0", 2) && spec.log.mode == SUP_LOG_MODE_VIEW);
     CHECK(decode("log", "\1/var/x", 8) && spec.log.mode == SUP_LOG_MODE_FILE);
@@ -467,6 +466,70 @@ static void encoded_readiness_and_logs(void)
     CHECK(!decode("log", "\2x", 3));
     CHECK(!decode("log", "\4", 2));
     CHECK(!decode("log", "\2", 1));
+}
+
+/* A condition with details: ${more} of ${size} behind them. */
+static bool decode_look(int kind, const char *text, uint32_t number, uint16_t low, uint16_t high,
+                        int64_t timeout, int64_t every, const char *more, size_t size)
+{
+    static unsigned char bytes[256]; /* spec points there */
+    size_t at = 9;
+    memset(bytes, 0, sizeof bytes);
+    bytes[0] = (unsigned char) kind;
+    memcpy(bytes + at, text, strlen(text) + 1);
+    at += strlen(text) + 1;
+    memcpy(bytes + at, &number, 4);
+    memcpy(bytes + at + 4, &low, 2);
+    memcpy(bytes + at + 6, &high, 2);
+    memcpy(bytes + at + 8, &timeout, 8);
+    memcpy(bytes + at + 16, &every, 8);
+    memcpy(bytes + at + 24, more, size);
+    if (!decode("ready", bytes, at + 24 + size)) return false;
+    struct sup_err err;
+    return sup_option_decode(sup_option_find("ready"), bytes, at + 24 + size, &spec, &err) == 0;
+}
+
+static bool says(const char *words)
+{
+    char buf[64];
+    return strcmp(sup_option_text(sup_option_find("ready"), &spec, buf, sizeof buf), words) == 0;
+}
+
+static void encoded_looks(void)
+{
+    CHECK(decode_look(SUP_READY_NOTIFY, "", 0, 0, 0, 0, 0, "", 0) && says("notify"));
+    CHECK(decode_look(SUP_READY_FD, "", 3, 0, 0, 0, 0, "", 0) && says("fd 3"));
+    CHECK(decode_look(SUP_READY_TCP, "5432", 0, 0, 0, 0, 0, "", 0) && says("tcp 5432"));
+    CHECK_INT(spec.ready.timeout_ns, 2 * S);
+    CHECK(decode_look(SUP_READY_TCP, "[::1]:80", 0, 0, 0, S, S, "", 0));
+    CHECK(says("tcp [::1]:80, timeout 1s, every 1s"));
+    CHECK(decode_look(SUP_READY_UNIX, "/run/x", 0, 0, 0, 0, 0, "", 0) && says("unix /run/x"));
+    CHECK(decode_look(SUP_READY_HTTP, "http://localhost", 0, 200, 399, 0, 0, "", 0));
+    CHECK(says("http://localhost"));
+    CHECK(decode_look(SUP_READY_HTTP, "http://localhost", 0, 204, 204, 0, 0, "", 0));
+    CHECK(says("http://localhost, status 204"));
+    CHECK(decode_look(SUP_READY_EXEC, "", 0, 0, 0, 0, 0, "a\0b c", 6) && says("exec a 'b c'"));
+    CHECK_INT(spec.ready.timeout_ns, 5 * S);
+    CHECK(decode_look(SUP_READY_LOG, "up$", 0, 0, 0, 0, 0, "", 0) && says("log \"up$\""));
+    CHECK(!decode_look(SUP_READY_NOTIFY, "x", 0, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_NOTIFY, "", 3, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_NOTIFY, "", 0, 0, 0, 0, 0, "x", 2));
+    CHECK(!decode_look(SUP_READY_NOTIFY, "", 0, 0, 0, S, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_FD, "", 2, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_FD, "", 256, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_TCP, "x:80", 0, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_TCP, "80", 0, 200, 399, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_TCP, "80", 0, 0, 0, -1, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_TCP, "80", 0, 0, 0, 0, SUP_INFINITY_NS, "", 0));
+    CHECK(!decode_look(SUP_READY_UNIX, "run/x", 0, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_HTTP, "http://localhost", 0, 99, 200, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_HTTP, "http://localhost", 0, 300, 200, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_HTTP, "ftp://localhost", 0, 200, 399, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_EXEC, "", 0, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_look(SUP_READY_EXEC, "", 0, 0, 0, 0, 0, "a", 1));
+    CHECK(!decode_look(SUP_READY_EXEC, "", 0, 0, 0, 0, 0, "\0b", 3));
+    CHECK(!decode_look(SUP_READY_KIND_COUNT, "", 0, 0, 0, 0, 0, "", 0));
+    CHECK(!decode_ready(SUP_READY_NOTIFY, 0, ""));
 }
 
 static void random_bytes_are_refused_or_taken(void)
@@ -487,4 +550,5 @@ TEST_MAIN(TEST(rows_are_sorted_complete_and_unique), TEST(numbers_are_frozen),
           TEST(encoded_booleans_and_enums), TEST(encoded_numbers),
           TEST(encoded_durations_and_sizes), TEST(encoded_texts_and_lists),
           TEST(encoded_codes_and_signals), TEST(encoded_delays), TEST(encoded_readiness_and_logs),
-          TEST(encoded_details_of_logs), TEST(random_bytes_are_refused_or_taken))
+          TEST(encoded_looks), TEST(encoded_details_of_logs),
+          TEST(random_bytes_are_refused_or_taken))

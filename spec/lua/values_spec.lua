@@ -223,13 +223,91 @@ describe("the value of an option", function()
         good("ready", kinds.delay "2s", string.pack("=Bi8z", 1, 2000000000, ""))
         good("ready", kinds.file "run/web.pid", string.pack("=Bi8z", 2, 0, "/srv/shop/run/web.pid"))
         good("ready", kinds.manual(), string.pack("=Bi8z", 3, 0, ""))
-        bad("ready", 5,
-            "must be one of s.ready.*, not 5 (Write s.ready.delay(t), s.ready.file(path) or s.ready.manual().)")
+        bad("ready", 5, "must be one of s.ready.*, not 5 (Write s.ready.notify(), fd(n), tcp(port), unix(path), "
+            .. "http(url), exec { … }, log(pattern), file(path), delay(t) or manual().)")
         bad("ready", kinds.delay "x",
             '"x" is not a duration (Write seconds as a number, or a text such as "1m30s".)')
         bad("ready", kinds.delay(),
             'nothing is not a duration (Write seconds as a number, or a text such as "1m30s".)')
         bad("ready", kinds.file(5), "must be a path, not 5")
+    end)
+
+    it("a readiness that is looked at", function()
+        local kinds = ready.kinds
+        local function bytes(kind, subject, number, low, high, timeout, every, command)
+            local details = string.pack("=I4I2I2i8i8", number, low, high, timeout, every)
+            return string.pack("=Bi8z", kind, 0, subject) .. details .. (command or "")
+        end
+        good("ready", kinds.notify(), bytes(4, "", 0, 0, 0, 0, 0))
+        good("ready", kinds.fd(3), bytes(5, "", 3, 0, 0, 0, 0))
+        good("ready", kinds.tcp(5432), bytes(6, "5432", 0, 0, 0, 0, 0))
+        good("ready", kinds.tcp "localhost:80", bytes(6, "localhost:80", 0, 0, 0, 0, 0))
+        good("ready", kinds.tcp { "[::1]:80", timeout = "1s", every = 2 }, bytes(6, "[::1]:80", 0, 0, 0, 1e9, 2e9))
+        good("ready", kinds.unix "run/web.sock", bytes(7, "/srv/shop/run/web.sock", 0, 0, 0, 0, 0))
+        good("ready", kinds.http "http://127.0.0.1:80/x?y", bytes(8, "http://127.0.0.1:80/x?y", 0, 200, 399, 0, 0))
+        good("ready", kinds.http { "http://localhost", status = 204 }, bytes(8, "http://localhost", 0, 204, 204, 0, 0))
+        good("ready", kinds.http { "http://[::1]", status = "200-204" },
+            bytes(8, "http://[::1]", 0, 200, 204, 0, 0))
+        good("ready", kinds.exec { "./check", 5, timeout = 3 },
+            bytes(9, "", 0, 0, 0, 3e9, 0, "/srv/shop/check\0" .. "5\0"))
+        good("ready", kinds.exec "curl -f x", bytes(9, "", 0, 0, 0, 0, 0, "/bin/sh\0-c\0curl -f x\0"))
+        good("ready", kinds.log "^port %d+ (open)$", bytes(10, "^port %d+ (open)$", 0, 0, 0, 0, 0))
+    end)
+
+    it("a readiness that cannot be", function()
+        local kinds = ready.kinds
+        local function refused(value, words)
+            local _, faults = encode("ready", value)
+            assert.matches(words, faults, 1, true)
+        end
+        refused(kinds.fd(2), "must be the number of a descriptor from 3 to 255, not 2 (Write s.ready.fd(3).)")
+        refused(kinds.fd "x", 'not "x"')
+        refused(kinds.tcp(0), "must be a port from 1 to 65535 or an address, not 0")
+        refused(kinds.tcp(70000), "must be a port from 1 to 65535 or an address, not 70000")
+        refused(kinds.tcp "70000", '"70000" is no port; they go from 1 to 65535')
+        refused(kinds.tcp "db.example:5432", "has a host that is no address in numbers (Write its number, such as")
+        refused(kinds.tcp "127.0.0.1", "has no port")
+        refused(kinds.tcp ":80", "has no host")
+        refused(kinds.tcp "::1:80", "has an IPv6 address without brackets")
+        refused(kinds.tcp(), "must be a port from 1 to 65535 or an address, not nothing")
+        refused(kinds.tcp { 80, tmeout = 1 }, 'tcp has the unknown key "tmeout", did you mean "timeout"?')
+        refused(kinds.tcp { 80, timeout = 0 }, ".timeout: must be greater than 0")
+        refused(kinds.tcp { 80, every = "x" }, '.every: "x" is not a duration')
+        refused(kinds.tcp { 80, every = "infinity" }, 'its every cannot be "infinity"')
+        refused(kinds.unix(("x"):rep(120)), "is too long for a socket: 107 bytes at most (Put the socket into a folder")
+        refused(kinds.unix(5), "must be a path, not 5")
+        refused(kinds.http "https://127.0.0.1/",
+            "is https, and whoever looks holds no certificates to check it by (Ask")
+        refused(kinds.http "127.0.0.1/", "does not begin with http:// (Write a URL such as")
+        refused(kinds.http "http://example.org/", "has a host that is no address in numbers")
+        refused(kinds.http "http://127.0.0.1/a b", "has a character that must be written as %XX")
+        refused(kinds.http "http://127.0.0.1/\r\nX: y", "has a character that must be written as %XX")
+        refused(kinds.http "http://me:secret@127.0.0.1/", "names a user")
+        refused(kinds.http "http://127.0.0.1/#x", "has a #")
+        refused(kinds.http "http://127.0.0.1:0/", "has a port that is no number from 1 to 65535")
+        refused(kinds.http { "http://127.0.0.1/", status = 42 }, ".status: 42 is not a status (Write status = 200")
+        refused(kinds.http { "http://127.0.0.1/", status = "399-200" }, '"399-200" is not a status')
+        refused(kinds.http(80), "must be a URL, not 80")
+        refused(kinds.exec {}, "is empty")
+        refused(kinds.exec { "a", timout = 1 }, 'exec has the unknown key "timout", did you mean "timeout"?')
+        refused(kinds.exec(5), "must be a list of words or a line for the shell, not 5")
+        refused(kinds.log "", 'must be a Lua pattern, not ""')
+        refused(kinds.log "port [0-9", "is no Lua pattern: a set lacks its ]")
+        refused(kinds.log "100%", "is no Lua pattern: it ends with %")
+        refused(kinds.log "(a", "is no Lua pattern: a ( lacks its )")
+        refused(kinds.log "a)", "is no Lua pattern: a ) has no (")
+        refused(kinds.log "%1", "is no Lua pattern: %1 is no capture that is complete there")
+        refused(kinds.log "%bx", "is no Lua pattern: %b needs two characters")
+        refused(kinds.log "%fx", "is no Lua pattern: %f needs a set in brackets")
+    end)
+
+    it("what reading a pattern says is what matching says", function()
+        local patterns = require "suptree.patterns"
+        for _, good_one in ipairs { "[]]", "[^]]", "[%]]", "[a-]", "%b()", "%f[%w]x", "(a)(b)%2%1",
+            "()", "%%", "x*", "^-$", "[]-a]" } do
+            assert.is_nil(patterns.find_fault(good_one), good_one)
+            assert.is_true(pcall(string.find, "aabb", good_one), good_one)
+        end
     end)
 
     it("a log", function()

@@ -296,6 +296,24 @@ static int check_user(const struct sup_form_scan *scan, uint32_t index, const st
                            "without user would keep the supplementary groups of suptree");
 }
 
+/* Conditions that need more than that the service runs. */
+static int check_ready(const struct sup_form_scan *scan, uint32_t index,
+                       const struct sup_spec *spec)
+{
+    enum sup_ready_kind kind = spec->ready.kind;
+    enum sup_log_mode mode = spec->log.mode;
+    if (spec->kind == SUP_THREAD && (kind == SUP_READY_NOTIFY || kind == SUP_READY_FD))
+        return sup_form_refuse(scan, index, "ready", "Write s.ready.manual() and call ctx:ready().",
+                               "is s.ready.%s, which only a process can say",
+                               kind == SUP_READY_FD ? "fd" : "notify");
+    if (kind == SUP_READY_LOG && mode != SUP_LOG_MODE_VIEW && mode != SUP_LOG_MODE_FILE)
+        return sup_form_refuse(scan, index, "ready",
+                               "Let suptree keep its output: take log out, or write log = { file = "
+                               "PATH }.",
+                               "is s.ready.log, but nobody here reads the output of this process");
+    return 0;
+}
+
 static int check_required(const struct sup_form_scan *scan, uint32_t index,
                           const struct sup_option_set *written)
 {
@@ -345,6 +363,7 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     if ((rc = check_required(scan, index, &written)) != 0) return rc;
     if ((rc = check_child_rules(scan, index, &spec)) != 0) return rc;
     if (spec.kind == SUP_SUPERVISOR) return check_supervisor_rules(scan, index, &spec, &written);
+    if ((rc = check_ready(scan, index, &spec)) != 0) return rc;
     if ((rc = check_user(scan, index, &spec)) != 0) return rc;
     if ((rc = check_stop(scan, index, &written)) != 0) return rc;
     return check_exit_codes(scan, index, &spec);

@@ -5,6 +5,7 @@
 #include "core/form.h"
 
 #include "core/form_check.h"
+#include "core/ready.h"
 
 #include <string.h>
 
@@ -67,11 +68,6 @@ static bool are_delays_equal(const struct sup_delay *a, const struct sup_delay *
            a->jitter == b->jitter && a->reset_after_ns == b->reset_after_ns;
 }
 
-static bool are_readies_equal(const struct sup_ready *a, const struct sup_ready *b)
-{
-    return a->kind == b->kind && a->delay_ns == b->delay_ns && are_texts_equal(a->text, b->text);
-}
-
 static bool are_logs_equal(const struct sup_log *a, const struct sup_log *b)
 {
     return a->mode == b->mode && are_texts_equal(a->file, b->file) &&
@@ -110,7 +106,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_DELAY:
         return are_delays_equal(a, b);
     case SUP_TYPE_READY:
-        return are_readies_equal(a, b);
+        return sup_ready_equal(a, b);
     case SUP_TYPE_LOG:
         return are_logs_equal(a, b);
     case SUP_TYPE_INTEGER:

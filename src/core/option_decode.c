@@ -3,6 +3,7 @@
 ** Reads hostile bytes: nothing is believed about their size or contents.
 */
 #include "core/options.h"
+#include "core/ready.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -267,21 +268,7 @@ static int decode_delay(const struct value *v)
 
 static int decode_ready(const struct value *v)
 {
-    if (v->size < 10 || !is_text(v->data + 9, v->size - 9)) return refuse_broken(v);
-    struct sup_ready ready = {.kind = (enum sup_ready_kind) v->data[0]};
-    const char *text = (const char *) v->data + 9;
-    memcpy(&ready.delay_ns, v->data + 1, 8);
-    bool has_file = ready.kind == SUP_READY_FILE;
-    if (v->data[0] > SUP_READY_MANUAL || (text[0] != '\0') != has_file) return refuse_broken(v);
-    if (ready.delay_ns != 0 && ready.kind != SUP_READY_DELAY) return refuse_broken(v);
-    const char *fault = find_duration_fault(ready.delay_ns, false, false);
-    if (fault != NULL) return sup_err_set(v->err, -EINVAL, "", "", "its delay %s", fault);
-    if (has_file && text[0] != '/')
-        return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN,
-                           "its file \"%.200s\" is not an absolute path", text);
-    if (has_file) ready.text = text;
-    *(struct sup_ready *) v->field = ready;
-    return 0;
+    return sup_ready_decode(v->data, v->size, v->field, v->err);
 }
 
 static int refuse_log(const struct value *v, const char *part, const char *fault)

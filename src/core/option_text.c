@@ -2,6 +2,7 @@
 ** core/option_text.c: values of options as a person would write them.
 */
 #include "core/options.h"
+#include "core/ready.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -117,23 +118,47 @@ static void put_delay(struct text *text, const struct sup_delay *delay)
     put_duration(text, delay->reset_after_ns);
 }
 
+/* How a look is made, where it was said. */
+static void put_look(struct text *text, const struct sup_ready *ready)
+{
+    bool exec = ready->kind == SUP_READY_EXEC;
+    if (ready->timeout_ns != (exec ? SUP_READY_EXEC_TIMEOUT_NS : SUP_READY_TIMEOUT_NS)) {
+        put(text, ", timeout ");
+        put_duration(text, ready->timeout_ns);
+    }
+    if (ready->every_ns == 0) return;
+    put(text, ", every ");
+    put_duration(text, ready->every_ns);
+}
+
+/* What is awaited, without how it is looked at. */
+static void put_condition(struct text *text, const struct sup_ready *ready)
+{
+    static const char *const words[SUP_READY_KIND_COUNT] = {
+        "at launch", "delay", "file", "manual", "notify", "fd",
+        "tcp",       "unix",  "http", "exec",   "log",
+    };
+    bool is_url = ready->kind == SUP_READY_HTTP;
+    put(text, "%s", is_url ? ready->text : words[ready->kind]);
+    if (is_url) return;
+    if (ready->kind == SUP_READY_LOG) put(text, " \"%s\"", ready->text);
+    else if (ready->text != NULL) put(text, " %s", ready->text);
+    if (ready->kind == SUP_READY_FD) put(text, " %u", ready->number);
+    if (ready->kind != SUP_READY_DELAY && ready->kind != SUP_READY_EXEC) return;
+    put(text, " ");
+    if (ready->kind == SUP_READY_EXEC) put_command(text, &ready->command);
+    else put_duration(text, ready->delay_ns);
+}
+
 static void put_ready(struct text *text, const struct sup_ready *ready)
 {
-    switch (ready->kind) {
-    case SUP_READY_AT_LAUNCH:
-        put(text, "at launch");
-        break;
-    case SUP_READY_DELAY:
-        put(text, "delay ");
-        put_duration(text, ready->delay_ns);
-        break;
-    case SUP_READY_FILE:
-        put(text, "file %s", ready->text);
-        break;
-    case SUP_READY_MANUAL:
-        put(text, "manual");
-        break;
-    }
+    put_condition(text, ready);
+    bool http = ready->kind == SUP_READY_HTTP;
+    if (http && ready->status_low == ready->status_high)
+        put(text, ", status %u", (unsigned) ready->status_low);
+    else if (http && (ready->status_low != 200 || ready->status_high != 399))
+        put(text, ", status %u-%u", (unsigned) ready->status_low, (unsigned) ready->status_high);
+    if (sup_ready_is_probe(ready->kind)) put_look(text, ready);
 }
 
 /* What is said of a log beyond its file. */
@@ -322,6 +347,15 @@ char *sup_option_text(const struct sup_option *option, const struct sup_spec *sp
     if (option->id == SUP_OPTION_INTENSITY && !spec->has_intensity) return buf;
     if (option->id == SUP_OPTION_NO_NEW_PRIVS && !spec->has_no_new_privs) return buf;
     put_value(&text, option, (const char *) spec + option->offset);
+    end(&text);
+    return buf;
+}
+
+char *sup_ready_text(const struct sup_ready *ready, char *buf, size_t size)
+{
+    struct text text = {.buf = buf, .size = size};
+    buf[0] = '\0';
+    put_condition(&text, ready);
     end(&text);
     return buf;
 }

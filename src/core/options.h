@@ -37,7 +37,10 @@ enum sup_option_type {
     SUP_TYPE_CODES,    /* u8 each, sorted         -> struct sup_codes */
     SUP_TYPE_SIGNAL,   /* u8                      -> int32_t; "TERM", "SIGTERM" or a number */
     SUP_TYPE_DELAY,    /* i64 i64 f64 f64 i64     -> struct sup_delay; a duration or a table */
-    SUP_TYPE_READY,    /* u8 kind, i64, text+NUL  -> struct sup_ready; from s.ready.* */
+    /* u8 kind, i64 delay, text+NUL, and from SUP_READY_NOTIFY on: u32 number, u16 low and u16 high
+       status, i64 timeout, i64 every (0: the usual), strings with NUL: argv
+                               -> struct sup_ready; from s.ready.* */
+    SUP_TYPE_READY,
     /* u8 mode, text+NUL (the file, or whose input it is), and where anything else is said: u8
        timestamps, u8 form, u32 max_files, u64 max_size, i64 max_age, u32 buffer, u8 reads
                                -> struct sup_log; { file = … }, false, "inherit" */

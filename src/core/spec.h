@@ -34,7 +34,20 @@ enum sup_kill_mode {
     SUP_KILL_MODE_GROUP,
     SUP_KILL_MODE_PROCESS
 };
-enum sup_ready_kind { SUP_READY_AT_LAUNCH, SUP_READY_DELAY, SUP_READY_FILE, SUP_READY_MANUAL };
+enum sup_ready_kind {
+    SUP_READY_AT_LAUNCH,
+    SUP_READY_DELAY,
+    SUP_READY_FILE,
+    SUP_READY_MANUAL,
+    SUP_READY_NOTIFY, /* sd_notify */
+    SUP_READY_FD,     /* a line on a descriptor, as s6 */
+    SUP_READY_TCP,
+    SUP_READY_UNIX,
+    SUP_READY_HTTP,
+    SUP_READY_EXEC,
+    SUP_READY_LOG,
+    SUP_READY_KIND_COUNT
+};
 
 /* A list of strings: ${count} NUL-terminated strings, one after the other from ${first}. */
 struct sup_strings {
@@ -74,11 +87,18 @@ struct sup_delay {
     int64_t reset_after_ns; /* a run as long as this starts again at `initial` */
 };
 
-/* ready: when a launched service counts as ready. */
+/* ready: when a launched service counts as ready. See core/ready.h. */
 struct sup_ready {
     enum sup_ready_kind kind;
     int64_t delay_ns; /* SUP_READY_DELAY */
-    const char *text; /* SUP_READY_FILE: the absolute path */
+    /* SUP_READY_FILE, UNIX: the absolute path; TCP: an address; HTTP: an URL; LOG: a Lua pattern;
+       else NULL */
+    const char *text;
+    uint32_t number;                  /* SUP_READY_FD: the descriptor, 3 to 255 */
+    uint16_t status_low, status_high; /* SUP_READY_HTTP: answers that will do */
+    int64_t timeout_ns;               /* of one look; SUP_READY_TCP, UNIX, HTTP, EXEC */
+    int64_t every_ns;                 /* from look to look; 0: 50 ms at first, up to a second */
+    struct sup_strings command;       /* SUP_READY_EXEC: argv */
 };
 
 /* What stands before each line of a log file, and what the file is made of. */

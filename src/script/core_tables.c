@@ -71,11 +71,11 @@ static const char *const change_names[] = {
     [SUP_CHANGE_ADD] = "add",         [SUP_CHANGE_REMOVE] = "remove",
 };
 
-static const char *const ready_names[] = {
-    [SUP_READY_AT_LAUNCH] = "launch",
-    [SUP_READY_DELAY] = "delay",
-    [SUP_READY_FILE] = "file",
-    [SUP_READY_MANUAL] = "manual",
+static const char *const ready_names[SUP_READY_KIND_COUNT] = {
+    [SUP_READY_AT_LAUNCH] = "launch", [SUP_READY_DELAY] = "delay",   [SUP_READY_FILE] = "file",
+    [SUP_READY_MANUAL] = "manual",    [SUP_READY_NOTIFY] = "notify", [SUP_READY_FD] = "fd",
+    [SUP_READY_TCP] = "tcp",          [SUP_READY_UNIX] = "unix",     [SUP_READY_HTTP] = "http",
+    [SUP_READY_EXEC] = "exec",        [SUP_READY_LOG] = "log",
 };
 
 /* The place of ${name} in ${names}, or -1. */

@@ -93,9 +93,9 @@ local function print_option(row)
     print_field("on reload", option_help.reload(row))
     print_field("rule", SOURCES[row.source] or row.source)
     local fields = option_help.fields(row)
-    if fields then print "\n  in the table" end
+    if fields then print("\n  " .. (row.type == "ready" and "s.ready." or "in the table")) end
     for _, field in ipairs(fields or {}) do
-        print(("    %-11s %-6s %s"):format(field[1], field[2], wrap(field[3], 23)))
+        print(("    %-12s %-6s %s"):format(field[1], field[2], wrap(field[3], 24)))
     end
     print("\n  example\n    " .. option_help.example(row))
 end

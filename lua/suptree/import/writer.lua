@@ -85,7 +85,7 @@ end
 -- Can this suptree use it?
 local function is_known(service, name, value)
     if not options.rows[name] or not options.applies(name, service.kind or "process", false) then return false end
-    return type(value) ~= "table" or not value.ready_kind or rawget(ready.kinds, value.ready_kind) ~= nil
+    return type(value) ~= "table" or not value.ready_kind or ready.is_driven(value.ready_kind)
 end
 
 local function ordered_names(map)
