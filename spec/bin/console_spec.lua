@@ -139,6 +139,9 @@ describe("the console", function()
         answer "interrupted"
         pipe:write "40 + 2\n"
         answer "\n42\r"
+        -- typed while a line runs: the terminal keeps it for the next
+        pipe:write "for _ = 1, 1e8 do end\n"
+        answer "1e8 do end\r\n"
         pipe:write "\4"
         assert.are.equal(0, started:wait())
         pipe:close()

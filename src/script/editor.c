@@ -25,6 +25,7 @@
     X(int, add_history, (const char *) ) \
     X(int, history_truncate_file, (const char *, int) ) \
     X(int, read_history, (const char *) ) \
+    X(int, rl_add_defun, (const char *, rl_command_func_t *, int) ) \
     X(void, rl_callback_handler_install, (const char *, rl_vcpfunc_t *) ) \
     X(void, rl_callback_handler_remove, (void) ) \
     X(void, rl_callback_read_char, (void) ) \
@@ -67,6 +68,19 @@ static void set_variable(const char *name, const void *value, size_t size)
     if (variable != NULL) memcpy(variable, value, size);
 }
 
+/*
+** Ctrl-D that was typed while a command ran: the terminal was in its canonical mode then and gives
+** it as a NUL.
+*/
+static int end_by_nul(int count, int key)
+{
+    (void) count;
+    (void) key;
+    char **line = dlsym(editor.library, "rl_line_buffer");
+    editor.ended = line == NULL || *line == NULL || (*line)[0] == '\0';
+    return 0;
+}
+
 static void set_up(void)
 {
     rl_completion_func_t *complete = complete_word;
@@ -78,6 +92,7 @@ static void set_up(void)
     set_variable("rl_completion_append_character", &none, sizeof none);
     set_variable("rl_catch_signals", &none, sizeof none);
     editor.rl_initialize();
+    editor.rl_add_defun("end-by-nul", end_by_nul, '\0');
     editor.using_history();
 }
 
@@ -165,6 +180,7 @@ static const char *await_line(int fd)
         if (fds[0].revents != 0) editor.rl_callback_read_char();
         else if (fds[1].revents != 0) return "readable";
     }
+    if (editor.ended && editor.installed) leave_line();
     return editor.ended ? "end" : NULL;
 }
 
