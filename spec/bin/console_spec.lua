@@ -59,12 +59,12 @@ describe("the console", function()
         local code, _, err = console("-e", "web:restart()")
         assert.are.equal(1, code)
         holds("restart changes the tree, and this console only looks; start it with --write", err)
-        local before = tree:service "web"
+        local before = tree:running "web"
         local out
         code, out = console("--write", "-e", "web:restart()", "-e", "web.generation")
         assert.are.equal(0, code)
         assert.matches("^web: .*\n2\n$", out)
-        assert.are_not.equal(before, tree:service "web")
+        assert.are_not.equal(before, tree:running "web")
         code, out = console("--write", "-e", "stop(workers.mailer)", "-e", "explain(workers.mailer)")
         assert.are.equal(0, code)
         holds("workers/mailer", out)

@@ -84,7 +84,6 @@ static int run(lua_State *L)
     lua_settop(L, 1);
     lua_pushcfunction(L, add_traceback);
     lua_insert(L, 1);
-    sup_cut_forget();
     catch_signals();
     set_alarm(seconds);
     lua_sethook(L, look, LUA_MASKCOUNT, LOOK_EVERY);
@@ -93,8 +92,10 @@ static int run(lua_State *L)
     set_alarm(0);
     lua_pushboolean(L, status == LUA_OK);
     lua_replace(L, 1);
+    const char *why = timed_out ? "timeout" : sup_cut_is_asked() ? "interrupted" : "error";
+    sup_cut_forget();
     if (status == LUA_OK) return lua_gettop(L);
-    lua_pushstring(L, timed_out ? "timeout" : sup_cut_is_asked() ? "interrupted" : "error");
+    lua_pushstring(L, why);
     return 3;
 }
 

@@ -12,8 +12,8 @@
 ** Push the module `suptree.cut`:
 **   run(f, seconds)   call f; true and its results; or false, the error, "interrupted" or "timeout"
 **                     or "error". seconds: nil, or how long it may take. What catches errors cannot
-**                     hold it: they are raised again, out to here. A second Ctrl-C, while C code
-**                     does not listen, ends the process.
+**                     hold it: they are raised again, out to here. A Ctrl-C just before it counts.
+**                     A second Ctrl-C, while C code does not listen, ends the process.
 */
 int sup_cut_open(lua_State *L);
 

@@ -189,11 +189,13 @@ static int read_line(lua_State *L)
     const char *prompt = luaL_checkstring(L, 1);
     int fd = (int) luaL_optinteger(L, 2, -1);
     lua_settop(L, 3);
-    sup_cut_forget();
     editor.L = L;
     editor.complete = lua_isfunction(L, 3) ? 3 : 0;
     editor.done = editor.ended = false;
-    if (!editor.installed) editor.rl_callback_handler_install(prompt, take_line);
+    if (!editor.installed) {
+        sup_cut_forget();
+        editor.rl_callback_handler_install(prompt, take_line);
+    }
     editor.installed = true;
     const char *why = await_line(fd);
     editor.L = NULL;
