@@ -39,6 +39,17 @@ function(sup_c_tests folder)
   endforeach()
 endfunction()
 
+# The keeper's tests again, all starts being made in the background, as where file systems may hang.
+function(sup_slow_tests)
+  foreach(name ${ARGN})
+    if(TARGET ${name} AND NOT SUP_SANITIZE STREQUAL "thread")
+      add_test(NAME ${name}_slow COMMAND ${name})
+      set_tests_properties(${name}_slow PROPERTIES TIMEOUT 300 WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+        ENVIRONMENT "SUPTREE_BUILD=${PROJECT_BINARY_DIR};KEEPER_SPEC_SLOW=1")
+    endif()
+  endforeach()
+endfunction()
+
 # The same under valgrind, where it is installed: memory that nobody holds any more, or that was never set.
 function(sup_valgrind_test name program)
   if(NOT TARGET ${program} OR NOT SUP_SANITIZE STREQUAL "")

@@ -573,6 +573,30 @@ static void an_instance_without_record_is_lost(void)
     close_stage(stage);
 }
 
+/* Its program does not run yet: it is neither lost nor made a second time. */
+static void a_start_that_is_under_way_is_waited_for(void)
+{
+    struct stage *stage = open_stage(one_service());
+    start_host(stage);
+    struct sup_wire spawn = next(stage, SUP_WIRE_SPAWN);
+    struct sup_wire starting = spawned(&spawn, NOBODY);
+    starting.type = SUP_WIRE_STARTING;
+    kill_host(stage);
+    tell_at_hello(stage, starting, -1);
+    start_host(stage);
+    await(stage, stage->json, "host_restarted");
+    CHECK_INT(count_events(stage, "launched"), 1); /* the root */
+    say(stage, spawned(&spawn, NOBODY), -1);
+    say(stage, ended(&spawn, 3 << 8), -1);
+    struct sup_wire again = next(stage, SUP_WIRE_SPAWN);
+    CHECK_INT(again.generation, 2);
+    CHECK(again.instance > spawn.instance);
+    await(stage, stage->json, "\"code\":3");
+    CHECK_INT(count_events(stage, "launched"), 2);
+    CHECK(strstr(stage->json, "no record of it") == NULL);
+    close_stage(stage);
+}
+
 /* What neither host has ever asked for must not run on unseen. */
 static void a_process_that_nobody_knows_is_killed(void)
 {
@@ -872,6 +896,7 @@ TEST_MAIN(TEST(a_plan_comes_before_its_spawn), TEST(an_end_is_answered_by_a_spaw
           TEST(a_broken_configuration_ends_with_78),
           TEST(threads_wait_for_a_host_that_can_run_them), TEST(readiness_by_delay_and_by_file),
           TEST(a_new_host_takes_over), TEST(an_instance_without_record_is_lost),
+          TEST(a_start_that_is_under_way_is_waited_for),
           TEST(a_process_that_nobody_knows_is_killed), TEST(a_spoilt_journal_is_a_clean_new_start),
           TEST(a_long_story_fits_into_short_journals),
           TEST(killed_at_any_moment_it_asks_for_each_run_once),

@@ -40,7 +40,7 @@ FAILING(set_session, (void), ())
 FAILING(install, (int fd, int to), (fd, to))
 FAILING(change_folder, (const char *path), (path))
 FAILING(set_limit, (int resource, const struct rlimit *limit), (resource, limit))
-FAILING(close_from, (unsigned first), (first))
+FAILING(close_between, (unsigned first, unsigned last), (first, last))
 FAILING(clear_mask, (void), ())
 FAILING(exec, (const char *path, char *const argv[], char *const env[]), (path, argv, env))
 
@@ -126,9 +126,9 @@ static void names_what_fails_in_the_child(void)
     order.out = order.err = order.extra[0] = SUP_SPAWN_NULL;
     for (int nth = 1; nth <= 4; nth++) must_fail(nth, EMFILE, SUP_STEP_STDIO);
     sys.install = sup_sys_linux.install;
-    sys.close_from = failing_close_from;
+    sys.close_between = failing_close_between;
     must_fail(1, EINTR, SUP_STEP_DESCRIPTORS);
-    sys.close_from = sup_sys_linux.close_from;
+    sys.close_between = sup_sys_linux.close_between;
     sys.set_limit = failing_set_limit;
     must_fail(1, EPERM, SUP_STEP_LIMITS);
     sys.set_limit = sup_sys_linux.set_limit;

@@ -205,7 +205,8 @@ static int play_host(const char *mode)
     say_plans(folder);
     do {
         message = listen_to_keeper();
-        if (message.type == SUP_WIRE_SPAWNED) told[message.instance] = true;
+        if (message.type == SUP_WIRE_SPAWNED || message.type == SUP_WIRE_STARTING)
+            told[message.instance] = true;
         obey(&message);
     } while (message.type != SUP_WIRE_HELLO_END);
     square(hello.seq, told);

@@ -129,6 +129,10 @@ static void exec_keeper(const struct stage *stage, const char **argv, const char
     for (const char *const *one = more; one != NULL && *one != NULL; one++)
         logs = logs || strcmp(*one, "--log-program") == 0;
     if (!logs) argv[count++] = "--no-log";
+    if (getenv("KEEPER_SPEC_SLOW") != NULL) {
+        argv[count++] = "--test-slow";
+        argv[count++] = "all";
+    }
     setenv("KEEPER_SPEC_FOLDER", stage->folder, 1);
     for (; more != NULL && *more != NULL; more++) argv[count++] = *more;
     argv[count] = NULL;

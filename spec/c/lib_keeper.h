@@ -4,6 +4,8 @@
 ** that hands its socket to the test. Every wait is for a condition, with a generous bound; what
 ** fails ends the case with the place and the reason.
 **
+** With KEEPER_SPEC_SLOW in the environment every keeper takes all file systems for slow ones.
+**
 ** A test program's main calls stage_main, which runs each case in a process of its own and also
 ** plays the puppet.
 */

@@ -313,6 +313,16 @@ static void note_spawned(struct sup_engine *engine, const struct sup_wire *messa
     if (slot != NULL && slot->live) sup_ready_watch(engine, slot);
 }
 
+/* A former host asked for it, and its program does not run yet. */
+static void note_starting(struct sup_engine *engine, const struct sup_input *input)
+{
+    struct sup_slot *slot = current_slot(engine, input);
+    if (slot == NULL || slot->live) return;
+    pthread_mutex_lock(&engine->mutex);
+    slot->launching = true;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
 /* The process is over: from now on the slot holds its dates alone. */
 static void note_over(struct sup_engine *engine, const struct sup_wire *message,
                       const struct sup_input *input)
@@ -388,6 +398,9 @@ void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message,
         sup_recovery_leftover(engine, message);
     } else if (message->type == SUP_WIRE_SPAWNED) {
         note_spawned(engine, message, fd, &input);
+    } else if (message->type == SUP_WIRE_STARTING) {
+        if (fd >= 0) close(fd);
+        note_starting(engine, &input);
     } else if (message->type == SUP_WIRE_SPAWN_FAILED) {
         note_failed(engine, message, &input);
     } else {

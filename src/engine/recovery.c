@@ -65,7 +65,7 @@ static int hear(struct hello *hello, const struct sup_wire *message, int fd)
 {
     if (message->type == SUP_WIRE_HELLO_END) return 1;
     if (message->type == SUP_WIRE_SPAWNED || message->type == SUP_WIRE_SPAWN_FAILED ||
-        message->type == SUP_WIRE_EXIT)
+        message->type == SUP_WIRE_EXIT || message->type == SUP_WIRE_STARTING)
         return keep_told(hello, message, fd);
     if (message->type == SUP_WIRE_HELLO) hello->word = *message;
     if (message->type == SUP_WIRE_FD && message->a > 0 && message->a < SUP_FD_COUNT && fd >= 0 &&
@@ -164,6 +164,7 @@ static void begin_afresh(struct sup_engine *engine, const struct hello *hello)
 void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *message)
 {
     struct sup_status status;
+    if (message->type == SUP_WIRE_STARTING) return; /* it is killed; SPAWNED may still come */
     if (message->type == SUP_WIRE_SPAWNED) {
         engine->leftovers++;
         return;
@@ -267,7 +268,7 @@ static void kill_strays(struct sup_engine *engine, struct hello *hello)
     for (size_t i = 0; i < hello->count; i++) {
         const struct sup_wire *message = &hello->told[i].message;
         uint64_t instance = message->instance - engine->bases.instance;
-        if (message->type != SUP_WIRE_SPAWNED) continue;
+        if (message->type != SUP_WIRE_SPAWNED && message->type != SUP_WIRE_STARTING) continue;
         if (message->instance <= engine->bases.instance) {
             kill_stray(message, hello->told[i].fd);
             continue;

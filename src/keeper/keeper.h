@@ -61,6 +61,7 @@ struct sup_keeper_options {
     int control_lock; /* the lock of its name; -1: none */
     int64_t speed;    /* tests only: every delay of the keeper itself is divided by it */
     bool eager;       /* tests only: what died is started again without delay */
+    const char *slow; /* tests only: file systems of this type may hang; "all": every one */
 };
 
 /*
@@ -133,6 +134,7 @@ enum sup_keeper_instance_state {
 enum sup_keeper_tell {
     SUP_TELL_SPAWNED = 1,
     SUP_TELL_END = 2, /* EXIT or SPAWN_FAILED */
+    SUP_TELL_STARTING = 4,
 };
 
 /* How far a stop without host has come with an instance. */
@@ -154,9 +156,11 @@ struct sup_keeper_instance {
     bool forgotten;    /* ACK came before it was all said */
     uint8_t stop_step; /* enum sup_keeper_stop_step */
     pid_t pid;
-    int pidfd;  /* 0: none */
-    int status; /* wait status; or the step of the failed start */
-    int error;  /* errno of the failed start */
+    int pidfd;       /* 0: none */
+    int report;      /* of a start that may hang, while it is under way; 0: none */
+    int failed_step; /* such a start has failed, its process has not ended yet; 0: no */
+    int status;      /* wait status; or the step of the failed start */
+    int error;       /* errno of the failed start */
     int64_t spawned_ns;
     int64_t ended_ns;
     uint64_t cgroup;                      /* its folder; 0: none */
@@ -245,6 +249,7 @@ struct sup_keeper {
     struct sup_keeper_options options;
     const struct sup_sys *sys;
     struct sup_spawner spawner;
+    struct sup_mounts mounts;
     char **env;            /* the keeper's own: hosts get it */
     char beside[PATH_MAX]; /* the folder of this program, ending in '/' */
     int epoll;
@@ -330,6 +335,7 @@ enum sup_keeper_watch {
     SUP_WATCH_LOGGER_SOCKET,
     SUP_WATCH_LOGGER,
     SUP_WATCH_INSTANCE,
+    SUP_WATCH_REPORT, /* of the start of an instance */
 };
 
 /*
@@ -428,6 +434,8 @@ void sup_keeper_tell_unread(struct sup_keeper *keeper);
 
 /* SPAWN and SIGNAL, repeats included. */
 void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message);
+/* There is news of the start of ${instance}, which is live and was not waited for. */
+void sup_keeper_hear_start(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
 void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message);
 /* Send ${signal} to the main process, or to its whole group. Only to a LIVE instance. */
 void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instance *instance,

@@ -62,6 +62,12 @@ static struct sup_keeper_instance *instance_of(struct sup_keeper *keeper,
     return (uint32_t) instance->instance == (uint32_t) event->data.u64 ? instance : NULL;
 }
 
+static void hear_start(struct sup_keeper *keeper, const struct epoll_event *event)
+{
+    struct sup_keeper_instance *instance = instance_of(keeper, event);
+    if (instance != NULL && instance->report != 0) sup_keeper_hear_start(keeper, instance);
+}
+
 static void obey_event(struct sup_keeper *keeper, const struct epoll_event *event)
 {
     switch (watch_of(event)) {
@@ -81,6 +87,9 @@ static void obey_event(struct sup_keeper *keeper, const struct epoll_event *even
         break;
     case SUP_WATCH_LOGGER:
         sup_keeper_logger_check(keeper);
+        break;
+    case SUP_WATCH_REPORT:
+        hear_start(keeper, event);
         break;
     case SUP_WATCH_INSTANCE:
         break; /* was seen to already */
@@ -171,6 +180,8 @@ static int make_parts(struct sup_keeper *keeper, const char **what)
     *what = "keep descriptors for children";
     if (r < 0) return r;
     sup_spawner_raise_limits(&keeper->spawner);
+    sup_mounts_init(&keeper->mounts, keeper->options.slow);
+    keeper->spawner.mounts = &keeper->mounts;
     sup_keeper_cgroup_init(keeper);
     *what = "take signals";
     keeper->signals = sup_keeper_signals_init();

@@ -7,7 +7,8 @@
 **
 ** --detach: be no child of the program that uses the library. Also: --no-log (no suptree-log:
 ** output of services goes to /dev/null). For tests alone: --log-program PROGRAM instead of
-** suptree-log, --test-speed N divides the keeper's own delays by N, --test-eager starts hosts and
+** suptree-log, --test-speed N divides the keeper's own delays by N, --test-slow TYPE takes file
+** systems of TYPE ("all": of every one) for such as may hang, --test-eager starts hosts and
 ** suptree-log again without delay.
 */
 #include "keeper/keeper.h"

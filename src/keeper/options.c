@@ -40,6 +40,7 @@ static const struct option_row rows[] = {
     ROW("--quiet", KIND_FLAG, quiet),
     ROW("--socket", KIND_DESCRIPTOR, socket),
     ROW("--test-eager", KIND_FLAG, eager),
+    ROW("--test-slow", KIND_TEXT, slow),
     ROW("--test-speed", KIND_SPEED, speed),
 };
 

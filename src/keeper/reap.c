@@ -53,13 +53,14 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     struct rusage usage;
     struct sup_keeper_node *node = instance->node;
     if (!has_ended(instance->pid)) return;
+    if (instance->report != 0) sup_keeper_hear_start(keeper, instance);
     /* What is left of the service goes with it; while the main process is a zombie, the id of
        the group cannot have become somebody else's. */
     kill_rest(keeper, instance);
     sup_keeper_birth_clear(keeper, instance);
     if (keeper->sys->wait(instance->pid, &status, WNOHANG, &usage) != instance->pid) return;
-    instance->state = SUP_INSTANCE_ENDED;
-    instance->status = status;
+    instance->state = instance->failed_step == 0 ? SUP_INSTANCE_ENDED : SUP_INSTANCE_FAILED;
+    instance->status = instance->failed_step == 0 ? status : instance->failed_step;
     instance->ended_ns = sup_keeper_now();
     instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
     sup_keeper_tell(keeper, instance, SUP_TELL_END);

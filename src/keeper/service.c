@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #define MAX_SIGNAL 64
@@ -171,8 +172,17 @@ static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance
     keeper->unwatched += instance->pidfd == 0;
 }
 
+static bool watch_report(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
+                         int report)
+{
+    uint32_t slot = (uint32_t) (instance - keeper->instances);
+    return sup_keeper_watch(keeper, report, SUP_WATCH_REPORT, slot, (uint32_t) instance->instance,
+                            EPOLLIN, 0) == 0;
+}
+
+/* ${report} < 0: its program runs. */
 static void note_live(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
-                      struct sup_keeper_node *node, pid_t pid, int pidfd)
+                      struct sup_keeper_node *node, pid_t pid, int pidfd, int report)
 {
     instance->state = SUP_INSTANCE_LIVE;
     instance->pid = pid;
@@ -182,7 +192,31 @@ static void note_live(struct sup_keeper *keeper, struct sup_keeper_instance *ins
     keeper->live++;
     sup_keeper_pid_add(keeper, instance);
     watch_instance(keeper, instance, pidfd);
+    if (report >= 0 && watch_report(keeper, instance, report)) {
+        instance->report = report;
+        return;
+    }
+    if (report >= 0) close(report);
     sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+}
+
+void sup_keeper_hear_start(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    struct sup_spawn_report why;
+    int r = sup_spawn_hear(instance->report, &why);
+    if (r == -EAGAIN) return;
+    sup_keeper_watch(keeper, instance->report, SUP_WATCH_REPORT, 0, 0, 0, EPOLLIN);
+    close(instance->report);
+    instance->report = 0;
+    if (r > 0) {
+        /* Told when it has been reaped: until then it can be killed like any other. */
+        instance->failed_step = why.step;
+        instance->error = why.error;
+        return;
+    }
+    instance->spawned_ns = sup_keeper_now();
+    sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+    sup_keeper_talk(keeper);
 }
 
 static void note_failed(struct sup_keeper *keeper, struct sup_keeper_instance *instance, int step,
@@ -236,14 +270,15 @@ void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
     instance->generation = message->generation;
     struct sup_keeper_node *node = sup_keeper_node_find(keeper, message->node);
     struct sup_spawn_order order;
-    int step, pidfd = -1;
+    int step, pidfd = -1, report = -1;
     pid_t pid = -EAGAIN;
     int r = prepare(keeper, node, message->generation, &order, &step);
     if (r == 0) order.birth = sup_keeper_birth_begin(keeper, instance);
+    if (r == 0) order.report = &report;
     if (r == 0 && keeper->live >= SUP_WIRE_MAX_INSTANCES) step = SUP_STEP_CLONE;
     else if (r == 0) pid = spawn_inside(keeper, node, instance, &order, &pidfd, &step);
     else pid = r;
-    if (pid > 0) note_live(keeper, instance, node, pid, pidfd);
+    if (pid > 0) note_live(keeper, instance, node, pid, pidfd, report);
     else note_failed(keeper, instance, step, -pid);
 }
 
@@ -256,8 +291,10 @@ void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instanc
     if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) group = false;
     if (group && signal == SIGKILL) sup_keeper_cgroup_kill(keeper, instance);
     /* Until we reap it, its pid and the id of its group can mean nobody else. */
-    if (group) keeper->sys->kill(-instance->pid, signal);
-    else if (instance->pidfd != 0) keeper->sys->pidfd_signal(instance->pidfd, signal);
+    if (group && keeper->sys->kill(-instance->pid, signal) == 0) return;
+    /* One whose start hangs may have no group yet. */
+    if (group && instance->report == 0) return;
+    if (instance->pidfd != 0) keeper->sys->pidfd_signal(instance->pidfd, signal);
     else keeper->sys->kill(instance->pid, signal);
 }
 

@@ -219,7 +219,8 @@ IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
     if ((*error = sys->unshare_files(SUP_SPAWN_FIRST_FREE)) < 0) return SUP_STEP_DESCRIPTORS;
     if ((*error = sys->set_session()) < 0) return SUP_STEP_SESSION;
     if ((*error = install_descriptors(spawner)) < 0) return SUP_STEP_STDIO;
-    if ((*error = sys->close_from(first_unwanted(order))) < 0) return SUP_STEP_DESCRIPTORS;
+    if ((*error = sys->close_between(first_unwanted(order), SUP_SPAWN_REPORT - 1)) < 0)
+        return SUP_STEP_DESCRIPTORS;
     if (spawner->limits_are_raised && !order->keep_limits &&
         (*error = sys->set_limit(RLIMIT_NOFILE, &spawner->limits)) < 0)
         return SUP_STEP_LIMITS;
@@ -238,8 +239,13 @@ IN_CHILD static int run_child(void *argument)
     struct sup_spawner *spawner = argument;
     int error = 0;
     int step = take_steps(spawner, &error);
-    spawner->report->error = -error;
-    spawner->report->step = step;
+    if (spawner->is_in_background) {
+        const struct sup_spawn_report report = {.step = step, .error = -error};
+        spawner->sys->tell(SUP_SPAWN_REPORT, &report, sizeof report);
+    } else {
+        spawner->report->error = -error;
+        spawner->report->step = step;
+    }
     spawner->sys->leave(FAILED_CODE);
     return FAILED_CODE;
 }
@@ -277,8 +283,21 @@ static int clone_flags(const struct sup_spawn_order *order)
 {
     bool becomes_another = order->identity != NULL && (order->identity->uid != SUP_PLAN_KEEP ||
                                                        order->identity->gid != SUP_PLAN_KEEP);
-    return (becomes_another ? 0 : CLONE_VM) | CLONE_VFORK | CLONE_FILES | CLONE_PARENT_SETTID |
-           SIGCHLD;
+    return (becomes_another ? 0 : CLONE_VM) | CLONE_VFORK | CLONE_FILES;
+}
+
+/* Returns the pid or -errno; the places are cleared. */
+static pid_t clone_child(struct sup_spawner *spawner, const struct sup_spawn_order *order,
+                         int flags)
+{
+    pid_t pid = 0;
+    spawner->order = order;
+    int made =
+        spawner->sys->clone(run_child, spawner->stack_top, flags | CLONE_PARENT_SETTID | SIGCHLD,
+                            spawner, order->birth != NULL ? order->birth : &pid, order->cgroup);
+    spawner->order = NULL;
+    clear_places(spawner->sys, order);
+    return made;
 }
 
 static int open_pidfd(struct sup_spawner *spawner, pid_t pid)
@@ -299,34 +318,93 @@ static void forget_child(const struct sup_sys *sys, pid_t pid)
     while (sys->wait(pid, &status, 0, &usage) == -EINTR) {}
 }
 
-pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order, int *pidfd,
-                int *step)
+static pid_t spawn_and_wait(struct sup_spawner *spawner, const struct sup_spawn_order *order,
+                            int *pidfd, int *step)
 {
-    const struct sup_sys *sys = spawner->sys;
-    *pidfd = -1;
-    *step = SUP_STEP_DESCRIPTORS;
-    sup_spawner_take_reserve(spawner);
-    if (spawner->reserve < 0) return -EMFILE;
-    int r = fill_places(sys, order);
-    if (r < 0) {
-        clear_places(sys, order);
-        return r;
-    }
-    spawner->order = order;
     spawner->report->step = 0;
-    pid_t pid = 0;
-    int made = sys->clone(run_child, spawner->stack_top, clone_flags(order), spawner,
-                          order->birth != NULL ? order->birth : &pid, order->cgroup);
-    if (made > 0 && spawner->report->step == 0) *pidfd = open_pidfd(spawner, made);
-    clear_places(sys, order);
-    spawner->order = NULL;
+    pid_t made = clone_child(spawner, order, clone_flags(order));
     if (made < 0) {
         *step = SUP_STEP_CLONE;
         return made;
     }
-    if (spawner->report->step == 0) return made;
     *step = spawner->report->step;
+    if (*step == 0) {
+        *pidfd = open_pidfd(spawner, made);
+        return made;
+    }
     if (order->birth != NULL) *order->birth = 0;
-    forget_child(sys, made);
+    forget_child(spawner->sys, made);
     return -spawner->report->error;
+}
+
+/* --- in the background ---------------------------------------------------------------------- */
+
+static bool may_hang(struct sup_spawner *spawner, const struct sup_spawn_order *order)
+{
+    return spawner->mounts != NULL &&
+           sup_mounts_may_hang(spawner->mounts, order->cwd, order->argv[0], find_path(order->env));
+}
+
+/* A pipe whose write end is in its place. Returns the read end or -errno. */
+static int make_report_pipe(const struct sup_sys *sys)
+{
+    int ends[2];
+    int r = sys->pipe(ends);
+    if (r < 0) return r;
+    r = sys->duplicate(ends[1], SUP_SPAWN_REPORT);
+    if (r >= 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) r = -errno;
+    close(ends[1]);
+    if (r >= 0) return ends[0];
+    close(ends[0]);
+    return r;
+}
+
+static pid_t spawn_in_background(struct sup_spawner *spawner, const struct sup_spawn_order *order,
+                                 int *pidfd, int *step)
+{
+    int report = make_report_pipe(spawner->sys);
+    pid_t made = report;
+    if (report < 0) {
+        clear_places(spawner->sys, order);
+    } else {
+        *step = SUP_STEP_CLONE;
+        spawner->is_in_background = true;
+        made = clone_child(spawner, order, 0);
+        spawner->is_in_background = false;
+    }
+    spawner->sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_REPORT);
+    if (made > 0) {
+        *pidfd = open_pidfd(spawner, made);
+        *order->report = report;
+    } else if (report >= 0) {
+        close(report);
+    }
+    return made;
+}
+
+int sup_spawn_hear(int report, struct sup_spawn_report *why)
+{
+    ssize_t size;
+    do size = read(report, why, sizeof *why);
+    while (size < 0 && errno == EINTR);
+    if (size < 0 && errno == EAGAIN) return -EAGAIN;
+    return size == (ssize_t) sizeof *why;
+}
+
+pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order, int *pidfd,
+                int *step)
+{
+    *pidfd = -1;
+    *step = SUP_STEP_DESCRIPTORS;
+    if (order->report != NULL) *order->report = -1;
+    sup_spawner_take_reserve(spawner);
+    if (spawner->reserve < 0) return -EMFILE;
+    int r = fill_places(spawner->sys, order);
+    if (r < 0) {
+        clear_places(spawner->sys, order);
+        return r;
+    }
+    if (order->report != NULL && may_hang(spawner, order))
+        return spawn_in_background(spawner, order, pidfd, step);
+    return spawn_and_wait(spawner, order, pidfd, step);
 }

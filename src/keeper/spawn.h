@@ -5,10 +5,14 @@
 ** until it execs, so the cost does not grow with what the keeper holds: it unshares a table of the
 ** few descriptors below SUP_SPAWN_FIRST_FREE. The keeper is suspended meanwhile, as with vfork. One
 ** that becomes another user gets a copy of the memory: others of that user might reach into it.
+**
+** Where going to the folder or running the program may hang (keeper/mounts.h), nobody is suspended:
+** the child gets copies of memory and table, and reports through a pipe.
 */
 #ifndef SUP_KEEPER_SPAWN_H
 #define SUP_KEEPER_SPAWN_H
 
+#include "keeper/mounts.h"
 #include "keeper/sys.h"
 #include "wire/plan.h"
 
@@ -25,10 +29,11 @@ enum sup_spawn_place {
     SUP_SPAWN_OUT,
     SUP_SPAWN_ERR,
     SUP_SPAWN_EXTRA,
-    SUP_SPAWN_FIRST_FREE = SUP_SPAWN_EXTRA + 4,
+    SUP_SPAWN_REPORT = SUP_SPAWN_EXTRA + 4,
+    SUP_SPAWN_FIRST_FREE,
 };
 
-#define SUP_SPAWN_EXTRAS (SUP_SPAWN_FIRST_FREE - SUP_SPAWN_EXTRA)
+#define SUP_SPAWN_EXTRAS (SUP_SPAWN_REPORT - SUP_SPAWN_EXTRA)
 
 /* Who the child runs as, and what it may take. */
 struct sup_spawn_identity {
@@ -55,13 +60,15 @@ struct sup_spawn_order {
     int extra[SUP_SPAWN_EXTRAS]; /* its descriptors from 3 on; -1: none, and none after it */
     /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
     pid_t *birth;
+    /* What the start is waited for in the background with; see sup_spawn. NULL: never. */
+    int *report;
     const struct sup_spawn_identity *identity; /* NULL: the keeper's */
     int cgroup;       /* folder of the cgroup that it begins in; -1: the keeper's */
     bool keep_limits; /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
 };
 
-/* Where a child tells why it could not become what was asked. Shared memory, one child at a
-   time. */
+/* What a child tells when it could not become what was asked: in shared memory, one child at a
+   time, or through its pipe. */
 struct sup_spawn_report {
     int step; /* enum sup_spawn_step; 0: it went well */
     int error;
@@ -73,6 +80,8 @@ struct sup_spawner {
     int reserve;            /* a descriptor given up when there are no others; -1: it is used up */
     bool limits_are_raised; /* children get ${limits} back */
     struct rlimit limits;
+    struct sup_mounts *mounts;                /* NULL: nothing hangs */
+    bool is_in_background;                    /* the child being made reports through its pipe */
     const struct sup_spawn_order *order;      /* while a child is being made */
     volatile struct sup_spawn_report *report; /* shared with every child */
     char path[PATH_MAX];                      /* of the program that the child tries */
@@ -102,8 +111,18 @@ void sup_spawner_raise_limits(struct sup_spawner *spawner);
 ** ${order} says. All signals must be blocked and have their default dispositions. Returns its pid,
 ** ${pidfd} (close-on-exec; -1: none could be had); or -errno, with ${step} (enum sup_spawn_step)
 ** and no process left behind. Blocks until the child execs.
+**
+** With order->report it does not block where that may hang. Then the descriptor put there is the
+** caller's (else: -1), the child may still be on its way to its session, and to its end if that
+** fails: sup_spawn_hear tells, once there is something to read.
 */
 pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order, int *pidfd,
                 int *step);
+
+/*
+** Read what comes through ${report}; does not block. -EAGAIN: nothing yet. 0: the program was run,
+** or the child was killed before. 1: it could not be, for ${why}; the child ends.
+*/
+int sup_spawn_hear(int report, struct sup_spawn_report *why);
 
 #endif

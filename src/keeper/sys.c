@@ -225,9 +225,9 @@ IN_CHILD static int check_identity(uint32_t uid, uint32_t gid)
     return uid != 0 && syscall(SYS_setuid, 0) == 0 ? -EPERM : 0;
 }
 
-IN_CHILD static int close_from(unsigned first)
+IN_CHILD static int close_between(unsigned first, unsigned last)
 {
-    return child_result(syscall(SYS_close_range, first, ~0U, 0));
+    return child_result(syscall(SYS_close_range, first, last, 0));
 }
 
 IN_CHILD static int clear_mask(void)
@@ -239,6 +239,11 @@ IN_CHILD static int clear_mask(void)
 IN_CHILD static int execute(const char *path, char *const argv[], char *const env[])
 {
     return child_result(syscall(SYS_execve, path, argv, env));
+}
+
+IN_CHILD static int tell(int fd, const void *bytes, size_t size)
+{
+    return child_result(syscall(SYS_write, fd, bytes, size));
 }
 
 IN_CHILD static void leave(int code)
@@ -269,8 +274,9 @@ const struct sup_sys sup_sys_linux = {
     .set_user = set_user,
     .forbid_new_rights = forbid_new_rights,
     .check_identity = check_identity,
-    .close_from = close_from,
+    .close_between = close_between,
     .clear_mask = clear_mask,
     .exec = execute,
+    .tell = tell,
     .leave = leave,
 };

@@ -42,9 +42,10 @@ struct sup_sys {
     int (*forbid_new_rights)(void);
     /* Is it ${uid} and ${gid} for good? SUP_PLAN_KEEP: any. -EPERM: there is a way back. */
     int (*check_identity)(uint32_t uid, uint32_t gid);
-    int (*close_from)(unsigned first);
+    int (*close_between)(unsigned first, unsigned last); /* both included */
     int (*clear_mask)(void);
     int (*exec)(const char *path, char *const argv[], char *const env[]);
+    int (*tell)(int fd, const void *bytes, size_t size);
     void (*leave)(int code); /* does not return */
 };
 

@@ -33,6 +33,18 @@ static int say_spawned(struct sup_keeper *keeper, const struct sup_keeper_instan
     return r == -ETOOMANYREFS ? say(keeper, &message, -1) : r;
 }
 
+static int say_starting(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_STARTING,
+        .generation = instance->generation,
+        .node = instance->token,
+        .instance = instance->instance,
+        .a = instance->pid,
+    };
+    return say(keeper, &message, -1);
+}
+
 static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
 {
     bool failed = instance->state == SUP_INSTANCE_FAILED;
@@ -53,6 +65,11 @@ static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *
 static int say_owed(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
                     uint8_t *bits)
 {
+    if ((*bits & SUP_TELL_STARTING) != 0) {
+        int r = say_starting(keeper, instance);
+        if (r < 0) return r;
+        *bits &= (uint8_t) ~SUP_TELL_STARTING;
+    }
     if ((*bits & SUP_TELL_SPAWNED) != 0) {
         int r = say_spawned(keeper, instance);
         if (r < 0) return r;
@@ -102,6 +119,7 @@ static uint8_t hello_bits(const struct sup_keeper_instance *instance)
 {
     switch ((enum sup_keeper_instance_state) instance->state) {
     case SUP_INSTANCE_LIVE:
+        if (instance->report != 0 || instance->failed_step != 0) return SUP_TELL_STARTING;
         return SUP_TELL_SPAWNED;
     case SUP_INSTANCE_ENDED:
         return SUP_TELL_SPAWNED | SUP_TELL_END;
@@ -115,7 +133,7 @@ static uint8_t hello_bits(const struct sup_keeper_instance *instance)
 
 static uint32_t count_bits(uint8_t bits)
 {
-    return (uint32_t) ((bits & SUP_TELL_SPAWNED) != 0) + (uint32_t) ((bits & SUP_TELL_END) != 0);
+    return (uint32_t) __builtin_popcount(bits);
 }
 
 static bool has_fd(const struct sup_keeper *keeper, unsigned kind)

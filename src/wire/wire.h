@@ -61,6 +61,9 @@ enum sup_wire_type {
     SUP_WIRE_OUTPUT_FD, /* node; fd: write end of its log pipe */
     /* a: pid, b: wait status: a process that is nobody's service was reaped (PID 1) */
     SUP_WIRE_STRANGER,
+    /* instance, node, generation, a: pid: it has been made and may hang before its program runs;
+       SPAWNED or SPAWN_FAILED will follow. Between HELLO and HELLO_END alone */
+    SUP_WIRE_STARTING,
 };
 
 enum sup_wire_target {
