@@ -34,6 +34,8 @@ local causes = {
         return other and other .. " does not die" or "a former instance does not die"
     end,
     rollback = function() return "a reload was rolled back" end,
+    watchdog = function() return "its watchdog heard nothing in time" end,
+    unhealthy = function() return "it was found unhealthy" end,
 }
 
 --- The words for a cause, or nil: "a person asked for it". `other`: the path of the node it comes from; `outcome`: how

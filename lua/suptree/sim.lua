@@ -201,6 +201,22 @@ function Sim:ready(target)
     return true
 end
 
+--- The service is found sick, `text` says of what: it is stopped, and its end is a failure of that. `how` =
+-- "watchdog": it did not say in time that it is well.
+function Sim:unhealthy(target, text, how)
+    if how ~= nil and how ~= "watchdog" then
+        error(("unhealthy: %s is not nil or \"watchdog\""):format(tostring(how)), 2)
+    end
+    local record, err = live_record(self, target)
+    if not record then return nil, err end
+    self.world:queue_fact {
+        type = "unhealthy", node = record.node, instance = record.instance, outcome = how or "unhealthy",
+        text = text and tostring(text),
+    }
+    self.world:settle()
+    return true
+end
+
 --- It ignores the polite stop; how = "kill": the kill too; false: it obeys again (what it has ignored stays ignored).
 function Sim:hang(target, how)
     if how == nil or how == true then how = "ask" end

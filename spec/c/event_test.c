@@ -77,7 +77,7 @@ static void outcomes_in_words(void)
     CHECK_TEXT(describe(SUP_END_NO_LAUNCH, 0, NULL), "could not be launched");
     CHECK_TEXT(describe(SUP_END_NONE, 0, NULL), "");
     CHECK_TEXT(describe((enum sup_outcome_kind) 77, 0, NULL), "unknown");
-    for (int kind = SUP_END_EXIT; kind <= SUP_END_NOT_READY; kind++) {
+    for (int kind = SUP_END_EXIT; kind < SUP_END_COUNT; kind++) {
         const char *text = describe((enum sup_outcome_kind) kind, 1, NULL);
         CHECK(text[0] != '\0' && strcmp(text, "unknown") != 0);
     }

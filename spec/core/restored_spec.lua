@@ -3,7 +3,8 @@
 local world = require "spec.support.world"
 
 local files = {
-    "because", "delay", "meter", "order", "pause", "plan", "reload", "restart", "start", "stop", "strategy", "verbs",
+    "because", "delay", "meter", "order", "pause", "plan", "reload", "restart", "start", "stop", "strategy",
+    "unhealthy", "verbs",
 }
 
 describe("§9.19 saved and restored after every input:", function()

@@ -22,7 +22,7 @@ struct head {
 };
 
 _Static_assert(sizeof(struct head) == 56, "frozen form");
-_Static_assert(SUP_IN_RELOAD <= UINT8_MAX && SUP_END_NOT_READY <= UINT8_MAX, "they fit in u8");
+_Static_assert(SUP_IN_END <= UINT8_MAX && SUP_END_COUNT <= UINT8_MAX, "they fit in u8");
 
 /* The bytes of ${text} that are kept, never half a UTF-8 character. */
 static size_t measure_text(const char *text)
@@ -67,8 +67,8 @@ size_t sup_input_write(const struct sup_input *input, void *out, size_t room)
 
 static bool is_sound(const struct head *head, size_t size)
 {
-    if (head->type < SUP_IN_TICK || head->type > SUP_IN_RELOAD) return false;
-    if (head->wait > 1 || head->flag > 1 || head->outcome > SUP_END_NOT_READY) return false;
+    if (head->type < SUP_IN_TICK || head->type >= SUP_IN_END) return false;
+    if (head->wait > 1 || head->flag > 1 || head->outcome >= SUP_END_COUNT) return false;
     if (head->wait_ns < 0 || head->zero != 0 || head->text_size > SUP_TEXT_MAX + 1) return false;
     size_t rest = size - sizeof *head;
     return head->text_size <= rest && head->blob_size == rest - head->text_size;

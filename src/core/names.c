@@ -70,6 +70,8 @@ static const char *const cause_names[SUP_CAUSE_COUNT] = {
     [SUP_CAUSE_SUPERVISOR] = "supervisor",
     [SUP_CAUSE_STUCK] = "stuck",
     [SUP_CAUSE_ROLLBACK] = "rollback",
+    [SUP_CAUSE_WATCHDOG] = "watchdog",
+    [SUP_CAUSE_UNHEALTHY] = "unhealthy",
 };
 
 static const char *find_name(const char *const *names, size_t count, size_t number)
@@ -142,6 +144,10 @@ char *sup_outcome_text(struct sup_outcome outcome, const char *text, char *buf, 
                  sup_signal_name(outcome.code, number, sizeof number));
     else if (outcome.kind == SUP_END_ERROR)
         write_first_line(buf, size, "raised: ", text, "raised an error");
+    else if (outcome.kind == SUP_END_WATCHDOG)
+        write_first_line(buf, size, "watchdog: ", text, "watchdog: nothing was heard in time");
+    else if (outcome.kind == SUP_END_UNHEALTHY)
+        write_first_line(buf, size, "unhealthy: ", text, "unhealthy");
     else if (outcome.kind == SUP_END_NO_LAUNCH) write_launch_fault(buf, size, outcome.code, text);
     else
         snprintf(buf, size, "%s",

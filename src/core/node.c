@@ -243,6 +243,9 @@ int sup_exit_code(struct sup_outcome outcome)
     case SUP_END_LIMIT:
     case SUP_END_NO_LAUNCH:
     case SUP_END_NOT_READY:
+    case SUP_END_WATCHDOG:
+    case SUP_END_UNHEALTHY:
+    case SUP_END_COUNT:
         return 1;
     case SUP_END_NONE:
     case SUP_END_EXIT:
@@ -333,6 +336,12 @@ static void note_end(struct sup_tree *tree, struct sup_node *node, struct sup_ou
     sup_deadline_clear(tree, &node->deadline);
 }
 
+/* Its stop is its own failure, and nothing was asked of it meanwhile. */
+static bool is_stopped_as_sick(const struct sup_node *node)
+{
+    return node->then == SUP_THEN_FAILURE && node->fault.kind != SUP_END_NONE;
+}
+
 /* The instance is over: nobody counts it any more. */
 static void retire(struct sup_node *node)
 {
@@ -346,12 +355,13 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
 {
     bool is_root = node->parent == NULL;
     bool stopping = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
-    bool planned = stopping && !node->self_ending;
+    bool sick = stopping && is_stopped_as_sick(node);
+    bool planned = stopping && !node->self_ending && !sick;
     note_end(tree, node, outcome, text, planned);
     retire(node);
     if (is_root && (!planned || tree->stopping)) {
         end_root(tree, node, planned);
-    } else if (planned) {
+    } else if (planned || sick) {
         sup_node_after_stop(tree, node);
     } else {
         follow_verdict(tree, node, outcome, text);
@@ -373,11 +383,34 @@ static void fail_start(struct sup_tree *tree, struct sup_node *node, struct sup_
     sup_strategy_natural_end(tree, parent, significant, outcome);
 }
 
+/* What its stop was for is what it failed of: the first cause stays. */
+static void follow_fault(struct sup_tree *tree, struct sup_node *node)
+{
+    struct sup_outcome fault = node->fault;
+    node->fault.kind = SUP_END_NONE;
+    node->last_outcome = fault;
+    sup_text_copy(node->last_text, sizeof node->last_text, node->fault_text);
+    follow_verdict(tree, node, fault, node->fault_text);
+}
+
+void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node, const struct sup_input *input)
+{
+    bool by_watchdog = input->outcome.kind == SUP_END_WATCHDOG;
+    if (node->state != SUP_STATE_RUNNING) return; /* one that is being stopped has its cause */
+    if (!by_watchdog && input->outcome.kind != SUP_END_UNHEALTHY) return;
+    sup_stop_mark(tree, node, SUP_THEN_FAILURE,
+                  by_watchdog ? SUP_CAUSE_WATCHDOG : SUP_CAUSE_UNHEALTHY, 0);
+    node->fault = input->outcome;
+    sup_text_copy(node->fault_text, sizeof node->fault_text, input->text);
+    sup_stop_ask_if_free(tree, node);
+}
+
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
 {
     enum sup_then then = node->then;
     enum sup_cause cause = node->cause;
     struct sup_node *parent = node->parent;
+    bool sick = is_stopped_as_sick(node);
     node->then = SUP_THEN_STOP;
     sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, node->cause_node);
     sup_waiters_release_down(tree, node);
@@ -388,6 +421,8 @@ void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
     } else if (then == SUP_THEN_ROUND && !(node->in_round && parent->round_stopping)) {
         node->automatic = true; /* late: its round went on without it */
         sup_node_bring_up(tree, node, SUP_CAUSE_GROUP);
+    } else if (sick) {
+        follow_fault(tree, node);
     } else if (then == SUP_THEN_FAILURE && sup_node_runs_children(tree, parent)) {
         fail_start(tree, node, (struct sup_outcome){SUP_END_NOT_READY, 0}, NULL);
     }

@@ -45,7 +45,7 @@ enum sup_then {
     SUP_THEN_STOP,
     SUP_THEN_LAUNCH,
     SUP_THEN_ROUND,   /* launched by the group round */
-    SUP_THEN_FAILURE, /* a failed start: counted at the end */
+    SUP_THEN_FAILURE, /* a failed start, or sup_node::fault: counted at the end */
 };
 
 #define SUP_MAX_ABANDONED \
@@ -88,6 +88,8 @@ struct sup_node {
     int64_t launched_ns;
     struct sup_outcome last_outcome;
     char last_text[SUP_LAST_TEXT];
+    struct sup_outcome fault; /* why it is stopped, when that is its own failure; NONE: it is not */
+    char fault_text[SUP_LAST_TEXT];
     uint64_t abandoned[SUP_MAX_ABANDONED];  /* instances left behind; 0: free */
     bool dies_with_host[SUP_MAX_ABANDONED]; /* is that one a thread? */
     uint64_t round;                         /* the last group round it took part in */
@@ -262,7 +264,10 @@ void sup_node_launch_failed(struct sup_tree *tree, struct sup_node *node,
 void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node);
 void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
                     const char *text);
-/* What follows a planned end, or an abandoned instance. */
+/* Stop it because it is sick: input's outcome and text. */
+void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node,
+                        const struct sup_input *input);
+/* What follows a planned end, that of a sick one, or an abandoned instance. */
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node);
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed);
 /* The node holds up its supervisor's readiness, if it is wanted and has not been ready; no

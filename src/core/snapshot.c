@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SNAPSHOT_MAGIC UINT32_C(0x534c5053) /* "SPLS" */
-#define SNAPSHOT_VERSION 3
+#define SNAPSHOT_VERSION 4
 
 /* Bytes under way: written to a growing piece of memory, or read from a fixed one. */
 struct archive {

@@ -252,6 +252,8 @@ static const struct sup_node *cause_behind(const struct sup_tree *tree, const st
     case SUP_CAUSE_DISABLED:
     case SUP_CAUSE_STUCK:
     case SUP_CAUSE_ROLLBACK:
+    case SUP_CAUSE_WATCHDOG:
+    case SUP_CAUSE_UNHEALTHY:
     case SUP_CAUSE_COUNT:
         break;
     }

@@ -28,6 +28,7 @@ void sup_stop_mark(struct sup_tree *tree, struct sup_node *node, enum sup_then t
         return;
     }
     node->then = then;
+    node->fault.kind = SUP_END_NONE;
     node->self_ending = false;
     if (node->state == SUP_STATE_STUCK) return;
     if (node->state != SUP_STATE_STOPPING) {
@@ -52,6 +53,8 @@ static void ask_service(struct sup_tree *tree, struct sup_node *node)
 {
     int64_t timeout_ns = node->spec.timeout_ns;
     struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_STOPPING, node);
+    event->outcome = node->fault;
+    if (node->fault.kind != SUP_END_NONE) event->text = node->fault_text;
     if (timeout_ns != SUP_INFINITY_NS) event->until_ns = tree->now_ns + timeout_ns;
     if (timeout_ns == 0) {
         kill_service(tree, node);
@@ -147,13 +150,13 @@ static bool waits_for_leaving(const struct sup_node *supervisor)
 }
 
 /* Of ${node} and those that must end before it, one that nothing stands before; NULL: one of them
-** was asked already, or is not of the sequence. */
+** was asked already, or that one is not of the sequence. Who stands between need not be of it. */
 static struct sup_node *free_one(struct sup_node *node)
 {
     for (;;) {
         struct sup_node *before = sup_stopping_dependent(node);
-        if (before == NULL) return node;
-        if (before->stop_asked || !before->in_sequence) return NULL;
+        if (before == NULL) return node->in_sequence ? node : NULL;
+        if (before->stop_asked) return NULL;
         node = before;
     }
 }

@@ -265,6 +265,7 @@ static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
     else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING)
         sup_node_set_ready(tree, node);
     else if (input->type == SUP_IN_ENDED) sup_node_ended(tree, node, input->outcome, text);
+    else if (input->type == SUP_IN_UNHEALTHY) sup_node_unhealthy(tree, node, input);
 }
 
 static void apply_command(struct sup_tree *tree, const struct sup_input *input)
@@ -293,7 +294,8 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     if (now_ns > tree->now_ns) tree->now_ns = now_ns;
     tree->reply[0] = '\0';
     sup_text_copy(tree->text, sizeof tree->text, input->text);
-    tree->person = input->type >= SUP_IN_ADD; /* the tree's own stop has a context that lasts */
+    /* the tree's own stop has a context that lasts */
+    tree->person = input->type >= SUP_IN_ADD && input->type <= SUP_IN_RELOAD;
     switch (input->type) {
     case SUP_IN_TICK:
         tick(tree);
@@ -302,6 +304,7 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     case SUP_IN_LAUNCH_FAILED:
     case SUP_IN_READY:
     case SUP_IN_ENDED:
+    case SUP_IN_UNHEALTHY:
         apply_fact(tree, input);
         break;
     case SUP_IN_HOST_DIED:
@@ -318,6 +321,7 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     case SUP_IN_STOP_NODE:
     case SUP_IN_RESTART_NODE:
     case SUP_IN_RELOAD:
+    case SUP_IN_END:
     default:
         apply_command(tree, input);
         break;

@@ -61,6 +61,11 @@ enum sup_outcome_kind {
     /* a start that did not succeed: */
     SUP_END_NO_LAUNCH, /* `code` is an errno or 0; text says the step */
     SUP_END_NOT_READY, /* not ready within start_timeout */
+    /* it ran, and its driver found it sick (the input's text); what it was when it was stopped for
+       that says its `ended` event: */
+    SUP_END_WATCHDOG,  /* it did not say in time that it is well */
+    SUP_END_UNHEALTHY, /* its health was probed */
+    SUP_END_COUNT
 };
 
 struct sup_outcome {
@@ -95,6 +100,11 @@ enum sup_input_type {
        config has renamed gets its former name again. With wait: until settled. Without a blob:
        the config could not be made, text says why; it is refused */
     SUP_IN_RELOAD,
+    /* a fact: node, instance, outcome WATCHDOG or UNHEALTHY, text. One that runs is stopped for it,
+       and its end is one failure with this outcome and text, whatever it ends with. A stop for
+       another cause that comes meanwhile wins */
+    SUP_IN_UNHEALTHY,
+    SUP_IN_END
 };
 
 struct sup_input {
@@ -117,7 +127,8 @@ struct sup_input {
 
 enum sup_effect_type {
     SUP_DO_LAUNCH = 1, /* start node's instance, numbered generation, as sup_tree_spec says */
-    SUP_DO_INTERRUPT,  /* ask it to stop: the polite stop, once per instance */
+    /* ask it to stop: the polite stop, once per instance; why, is in its status */
+    SUP_DO_INTERRUPT,
     SUP_DO_KILL,
     /* on_stuck = "abandon": make the instance harmless; another may be launched */
     SUP_DO_ABANDON,
@@ -134,7 +145,8 @@ enum sup_event_type {
     SUP_EVENT_LAUNCHED,
     SUP_EVENT_LAUNCH_FAILED, /* outcome, text, until: the next try when it is known */
     SUP_EVENT_READY,
-    SUP_EVENT_STOPPING, /* cause, context; until: when it is killed */
+    /* cause, context; until: when it is killed; for WATCHDOG and UNHEALTHY: outcome, text */
+    SUP_EVENT_STOPPING,
     SUP_EVENT_KILLED,
     SUP_EVENT_ENDED,   /* outcome, planned, text */
     SUP_EVENT_FAILED,  /* outcome, text, count, threshold, restarting, until */
@@ -179,6 +191,8 @@ enum sup_cause {
     SUP_CAUSE_SUPERVISOR, /* its supervisor does not run */
     SUP_CAUSE_STUCK,      /* a former instance does not die */
     SUP_CAUSE_ROLLBACK,
+    SUP_CAUSE_WATCHDOG,  /* it did not say in time that it is well */
+    SUP_CAUSE_UNHEALTHY, /* its health was probed */
     SUP_CAUSE_COUNT
 };
 

@@ -58,6 +58,7 @@ enum sup_class sup_input_class(enum sup_input_type type)
     case SUP_IN_READY:
     case SUP_IN_ENDED:
     case SUP_IN_HOST_DIED:
+    case SUP_IN_UNHEALTHY:
         return SUP_CLASS_FACT;
     case SUP_IN_STOP:
     case SUP_IN_KILL:
@@ -70,6 +71,7 @@ enum sup_class sup_input_class(enum sup_input_type type)
     case SUP_IN_START_NODE:
     case SUP_IN_RESTART_NODE:
     case SUP_IN_RELOAD:
+    case SUP_IN_END:
         break;
     }
     return SUP_CLASS_COMMAND;

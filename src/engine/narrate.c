@@ -235,6 +235,11 @@ static void say_cause(struct line *line, const struct sup_story *story)
     case SUP_CAUSE_AUTO_SHUTDOWN:
         say(line, ", its significant services have ended");
         break;
+    case SUP_CAUSE_WATCHDOG:
+    case SUP_CAUSE_UNHEALTHY:
+        say(line, ", ");
+        say_outcome(line, story);
+        break;
     case SUP_CAUSE_NONE:
     case SUP_CAUSE_START:
     case SUP_CAUSE_STOP:

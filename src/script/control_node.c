@@ -56,6 +56,7 @@ static const char *const reasons[] = {
     [SUP_END_LOST] = "lost",           [SUP_END_LIMIT] = "limit",
     [SUP_END_SHUTDOWN] = "shutdown",   [SUP_END_STOPPED] = "stopped",
     [SUP_END_NO_LAUNCH] = "no_launch", [SUP_END_NOT_READY] = "not_ready",
+    [SUP_END_WATCHDOG] = "watchdog",   [SUP_END_UNHEALTHY] = "unhealthy",
 };
 
 static void put_last(struct sup_json *json, const struct sup_status *status)

@@ -35,6 +35,7 @@ static const struct {
     {SUP_IN_STOP_NODE, "stop_node"},
     {SUP_IN_RESTART_NODE, "restart_node"},
     {SUP_IN_RELOAD, "reload"},
+    {SUP_IN_UNHEALTHY, "unhealthy"},
     {OP_SETTLE, "settle"},
     {OP_FINISH, "finish"},
 };
@@ -46,7 +47,8 @@ static const char *const outcome_names[] = {
     [SUP_END_TERMINATE] = "terminate", [SUP_END_LOST] = "lost",
     [SUP_END_LIMIT] = "limit",         [SUP_END_SHUTDOWN] = "shutdown",
     [SUP_END_STOPPED] = "stopped",     [SUP_END_NO_LAUNCH] = "no_launch",
-    [SUP_END_NOT_READY] = "not_ready",
+    [SUP_END_NOT_READY] = "not_ready", [SUP_END_WATCHDOG] = "watchdog",
+    [SUP_END_UNHEALTHY] = "unhealthy",
 };
 
 static const struct {

@@ -9,7 +9,7 @@
 static bool is_one_fact(const struct sim *sim)
 {
     enum sup_input_type type = sim->input->type;
-    return sim->reloads == 0 && type >= SUP_IN_LAUNCHED && type <= SUP_IN_ENDED;
+    return sim->reloads == 0 && sim_is_fact(type);
 }
 
 /* It lives, as it did before this input, and nothing ends it. */
@@ -99,6 +99,12 @@ static void check_command_obeyed(struct sim *sim)
     if (is_stop && node->was_up) check_dependents_fall(sim, node);
 }
 
+static void check_sick_falls(struct sim *sim)
+{
+    if (sim->input->type != SUP_IN_UNHEALTHY || sim->quiet || !runs_on(sim, sim->subject)) return;
+    sim_violate(sim, 18, "%s was found sick and runs on", sim_name(sim, sim->subject));
+}
+
 static void check_all_killed(struct sim *sim)
 {
     if (sim->input->type != SUP_IN_KILL || sim->ended) return;
@@ -166,6 +172,8 @@ static bool is_fulfilled(struct sim *sim, const struct request *request)
     case SUP_IN_KILL:
     case SUP_IN_ADD:
     case SUP_IN_RELOAD:
+    case SUP_IN_UNHEALTHY:
+    case SUP_IN_END:
         break;
     }
     return false;
@@ -188,6 +196,7 @@ void check_follows(struct sim *sim)
     check_group_falls(sim);
     check_shutdown(sim);
     check_command_obeyed(sim);
+    check_sick_falls(sim);
     check_all_killed(sim);
     check_waits(sim);
     if (!is_one_fact(sim)) return;

@@ -255,7 +255,8 @@ static void judge_natural_end(struct sim *sim, struct shadow *node, struct sup_o
     parent->ended_step = sim->steps;
 }
 
-/* Not ready in time and stopped for it: counted now, unless something else was asked meanwhile. */
+/* Not ready in time, or found sick, and stopped for it: counted now, unless something else was
+   asked meanwhile. */
 void check_late_start(struct sim *sim, struct shadow *node, const struct sup_effect *ended)
 {
     const struct shadow *parent = node->parent;
@@ -274,13 +275,19 @@ void check_late_start(struct sim *sim, struct shadow *node, const struct sup_eff
                       node->not_ready_licence == parent->licences + sim->licences &&
                       node->traits.restart != SUP_TEMPORARY && !(node->life & LIFE_STUCK);
     if (must_count && !is_counted) {
-        sim_violate(sim, 4, "%s was not ready in time and that was not counted",
+        sim_violate(sim, 4, "%s was not ready in time, or sick, and that was not counted",
+                    sim_name(sim, node));
+    }
+    bool was_sick = ended->type == SUP_DO_EVENT && check_is_sick(ended->event.cause);
+    if (was_sick && is_counted && ended->event.planned) {
+        sim_violate(sim, 4, "%s was sick, which counts, and its end is called planned",
                     sim_name(sim, node));
     }
     if (is_counted) check_counted(sim, node);
     if (node->traits.restart != SUP_TEMPORARY) return;
     /* of one that was stuck it is not seen what was to follow */
-    node->finished = ended->type == SUP_DO_EVENT && ended->event.cause == SUP_CAUSE_NOT_READY;
+    bool was_late = ended->type == SUP_DO_EVENT && ended->event.cause == SUP_CAUSE_NOT_READY;
+    node->finished = was_late || was_sick;
     node->parent->ended_step = sim->steps;
 }
 
@@ -289,7 +296,11 @@ void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *
     const struct sup_event *event = &effect->event;
     check_order(sim, node, effect, LIFE_LAUNCHED, 0, 0);
     bool is_plain = node->traits.kind != SUP_SUPERVISOR && sim->input->type == SUP_IN_ENDED;
-    bool planned = is_plain ? node->was_stopping : event->planned;
+    /* one that is stuck, or of which something else was asked meanwhile, may not have failed */
+    bool may_be_sick =
+        node->not_ready && (check_is_sick(event->cause) || (node->life & LIFE_STUCK));
+    bool planned = event->planned;
+    if (is_plain) planned = node->was_stopping && (event->planned || !may_be_sick);
     if (sim->input->type == SUP_IN_HOST_DIED && node->instance_kind == SUP_PROCESS) {
         sim_violate(sim, 4, "%s is a process and ended with the host", sim_name(sim, node));
     }
@@ -297,9 +308,9 @@ void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *
         sim_violate(sim, 4, "%s: its end is called %s", sim_name(sim, node),
                     event->planned ? "planned" : "unplanned");
     }
-    if (!planned) judge_natural_end(sim, node, event->outcome);
+    if (!planned && !may_be_sick) judge_natural_end(sim, node, event->outcome);
     if (check_is_for_restart(event->cause)) node->licence = UINT64_MAX;
-    if (planned && node->not_ready) check_late_start(sim, node, effect);
+    if (node->not_ready && (planned || may_be_sick)) check_late_start(sim, node, effect);
     node->former = node->instance;
     node->instance = 0;
     node->died_step = sim->steps;

@@ -70,6 +70,11 @@ static void expect_fact(struct sim *sim, struct shadow *node)
     } else if (input->type == SUP_IN_LAUNCH_FAILED) {
         sim->quiet = launched;
         if (!launched) fail_launch(sim, node);
+    } else if (input->type == SUP_IN_UNHEALTHY) {
+        sim->quiet = !launched || node->was_stopping;
+        if (sim->quiet) return;
+        node->not_ready = true;
+        node->not_ready_licence = node->parent->licences + sim->licences;
     } else {
         sim->quiet = false;
     }
@@ -169,7 +174,7 @@ void check_before(struct sim *sim)
 {
     enum sup_input_type type = sim->input->type;
     sim->quiet = false;
-    if (type < SUP_IN_LAUNCHED || type > SUP_IN_ENDED) look_at_supervisors(sim);
+    if (!sim_is_fact(type)) look_at_supervisors(sim);
     switch (type) {
     case SUP_IN_TICK:
         expect_tick(sim);
@@ -178,6 +183,7 @@ void check_before(struct sim *sim)
     case SUP_IN_LAUNCH_FAILED:
     case SUP_IN_READY:
     case SUP_IN_ENDED:
+    case SUP_IN_UNHEALTHY:
         expect_fact(sim, sim->subject);
         break;
     case SUP_IN_HOST_DIED:
@@ -196,6 +202,8 @@ void check_before(struct sim *sim)
     case SUP_IN_RESTART_NODE:
     case SUP_IN_RELOAD:
         expect_command(sim, sim->subject);
+        break;
+    case SUP_IN_END:
         break;
     }
 }
@@ -417,8 +425,7 @@ static void check_idle(struct sim *sim)
 /* Those with an effect, their parents, and those that may have moved without one. */
 static uint64_t find_changed(struct sim *sim, bool *asked)
 {
-    bool is_fact = sim->input->type >= SUP_IN_LAUNCHED && sim->input->type <= SUP_IN_ENDED;
-    bool is_quiet = is_fact && sim->effect_count <= 2;
+    bool is_quiet = sim_is_fact(sim->input->type) && sim->effect_count <= 2;
     uint64_t changed = is_quiet ? sim->touched : sim->touched | sim->restless;
     *asked = false;
     each_in(sim, sim->touched, node)

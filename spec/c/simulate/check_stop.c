@@ -222,6 +222,11 @@ bool check_is_for_restart(enum sup_cause cause)
            cause == SUP_CAUSE_ROLLBACK || cause == SUP_CAUSE_DEPENDENCY;
 }
 
+bool check_is_sick(enum sup_cause cause)
+{
+    return cause == SUP_CAUSE_WATCHDOG || cause == SUP_CAUSE_UNHEALTHY;
+}
+
 /* A reload may have changed the timeouts of what stops. */
 void check_new_budgets(struct sim *sim)
 {
@@ -230,6 +235,17 @@ void check_new_budgets(struct sim *sim)
         if (node->bound_ns == NEVER_NS) continue;
         node->bound_ns = add_ns(sim->now_ns, find_budget(sim, node));
         node->bound_lateness_ns = sim->lateness_ns;
+    }
+}
+
+static void check_sickness(struct sim *sim, const struct shadow *node,
+                           const struct sup_event *event)
+{
+    bool by_watchdog = event->cause == SUP_CAUSE_WATCHDOG;
+    if (!node->not_ready ||
+        event->outcome.kind != (by_watchdog ? SUP_END_WATCHDOG : SUP_END_UNHEALTHY) ||
+        event->text == NULL) {
+        sim_violate(sim, 4, "%s: what it is stopped for is not said", sim_name(sim, node));
     }
 }
 
@@ -251,7 +267,8 @@ void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event
         node->licence = UINT64_MAX; /* that of the one who asks */
     node->stops_alone = event->cause == SUP_CAUSE_LIMIT || event->cause == SUP_CAUSE_TERMINATE ||
                         event->cause == SUP_CAUSE_AUTO_SHUTDOWN ||
-                        event->cause == SUP_CAUSE_NOT_READY;
+                        event->cause == SUP_CAUSE_NOT_READY || check_is_sick(event->cause);
+    if (check_is_sick(event->cause)) check_sickness(sim, node, event);
     if (event->cause == SUP_CAUSE_GROUP) check_group(sim, node, event);
     if (node->traits.kind == SUP_SUPERVISOR) {
         stop_supervisor(sim, node, event);

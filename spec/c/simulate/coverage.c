@@ -22,6 +22,7 @@ static const char *const input_names[COVERAGE_INPUTS] = {
     [SUP_IN_STOP_NODE] = "stop",
     [SUP_IN_RESTART_NODE] = "restart",
     [SUP_IN_RELOAD] = "reload",
+    [SUP_IN_UNHEALTHY] = "sick",
 };
 
 static bool concerns_all(enum sup_input_type type)
@@ -67,7 +68,7 @@ static bool is_reachable(bool supervisor, int state, int input)
 {
     if (supervisor && (state == SUP_STATE_STUCK || state == SUP_STATE_DONE)) return false;
     if (!supervisor && state == SUP_STATE_PAUSED) return false;
-    if (supervisor && input >= SUP_IN_LAUNCHED && input <= SUP_IN_ENDED) return false;
+    if (supervisor && sim_is_fact((enum sup_input_type) input)) return false;
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define COVERAGE_INPUTS (SUP_IN_RELOAD + 1)
+#define COVERAGE_INPUTS SUP_IN_END
 
 struct coverage {
     uint64_t met[2][SUP_STATE_COUNT][COVERAGE_INPUTS]; /* [is a supervisor][state][input] */

@@ -272,11 +272,6 @@ static void show_states(struct sim *sim)
 
 /* --- one input ------------------------------------------------------------------------------- */
 
-static bool is_fact(enum sup_input_type type)
-{
-    return type >= SUP_IN_LAUNCHED && type <= SUP_IN_ENDED;
-}
-
 static void note_time(struct sim *sim, int64_t now_ns)
 {
     int64_t deadline = sup_tree_deadline(sim->tree);
@@ -291,7 +286,8 @@ void sim_apply(struct sim *sim, struct sup_input *input, int64_t now_ns)
     bool is_first = sim->steps++ == 0;
     if (is_first && now_ns < sim->now_ns) now_ns = sim->now_ns;
     note_time(sim, now_ns);
-    if (!is_fact(input->type) && input->type != SUP_IN_TICK && input->type != SUP_IN_HOST_DIED) {
+    if (!sim_is_fact(input->type) && input->type != SUP_IN_TICK &&
+        input->type != SUP_IN_HOST_DIED) {
         input->request = sim->next_request++;
     }
     sim->input = input;
@@ -389,6 +385,7 @@ void sim_do(struct sim *sim, const struct op *op)
     case SUP_IN_READY:
     case SUP_IN_LAUNCH_FAILED:
     case SUP_IN_ENDED:
+    case SUP_IN_UNHEALTHY:
         if (!aim_fact(sim, op, &input)) return;
         break;
     case SUP_IN_HOST_DIED:
@@ -407,6 +404,7 @@ void sim_do(struct sim *sim, const struct op *op)
         if (!aim_command(sim, op, &input)) return;
         break;
     }
+    if (op->type == SUP_IN_UNHEALTHY) input.text = "by chance";
     if (op->type == SUP_IN_START || op->type == SUP_IN_STOP) input.text = "by chance";
     if (sim->verbose != NULL) op_write(op, sim->verbose);
     sim_apply(sim, &input, op->at_ns);

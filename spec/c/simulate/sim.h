@@ -88,7 +88,7 @@ struct shadow {
     bool fell_before;   /* it was being stopped when that pause began */
     bool finished;      /* its last end was a natural one that is not followed by a restart */
     bool late_failure;  /* it was not ready in time, and now its launch turns out to have failed */
-    bool not_ready;     /* this generation was not ready in time */
+    bool not_ready;     /* this generation was not ready in time, or found sick */
     bool untimed;       /* the times of its stop cannot be told from outside */
     bool stops_alone;   /* its stop concerns no dependents: a limit, a late start, a shutdown */
     sup_token follows;  /* for whom it was asked, when to follow one */
@@ -200,6 +200,12 @@ void sim_settle(struct sim *sim);
 /* Stop the tree and let everything end; then nothing may live (3, 11, 13, 18). */
 void sim_finish(struct sim *sim);
 
+/* Of one instance. */
+static inline bool sim_is_fact(enum sup_input_type type)
+{
+    return (type >= SUP_IN_LAUNCHED && type <= SUP_IN_ENDED) || type == SUP_IN_UNHEALTHY;
+}
+
 /* "n3", or its path, for messages. Valid until the fourth next call. */
 const char *sim_name(const struct sim *sim, const struct shadow *node);
 
@@ -238,6 +244,7 @@ void check_delayed(struct sim *sim, struct shadow *node, const struct sup_event 
 
 void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event *event);
 bool check_is_for_restart(enum sup_cause cause);
+bool check_is_sick(enum sup_cause cause); /* it is stopped because it was found so */
 void check_interrupt(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 void check_kill(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 void check_stuck(struct sim *sim, struct shadow *node);

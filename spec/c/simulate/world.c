@@ -116,6 +116,11 @@ static void plan_launch(struct world *world, const struct shadow *node)
     }
 }
 
+static uint8_t draw_sickness(struct world *world)
+{
+    return rng_one_in(&world->rng, 2) ? SUP_END_WATCHDOG : SUP_END_UNHEALTHY;
+}
+
 static void plan_end(struct world *world, const struct shadow *node, int64_t at_ns)
 {
     struct plan *plan = &world->plans[node->slot];
@@ -148,6 +153,9 @@ static void plan_after_launch(struct world *world, const struct shadow *node)
     struct plan *plan = &world->plans[node->slot];
     if (node->ready || rng_one_in(&world->rng, 8)) {
         plan_end(world, node, later(world, draw_life(world)));
+        if (!rng_one_in(&world->rng, 8)) return;
+        plan->type = SUP_IN_UNHEALTHY;
+        plan->outcome = draw_sickness(world);
         return;
     }
     int64_t limit = node->traits.start_timeout_ns;
@@ -288,6 +296,10 @@ static struct op draw_accident(struct world *world)
     set_plan(&plan, node, SUP_IN_ENDED, draw_moment(world));
     if (!(node->life & LIFE_LAUNCHED)) plan.type = SUP_IN_LAUNCHED;
     if (plan.type == SUP_IN_ENDED) draw_outcome(world, &plan, node);
+    if (rng_one_in(&world->rng, 6)) {
+        plan.type = SUP_IN_UNHEALTHY; /* in whatever state it is */
+        plan.outcome = draw_sickness(world);
+    }
     return fact_of(world, &plan, node);
 }
 
@@ -314,7 +326,7 @@ static struct op draw_natural(struct world *world)
 static struct op draw_noise(struct world *world)
 {
     static const uint8_t types[] = {SUP_IN_LAUNCHED, SUP_IN_LAUNCH_FAILED, SUP_IN_READY,
-                                    SUP_IN_ENDED, SUP_IN_ENDED};
+                                    SUP_IN_ENDED,    SUP_IN_ENDED,         SUP_IN_UNHEALTHY};
     static const uint8_t flags[] = {OP_STALE, OP_STALE, OP_ZERO, 0};
     struct shadow *node = draw_node(world);
     struct op op = {.at_ns = world->sim->now_ns,
@@ -323,6 +335,7 @@ static struct op draw_noise(struct world *world)
                     .flags = flags[rng_below(&world->rng, sizeof flags)]};
     if (op.flags == 0 && op.type != SUP_IN_LAUNCHED) op.type = SUP_IN_READY; /* doubled */
     if (op.type == SUP_IN_ENDED) op.outcome = SUP_END_EXIT;
+    if (op.type == SUP_IN_UNHEALTHY) op.outcome = SUP_END_WATCHDOG;
     if (op.type == SUP_IN_LAUNCH_FAILED) op.outcome = SUP_END_NO_LAUNCH;
     for (uint32_t i = 0; i < GHOSTS; i++) {
         struct plan *ghost = &world->ghosts[i];
