@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,9 +87,7 @@ static void write_record(const char *name, int64_t number)
 
 static int run_long(const char *name)
 {
-    struct sigaction action = {.sa_handler = ask_to_stop};
     int64_t number = 0;
-    sigaction(SIGTERM, &action, NULL);
     while (!asked_to_stop) {
         unsigned count = below(100) == 0 ? BURST : 1 + below(4);
         for (unsigned i = 0; i < count; i++) write_record(name, ++number);
@@ -129,6 +128,9 @@ int main(int argc, char **argv)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     chance = (uint64_t) now.tv_nsec ^ ((uint64_t) getpid() << 20);
+    bool is_long = strcmp(argv[1], "long") == 0;
+    const struct sigaction action = {.sa_handler = ask_to_stop};
+    if (is_long) sigaction(SIGTERM, &action, NULL);
     note("start %s %d\n", generation(), getpid());
-    return strcmp(argv[1], "long") == 0 ? run_long(argv[3]) : run_short();
+    return is_long ? run_long(argv[3]) : run_short();
 }

@@ -17,7 +17,7 @@ local SHOP = [[
             s.process "sweeper" { command = "exec sleep 1000" },
         },
         s.process "glass" {
-            command = "printf 'cracks \\033[31m appear\\n'; exec sleep 1000", enabled = false, start_timeout = "200ms",
+            command = "printf 'cracks \\033[31m appear\\n'; exec sleep 1000", enabled = false, start_timeout = "1s",
             ready = s.ready.file "whole", restart = "transient",
         },
         s.supervisor "sick" { failure_threshold = 1, failure_backoff = "1h",
@@ -53,6 +53,9 @@ local function start()
     tree:await { type = "backoff", path = "sick" }
     tree:await { type = "ready", path = "workers" }
     tree:await { type = "ready", path = "web" }
+    for path, line in pairs { db = "db listens", web = "web listens", ["sick/crashing"] = "no paper" } do
+        tree:await_line(path, line)
+    end
 end
 
 describe("looking at a tree", function()

@@ -210,7 +210,7 @@ describe("services by the control protocol", function()
         local s = require "suptree"
         return s.supervisor "shop" {
             s.process "talker" {
-                command = "echo one; echo two; trap 'echo $A $SUPTREE_PATH' USR1; while :; do sleep 0.02; done",
+                command = "trap 'echo $A $SUPTREE_PATH' USR1; echo one; echo two; while :; do sleep 0.02; done",
                 env = { A = "given" }, umask = "077",
             },
             s.process "odd" { command = "printf 'a\\377b\\n\\033[31mred\\nunended'; exec sleep 1000" },

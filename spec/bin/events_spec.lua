@@ -8,7 +8,7 @@ describe("suptree run --events", function()
     local config = [[
         local s = require "suptree"
         return s.supervisor "tree" {
-            failure_threshold = 2, failure_backoff = "200ms",
+            failure_threshold = 2, failure_decay = "1h", failure_backoff = "200ms",
             s.process "web" { command = { "/bin/sleep", "1000" } },
             s.process "bad" { command = "exit 7" },
             s.process "once" { command = { "/bin/true" }, restart = "temporary" },

@@ -21,16 +21,6 @@ local function get(port, path)
     return answer:match "\r\n\r\n(.*)$"
 end
 
---- A port that nobody uses just now.
-local function free_port()
-    local server = uv.new_tcp()
-    assert(server:bind("127.0.0.1", 0))
-    local port = server:getsockname().port
-    server:close()
-    uv.run "nowait"
-    return port
-end
-
 --- Runs a copy of examples/NAME.
 local function example(name, port)
     local files = {}
@@ -45,7 +35,7 @@ describe("examples/quickstart", function()
     after_each(live.clean)
 
     it("shows a restart, a pause and a resume, while the web server serves", function()
-        local port = free_port()
+        local port = live.port()
         local tree = example("quickstart", port)
         local address = ("listening on http://127.0.0.1:%d/"):format(port)
         tree:await_line("web", address)
@@ -55,8 +45,8 @@ describe("examples/quickstart", function()
         tree:await_text "jobs pauses for 8s"
         assert.are.equal("Hello. I am start number 1 of this server, this is visit 2.\n", get(port, "/"))
         local resume = tree:await { type = "resume", path = "jobs" }
-        -- That a newcomer sees it all within half a minute: by the clock of the events, which is no clock of ours.
-        assert.is_true(resume.time - tree:events()[1].time < 30)
+        -- That a newcomer sees it all within a minute: by the clock of the events, which is no clock of ours.
+        assert.is_true(resume.time - tree:events()[1].time < 60)
         assert.is_true(resume.time - backoff.time >= 7.99)
         assert.are.equal(1, #tree:all { type = "launched", path = "web" })
 
@@ -78,22 +68,23 @@ describe("examples/stack", function()
     after_each(live.clean)
 
     it("counts in redis and serves the count by nginx, and comes back when redis is killed", function()
-        local port = free_port()
+        local port = live.port()
         local tree = example("stack", port)
         tree:await { type = "ready", path = "." }
         local function count() return tonumber((get(port, "/") or ""):match "^counted to (%d+)\n$") end
-        live.wait("the count to grow", function() return (count() or 0) >= 8 end)
+        live.wait("the count to grow", function() return (count() or 0) >= 3 end)
         local order = {}
         for _, event in ipairs(tree:all { type = "ready", kind = "process" }) do order[#order + 1] = event.path end
         assert.are.same({ "redis", "counter", "nginx" }, order)
 
+        -- From far away, so that a count from nothing is known, however late we look.
+        local socket = tree.folder .. "/run/redis/socket"
+        assert.are.equal(0, (live.run { "redis-cli", "-s", socket, "SET", "counter", "1000000" }))
+        live.wait("the count to be far", function() return (count() or 0) >= 1000000 end)
         uv.kill(tree:child "redis-server", "sigkill")
         tree:await { type = "launched", path = "redis", generation = 2 }
         tree:await { type = "ready", path = "counter", generation = 2 }
-        live.wait("a new count, from nothing", function()
-            local now = count()
-            return now and now < 8
-        end)
+        live.wait("a new count, from nothing", function() return (count() or 1000000) < 1000000 end)
         assert.are.equal(0, tree:stop())
         assert.matches("ready to accept connections", live.read_file(tree.folder .. "/run/redis.log"), 1, true)
     end)

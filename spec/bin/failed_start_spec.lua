@@ -9,7 +9,7 @@ describe("a service that cannot be started", function()
         return live.tree(([[
             local s = require "suptree"
             return s.supervisor "fails" {
-                failure_threshold = 2, failure_backoff = "1h",
+                failure_threshold = 2, failure_decay = "1h", failure_backoff = "1h",
                 s.process "bad" { %s },
                 s.process "good" { command = { "/bin/sleep", "1000" } },
             }]]):format(options), { files = files })

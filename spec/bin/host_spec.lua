@@ -35,7 +35,8 @@ describe("when the host is killed", function()
     end)
 
     it("a service that dies while there is no host is counted and started again by the next one", function()
-        local tree = tree_of(sleeper .. [[s.process "job" { command = { "/bin/sleep", "1000" } },]])
+        local tree = tree_of(sleeper .. [[s.process "job" { command = { "/bin/sleep", "1000" } },]],
+            [[failure_decay = "1h",]])
         tree:await { type = "ready", path = "." }
         local host, web, job = tree:host(), tree:service "web", tree:service "job"
         -- A stopped keeper starts no host and reaps nobody.
@@ -72,7 +73,7 @@ describe("when the host is killed", function()
 
     it("a stop that is under way goes on", function()
         local tree = tree_of([[s.process "deaf" {
-            command = "trap '' TERM; echo up; while :; do /bin/sleep 1000; done", timeout = "1s" },]])
+            command = "trap '' TERM; echo up; while :; do /bin/sleep 1000; done", timeout = "3s" },]])
         tree:await_line("deaf", "up")
         tree:kill "TERM"
         tree:await { type = "stopping", path = "deaf" }

@@ -16,6 +16,9 @@ local function written_pid(tree, file)
     end)
 end
 
+-- Says so once it hears signals, and hears each at once.
+local UP_AND_WAIT = "sleep 1000 & echo up; while :; do wait; done"
+
 -- A child of the service that has left its session and its parent.
 local ESCAPE = "(setsid sh -c 'echo $$ > escaped; exec sleep 1000' &); "
 
@@ -23,9 +26,8 @@ describe("the steps of a stop", function()
     after_each(live.clean)
 
     it("are taken one after the other", function()
-        local tree = live.tree(config([[stop = { { "USR1", "300ms" }, { "INT", "300ms" }, { "TERM", "60s" } }]],
-            "trap 'echo usr1' USR1; trap 'echo int' INT; trap 'echo term; exit 0' TERM; echo up; "
-            .. "while :; do sleep 0.05; done"))
+        local tree = live.tree(config([[stop = { { "USR1", "1s" }, { "INT", "1s" }, { "TERM", "60s" } }]],
+            "trap 'echo usr1' USR1; trap 'echo int' INT; trap 'echo term; exit 0' TERM; " .. UP_AND_WAIT))
         tree:await_line("web", "up")
         assert.are.equal(0, tree:stop())
         local order = {}
@@ -35,8 +37,8 @@ describe("the steps of a stop", function()
     end)
 
     it("end with the kill when all have had their time", function()
-        local tree = live.tree(config([[stop = { { "INT", "100ms" }, { "TERM", "100ms" } }]],
-            "trap 'echo int' INT; trap 'echo term' TERM; echo up; while :; do sleep 0.05; done"))
+        local tree = live.tree(config([[stop = { { "INT", "1s" }, { "TERM", "1s" } }]],
+            "trap 'echo int' INT; trap 'echo term' TERM; " .. UP_AND_WAIT))
         tree:await_line("web", "up")
         assert.are.equal(0, tree:stop())
         assert.are.equal(1, tree:count_lines("web", "int"))
@@ -46,7 +48,7 @@ describe("the steps of a stop", function()
 
     it("go on after a death of the host, and none is taken twice", function()
         local tree = live.tree(config([[stop = { { "USR1", "1s" }, { "TERM", "60s" } }]],
-            "trap 'echo usr1' USR1; trap 'echo term; exit 0' TERM; echo up; while :; do sleep 0.05; done"))
+            "trap 'echo usr1' USR1; trap 'echo term; exit 0' TERM; " .. UP_AND_WAIT))
         tree:await_line("web", "up")
         tree:kill "TERM"
         tree:await_line("web", "usr1")

@@ -66,10 +66,7 @@ describe("README.md", function()
     end)
 
     it("shows a session as it goes", function()
-        local port = uv.new_tcp()
-        assert(port:bind("127.0.0.1", 0))
-        local env = { PORT = ("%d"):format(port:getsockname().port), LC_ALL = "C.UTF-8" }
-        port:close()
+        local env = { PORT = ("%d"):format(live.port()), LC_ALL = "C.UTF-8" }
         -- What differs from run to run: numbers, and with them the width of columns.
         local function plain(text) return (text:gsub("%d+%.?%d*", "N"):gsub(" +", " ")) end
         local count = 0

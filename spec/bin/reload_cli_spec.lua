@@ -95,10 +95,13 @@ describe("the verb", function()
     end)
 
     it("reload says why it was rolled back, with the last words of the culprit", function()
-        write 'command = "echo no database; exit 3"'
-        local code, out, err = suptree("reload", "--settle", "1m")
+        write 'command = "echo no database; while ! [ -e shown ]; do sleep 0.05; done; exit 3"'
+        local child = live.spawn { live.program, "reload", "--settle", "1m" }
+        tree:await_line("web", "no database")
+        live.write_file(tree.folder .. "/shown", "")
+        local code, out, err = child:wait(), child.out, child.err
         assert.are.equal(1, code)
-        assert.matches('~ web restart command exec sleep 1000 -> echo no database; exit 3\n', out, 1, true)
+        assert.matches("~ web restart command exec sleep 1000 -> echo no database; ", out, 1, true)
         assert.matches("rolled back because of web: exit code 3\n", err, 1, true)
         assert.matches("| no database\n", err, 1, true)
         code, out = suptree("reload", "--settle", "1m", "--json")
@@ -107,20 +110,24 @@ describe("the verb", function()
     end)
 
     it("reload --no-rollback keeps it, and says who is not up", function()
-        write 'command = "echo no database; exit 3", restart_delay = 60'
-        local code, _, err = suptree("reload", "--settle", "1m", "--no-rollback")
+        write 'command = "echo no database; while ! [ -e shown ]; do sleep 0.05; done; exit 3", restart_delay = 60'
+        local child = live.spawn { live.program, "reload", "--settle", "1m", "--no-rollback" }
+        tree:await_line("web", "no database")
+        live.write_file(tree.folder .. "/shown", "")
+        local code, err = child:wait(), child.err
         assert.are.equal(1, code)
         assert.matches("web: it is delayed\n", err, 1, true)
         assert.matches("| no database\n", err, 1, true)
     end)
 
     it("reload says how it stands when the host dies meanwhile", function()
-        write 'command = "exec sleep 1000", ready = s.ready.delay "2s", start_timeout = 600'
+        write 'command = "exec sleep 1000", ready = s.ready.file "go", start_timeout = 600'
         local child = live.spawn { live.program, "reload" }
         tree:await { type = "launched", path = "web", generation = 2 }
         tree:kill_host()
         assert.are.equal(0, child:wait())
         assert.matches("reloaded: the host died meanwhile", child.out)
+        live.write_file(tree.folder .. "/go", "")
         tree:await { type = "ready", path = "web", generation = 2 }
     end)
 

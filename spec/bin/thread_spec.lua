@@ -279,11 +279,12 @@ describe("when the host dies", function()
     it("by a segfault in a thread service, that one is charged, the others are not, no process restarts", function()
         local tree = tree_of(both .. [[
             s.thread "broken" { restart_delay = "1h", run = function(ctx)
-                ctx:sleep "500ms"
+                while not io.open "go" do ctx:sleep "10ms" end
                 fault().crash()
             end },]])
         tree:await { type = "ready", path = "." }
         local web = tree:service "web"
+        live.write_file(tree.folder .. "/go", "")
         tree:await { type = "host_restarted" }
         local failed = tree:await { type = "failed" }
         assert.are.equal("broken", failed.path)
@@ -296,9 +297,14 @@ describe("when the host dies", function()
 
     it("again and again by a thread service, threads stay down in safe mode, and no process restarts", function()
         local tree = tree_of(both .. [[
-            s.thread "broken" { run = function(ctx) ctx:sleep "20ms" fault().crash() end },]])
+            s.thread "broken" { run = function(ctx)
+                while not io.open "go" do ctx:sleep "10ms" end
+                ctx:sleep "20ms"
+                fault().crash()
+            end },]])
         tree:await { type = "ready", path = "." }
         local web = tree:service "web"
+        live.write_file(tree.folder .. "/go", "")
         local refused = tree:await { type = "launch_failed", path = "it" }
         assert.matches("safe mode: hosts died too often, so thread services stay down", refused.reason, 1, true)
         assert.are.equal(web, tree:service "web")
@@ -308,7 +314,7 @@ describe("when the host dies", function()
 
     it("while a thread is being stopped, the stop goes on", function()
         local tree = tree_of [[
-            s.process "slow" { command = "trap '' TERM; echo up; while :; do /bin/sleep 1000; done", timeout = "2s" },
+            s.process "slow" { command = "trap '' TERM; echo up; while :; do /bin/sleep 1000; done", timeout = "3s" },
             s.thread "it" { run = function() print "up" while true do end end, timeout = "1h" },]]
         tree:await_line("slow", "up")
         tree:await_line("it", "up")

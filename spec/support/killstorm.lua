@@ -37,7 +37,7 @@ local function config(notes)
         '    end',
         '    return s.supervisor(name)(options)',
         'end',
-        'return s.supervisor "storm" {',
+        'return s.supervisor "storm" { timeout = "5m",', -- whoever is late is not killed
         ('    group("long", %d, "long", {}, {}),'):format(LONG),
     }
     for _, group in ipairs(groups) do

@@ -8,7 +8,7 @@ local uv = require "luv"
 local live = {}
 
 --- How long anything may take before a test gives up, in seconds.
-live.patience = 60
+live.patience = 120
 
 local TAG = "SPEC_TREE" -- in the environment of everything that a spec starts
 local tags = 0
@@ -312,14 +312,25 @@ function tree:child(name)
     return child_named(self, function(pid) return proc.name(pid) == name and proc.lives(pid) end)
 end
 
+-- The environment of a living process. One that becomes another program shows none for a moment.
+local function environment_of(pid)
+    local deadline = uv.hrtime() + live.patience * 1e9
+    local env = proc.environment(pid)
+    while not next(env) and proc.lives(pid) and uv.hrtime() < deadline do
+        uv.sleep(1)
+        env = proc.environment(pid)
+    end
+    return env
+end
+
 --- Pid of the service's living process, by its environment.
 function tree:service(path)
     return child_named(self, function(pid)
-        return proc.lives(pid) and proc.environment(pid).SUPTREE_PATH == path
+        return proc.lives(pid) and environment_of(pid).SUPTREE_PATH == path
     end)
 end
 
---- The same, when it is known to live: it may be about to become another program, and then shows nothing.
+--- The same, when it is known that there will be one.
 function tree:running(path)
     return live.wait("the process of " .. path, function() return self:service(path) end)
 end
@@ -374,6 +385,21 @@ function live.installation(keeper_words, before)
     return folder .. "/suptree"
 end
 
+--- A port of this machine that nobody uses: not one of those that the kernel gives to whoever asks for any, and not one
+-- that specs beside this one come upon.
+local ports = 0
+function live.port()
+    while true do
+        ports = ports + 1
+        local port = 10000 + (uv.os_getpid() * 8 + ports) % 20000
+        local server = uv.new_tcp()
+        local good = server:bind("127.0.0.1", port) and server:listen(1, function() end)
+        server:close()
+        uv.run "nowait" -- closes it
+        if good then return port end
+    end
+end
+
 --- The control socket of the tree called `name`.
 function live.socket(name) return runtime_folder() .. "/suptree/" .. name .. ".sock" end
 
@@ -391,11 +417,11 @@ local function end_process(self)
     local left = {}
     if not self.code then
         self:kill "TERM"
-        if not pcall(live.wait, "its end", function() return self.code end, 20) then self:kill "KILL" end
+        if not pcall(live.wait, "its end", function() return self.code end) then self:kill "KILL" end
         live.wait("its end", function() return self.code end)
     end
     -- What has just been killed may take a moment to go.
-    pcall(live.wait, "nothing", function() return #self:family() == 0 end, 5)
+    pcall(live.wait, "nothing", function() return #self:family() == 0 end, live.patience / 2)
     for _, pid in ipairs(self:family()) do
         left[#left + 1] = ("pid %d: %s"):format(pid, table.concat(proc.words(pid), " "))
         uv.kill(pid, "sigkill")

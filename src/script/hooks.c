@@ -279,6 +279,12 @@ static bool changes_hooks(const char *line, size_t size)
     return false;
 }
 
+static void renew(struct sup_hooks *hooks)
+{
+    find_hooks(hooks);
+    open_state(hooks);
+}
+
 /* False: there was nothing. */
 static bool tell_some(struct sup_hooks *hooks)
 {
@@ -289,14 +295,14 @@ static bool tell_some(struct sup_hooks *hooks)
     for (size_t at = 0; at < size;) {
         char *end = memchr(hooks->buffer + at, '\n', size - at);
         size_t length = end == NULL ? size - at : (size_t) (end - (hooks->buffer + at));
+        bool changes = changes_hooks(hooks->buffer + at, length);
+        /* What follows a reload is for those that it has brought. */
+        if (changed && !changes) renew(hooks);
         tell_line(hooks, hooks->buffer + at, length);
-        changed = changed || changes_hooks(hooks->buffer + at, length);
+        changed = changes;
         at += length + 1;
     }
-    if (changed) {
-        find_hooks(hooks);
-        open_state(hooks);
-    }
+    if (changed) renew(hooks);
     return size > 0 || missed > 0;
 }
 

@@ -108,10 +108,19 @@ function remote.print_lines(lines)
     if lines[1] then io.stdout:write(table.concat(lines, "\n"), "\n") end
 end
 
+-- What somebody said just before he ended may be on its way still: then we look again, this often for all together.
+local LOOK_S = 0.05
+local looks = 20
+
 --- The last `count` lines that a service has put out, on `file`, each behind a bar; nothing when there are none.
 function remote.show_output(connection, path, count, file)
-    local reply = connection:call("logs", { paths = { path }, lines = count }, 5)
-    if not reply or not reply.lines or not reply.lines[1] then return false end
+    local reply
+    repeat
+        reply = connection:call("logs", { paths = { path }, lines = count }, 5)
+        if not reply or not reply.lines then return false end
+        looks = looks - 1
+    until reply.lines[1] or looks <= 0 or not socket.sleep(LOOK_S)
+    if not reply.lines[1] then return false end
     file:write(("last output of %s:\n"):format(path))
     for _, line in ipairs(reply.lines) do file:write("  | ", terminal.printable(line.text), "\n") end
     return true

@@ -25,10 +25,10 @@ local function new_errands()
     local owed = {}
     return {
         wait = function(ticket, fn) owed[ticket] = fn end,
-        deliver = function(ticket, ...)
-            local fn = owed[ticket]
-            owed[ticket] = nil
-            if fn then fn(...) end
+        deliver = function(answer)
+            local fn = owed[answer[1]]
+            owed[answer[1]] = nil
+            if fn then fn(table.unpack(answer, 2, answer.n)) end
         end,
     }
 end
@@ -90,13 +90,14 @@ return function()
 
     waker:start("r", function()
         local closing = native.drain()
-        local function take(ticket, ...)
-            if not ticket then return false end
-            errands.deliver(ticket, ...)
-            return true
-        end
-        while take(native.take()) do end
+        local answers = {}
+        repeat
+            local answer = table.pack(native.take())
+            answers[#answers + 1] = answer[1] and answer
+        until not answer[1]
+        -- What has led to an answer is told before it: the engine says it first.
         follower:wake()
+        for _, answer in ipairs(answers) do errands.deliver(answer) end
         compiling:check()
         if native.asked() then reload() end
         if closing then leave() end
