@@ -46,6 +46,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
 {
     sup_inbox_close(&engine->inbox);
     size_t left = sup_thread_finish(engine);
+    sup_prober_destroy(engine->prober);
     sup_loop_finish(engine);
     sup_orphan_finish(engine);
     sup_inbox_finish(&engine->inbox);

@@ -14,6 +14,7 @@
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
+**   probe.c      the engine's end of the prober; prober.c its thread, look.c one look
 **   outside.c    one service, for those outside: a signal, how it is started
 **   tell.c       events to people and programs; narrate.c, output.c
 **   link.c recorder.c plans.c slots.c tap.c   the parts they stand on
@@ -33,6 +34,7 @@
 #include "engine/link.h"
 #include "engine/output.h"
 #include "engine/plans.h"
+#include "engine/prober.h"
 #include "engine/recorder.h"
 #include "engine/slots.h"
 #include "engine/tap.h"
@@ -100,7 +102,8 @@ struct sup_engine {
     struct sup_config config;
     struct sup_link link;
     struct sup_inbox inbox;
-    struct sup_heap watches; /* of sup_slot::watch_timer: conditions of readiness */
+    struct sup_heap watches;   /* of sup_slot::watch_timer: conditions of readiness */
+    struct sup_prober *prober; /* NULL: nothing has needed it yet */
     struct sup_output lines, events;
     struct sup_tap tap;
     int rings;                                        /* of last output; -1: there are none */
@@ -255,6 +258,16 @@ void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot);
 /* Check what is due at engine->now_ns; applies READY facts. */
 void sup_ready_check(struct sup_engine *engine);
 int64_t sup_ready_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS: none */
+
+/* --- probe.c ---------------------------------------------------------------------------------- */
+
+/* Look from outside whether the condition of the slot's instance holds. False: it cannot be done,
+   and it has been said. */
+bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
+                     const struct sup_ready *ready);
+void sup_probe_cancel(struct sup_engine *engine, struct sup_slot *slot);
+/* Take what has been found out; applies READY facts. */
+void sup_probe_check(struct sup_engine *engine);
 
 /* --- tell.c ----------------------------------------------------------------------------------- */
 

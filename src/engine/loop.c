@@ -133,6 +133,7 @@ static void listen_again(struct sup_engine *engine)
 void sup_loop_settle(struct sup_engine *engine)
 {
     sup_ready_check(engine);
+    sup_probe_check(engine);
     sup_thread_check(engine);
     sup_engine_apply_refusals(engine);
     bool more = apply_letters(engine, SUP_CLASS_FACT);

@@ -1,6 +1,6 @@
 /*
 ** engine/ready.c: conditions of readiness that take time: a delay, a file. One deadline each while
-** the condition is open, nothing once it holds.
+** the condition is open, nothing once it holds. What is looked at from outside is for probe.c.
 **
 ** A file counts when it appears or is changed after the launch: one that a former run left behind
 ** does not. After a death of the host that comparison is lost, and the file counts when it is
@@ -41,9 +41,18 @@ static void look_again(struct sup_engine *engine, struct sup_slot *slot, int64_t
     sup_heap_set(&engine->watches, &slot->watch_timer, at_ns);
 }
 
+static bool is_looked_at(enum sup_ready_kind kind)
+{
+    return kind == SUP_READY_TCP || kind == SUP_READY_UNIX || kind == SUP_READY_HTTP;
+}
+
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec)
 {
     struct sup_heap *heap = &engine->watches;
+    if (spec != NULL && is_looked_at(spec->ready.kind)) {
+        if (sup_probe_begin(engine, slot, &spec->ready)) slot->watch = SUP_WATCH_PROBE;
+        return;
+    }
     bool delay = spec != NULL && spec->ready.kind == SUP_READY_DELAY;
     bool file = spec != NULL && spec->ready.kind == SUP_READY_FILE && spec->ready.text != NULL;
     if (!delay && !file) return;
@@ -78,6 +87,7 @@ void sup_ready_changed(struct sup_engine *engine, struct sup_slot *slot)
 void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot)
 {
     sup_heap_cancel(&engine->watches, &slot->watch_timer);
+    sup_probe_cancel(engine, slot);
     slot->watch = SUP_WATCH_NONE;
 }
 

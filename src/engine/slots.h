@@ -15,8 +15,15 @@
 #include <stdint.h>
 
 /* What the timer of a slot is set for. LADDER: the next signal of its stop. */
-enum sup_watch { SUP_WATCH_NONE, SUP_WATCH_DELAY, SUP_WATCH_FILE, SUP_WATCH_LADDER };
+enum sup_watch {
+    SUP_WATCH_NONE,
+    SUP_WATCH_DELAY,
+    SUP_WATCH_FILE,
+    SUP_WATCH_LADDER,
+    SUP_WATCH_PROBE, /* no timer: see `probe` */
+};
 
+struct sup_probe;
 struct sup_thread;
 struct sup_thread_output;
 
@@ -33,6 +40,7 @@ struct sup_slot {
     int64_t asked_ns;             /* when it was asked to stop */
     uint64_t file_inode; /* file condition: what stood there before the launch; 0: nothing */
     int64_t file_changed_ns;
+    struct sup_probe *probe;          /* of its readiness; NULL: none is open */
     struct sup_thread *thread;        /* of the instance; NULL: a process, or none */
     struct sup_thread_output *output; /* thread services; NULL: not known yet */
     const char *failed_text;          /* constant text of a launch that the driver refused */
