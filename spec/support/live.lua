@@ -391,7 +391,7 @@ local ports = 0
 function live.port()
     while true do
         ports = ports + 1
-        local port = 10000 + (uv.os_getpid() * 8 + ports) % 20000
+        local port = 10000 + math.tointeger(uv.os_getpid() * 8 + ports) % 20000
         local server = uv.new_tcp()
         local good = server:bind("127.0.0.1", port) and server:listen(1, function() end)
         server:close()
