@@ -8,9 +8,9 @@
 
 #include <dlfcn.h>
 #include <editline/readline.h>
-#include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,21 +164,32 @@ static void leave_line(void)
     fflush(stdout);
 }
 
+/* Which of the two descriptors can be read; -1: neither. Ctrl-C ends it, if it came just before,
+   too. */
+static int await_input(const int fds[2])
+{
+    struct pollfd polls[] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+    sigset_t interrupt, former;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &former);
+    int ready = sup_cut_is_asked() ? 0 : ppoll(polls, 2, NULL, &former);
+    sigprocmask(SIG_SETMASK, &former, NULL);
+    if (ready <= 0) return -1;
+    return polls[0].revents != 0 ? 0 : 1;
+}
+
 /* A word that says why there is no line, or NULL: there is one. */
 static const char *await_line(int fd)
 {
     while (!editor.done && !editor.ended) {
-        struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                               {.fd = fd, .events = POLLIN}};
+        int ready = await_input((int[2]){STDIN_FILENO, fd});
         if (sup_cut_is_asked()) {
             leave_line();
             return "interrupted";
         }
-        int ready = poll(fds, 2, -1);
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready < 0) return "end";
-        if (fds[0].revents != 0) editor.rl_callback_read_char();
-        else if (fds[1].revents != 0) return "readable";
+        if (ready == 0) editor.rl_callback_read_char();
+        else if (ready == 1) return "readable";
     }
     if (editor.ended && editor.installed) leave_line();
     return editor.ended ? "end" : NULL;
