@@ -8,6 +8,7 @@ local log_value = require "suptree.log_value"
 local modules = require "suptree.modules"
 local options = require "suptree.options"
 local ready = require "suptree.ready"
+local replicas = require "suptree.replicas"
 local rules = require "suptree.rules"
 local system = require "suptree.system"
 local text = require "suptree.text"
@@ -336,6 +337,13 @@ local function prepare(context, declared, parent, depth)
     return node
 end
 
+-- What is added to a running tree is one node, with one token.
+local function check_replicas(context, node)
+    if not node.is_root or context.as_root or node.options.replicas == nil then return end
+    note_fault(context, node, ".replicas", "is for children that are declared with their supervisor",
+        ("Add %s@1, %s@2 and so on, each by itself."):format(tostring(node.name), tostring(node.name)))
+end
+
 local function check_root(context, node)
     if node.is_root and context.as_root and node.kind ~= "supervisor" then
         note_fault(context, node, "", ("the root of the tree is a %s; it must be a supervisor"):format(node.kind),
@@ -348,6 +356,7 @@ local function encode_node(context, node, records)
     local record = { kind = KIND_NUMBERS[node.kind], name = node.name, place = node.place, children = #node.children }
     records[#records + 1] = record
     check_root(context, node)
+    check_replicas(context, node)
     check_names_of_options(context, node)
     record.options = encode_options(context, node)
     local function fail(...) note_fault(context, ...) end
@@ -396,7 +405,12 @@ function encoder.encode(declared, settings)
     log_links.link(root, context.as_root, function(...) note_fault(context, ...) end)
     encode_node(context, root, records)
     if context.faults[1] then return refuse(context) end
-    local blob, place, reason, hint = form.encode(records)
+    local blob, place, reason, hint
+    if replicas.has(records) then
+        blob, place, reason, hint = replicas.encode({ records = records, scaled = {} }, context.as_root)
+    else
+        blob, place, reason, hint = form.encode(records)
+    end
     if blob then return blob, context.notes end
     return nil, declaration.faults { declaration.fault(place, "", "", reason, hint ~= "" and hint or nil) }
 end

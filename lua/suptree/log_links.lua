@@ -55,6 +55,8 @@ local function resolve(root, node, to, is_whole, fail)
         fail(node, ".log.to", "names the service itself", HINT)
     elseif reader.kind ~= "process" then
         fail(node, ".log.to", ("names a %s; only a process can read the output of others"):format(reader.kind), HINT)
+    elseif reader.options.replicas ~= nil then
+        fail(node, ".log.to", "names what has replicas; only one process can read it", HINT)
     else
         return reader
     end

@@ -142,6 +142,7 @@ local EXAMPLES = {
     period = "intensity = 3, period = 60",
     propagate_termination = "propagate_termination = false",
     ready = 'ready = s.ready.tcp(8080)',
+    replicas = "replicas = 3",
     restart = 'restart = "transient"',
     restart_delay = 'restart_delay = { initial = "1s", max = "1m", factor = 2, jitter = 0.2 }',
     restart_spacing = 'restart_spacing = "200ms"',

@@ -4,6 +4,8 @@ local text = require "suptree.text"
 
 local rules = {}
 
+local MAX_NAME = 128
+
 -- A faulty value counts as not written: its own fault has been noted.
 local function written(node, name)
     if node.good[name] then return node.options[name] end
@@ -27,10 +29,16 @@ local function check_meter(node, fail)
     end
 end
 
+-- How many of it are declared; nil: it is one, and has its own name.
+local function replica_count(node)
+    return written(node, "replicas")
+end
+
 local function check_children_count(node, fail)
-    local most = written(node, "max_children")
-    if most and most > 0 and #node.children > most then
-        fail(node, ".max_children", ("is %d, but %d children are declared"):format(most, #node.children),
+    local most, count = written(node, "max_children"), 0
+    for _, child in ipairs(node.children) do count = count + (replica_count(child) or 1) end
+    if most and most > 0 and count > most then
+        fail(node, ".max_children", ("is %d, but %d children are declared"):format(most, count),
             "Raise it, or declare fewer children.")
     end
 end
@@ -108,10 +116,44 @@ local function check_names(siblings, fail)
     return by_name
 end
 
+-- The node that has a replica called `name`, or nil.
+local function find_replicated(by_name, name)
+    local group, number = name:match "^(.+)@([1-9]%d*)$"
+    local node = group and by_name[group]
+    local count = node and replica_count(node)
+    return count and tonumber(number) <= count and node or nil
+end
+
+-- The node that is called `name`, or that has a replica of this name.
+local function find(by_name, name)
+    return by_name[name] or find_replicated(by_name, name)
+end
+
+-- Nobody else may be called as a replica is.
+local function check_replica_names(siblings, by_name, fail)
+    for _, node in ipairs(siblings) do
+        local name = node.name
+        local other = name and find_replicated(by_name, name)
+        if other then
+            fail(node, "", ("the name %s is taken by a replica of %s at %s"):format(text.quote(name),
+                text.quote(other.name), other.place),
+                ("Give it another name, or take fewer than its number as replicas of %s."):format(other.name))
+        end
+        if replica_count(node) and name and #name + 6 > MAX_NAME then
+            fail(node, "", ("the name %s is too long for replicas"):format(text.quote(name)), "Make it shorter.")
+        end
+    end
+end
+
+-- What a node was called, as reloads look for it: the first replica goes on with what bore the name of all.
+local function old_name_of(node)
+    return written(node, "formerly") or replica_count(node) and node.name
+end
+
 local function check_old_names(siblings, fail)
     local by_old_name = {}
     for _, node in ipairs(siblings) do
-        local old = written(node, "formerly")
+        local old = old_name_of(node)
         local other = old and by_old_name[old]
         if other then
             local reason = "%s is the old name of the sibling at %s too"
@@ -125,9 +167,10 @@ end
 
 local function check_list(node, option, by_name, fail)
     for _, name in ipairs(written(node, option) or {}) do
-        if name == node.name then
+        local other = find(by_name, name)
+        if other == node then
             fail(node, "." .. option, "names the node itself", "Take it out of the list.")
-        elseif not by_name[name] then
+        elseif not other then
             fail(node, "." .. option, ("there is no sibling %s%s"):format(
                 text.quote(name), text.did_you_mean(name, text.sorted_keys(by_name))),
                 "Name siblings: children of the same supervisor.")
@@ -147,7 +190,7 @@ local function walk(node, by_name, state, way, fail)
     state[node] = "open"
     way[#way + 1] = node
     for _, name in ipairs(needs(node)) do
-        local other = by_name[name]
+        local other = find(by_name, name)
         if other and other ~= node then
             if not state[other] then
                 walk(other, by_name, state, way, fail)
@@ -172,6 +215,7 @@ end
 --- The rules among the children of one supervisor.
 function rules.check_siblings(siblings, fail)
     local by_name = check_names(siblings, fail)
+    check_replica_names(siblings, by_name, fail)
     check_old_names(siblings, fail)
     for _, node in ipairs(siblings) do
         check_list(node, "after", by_name, fail)

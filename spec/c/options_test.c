@@ -91,6 +91,8 @@ static void numbers_are_frozen(void)
                                                          "oom_score",
                                                          "limits",
                                                          "no_new_privs",
+                                                         [80] = "replicas",
+                                                         "replicated",
                                                          [91] = "on_event"};
     size_t count = 0;
     for (uint16_t id = 1; id < SUP_OPTION_ID_END; id++) {

@@ -49,6 +49,13 @@ const struct sup_form_node *sup_form_root(const struct sup_form *form)
     return (const struct sup_form_node *) (const void *) start;
 }
 
+uint64_t sup_form_checksum(const struct sup_form *form)
+{
+    struct sup_form_header header;
+    memcpy(&header, form->bytes, sizeof header);
+    return header.checksum;
+}
+
 const char *sup_form_name(const struct sup_form_node *node)
 {
     return (const char *) (node + 1);

@@ -71,6 +71,8 @@ void sup_form_unref(struct sup_form *form); /* NULL is harmless */
 
 /* The root record; then walk with the functions below. Only for checked forms. */
 const struct sup_form_node *sup_form_root(const struct sup_form *form);
+/* The checksum in its header: forms with the same are the same. */
+uint64_t sup_form_checksum(const struct sup_form *form);
 const char *sup_form_name(const struct sup_form_node *node);
 const char *sup_form_place(const struct sup_form_node *node);
 const struct sup_form_node *sup_form_first_child(const struct sup_form_node *node); /* NULL: none */

@@ -314,6 +314,21 @@ static int check_ready(const struct sup_form_scan *scan, uint32_t index,
     return 0;
 }
 
+/* One of several has their name and its number. */
+static int check_replica(const struct sup_form_scan *scan, uint32_t index,
+                         const struct sup_option_set *written, const struct sup_spec *spec)
+{
+    char ending[16];
+    if (!sup_option_set_has(written, SUP_OPTION_REPLICAS)) return 0;
+    int length = snprintf(ending, sizeof ending, "@%u", spec->replica);
+    size_t name = strlen(spec->name);
+    if (spec->replica > 0 && name > (size_t) length &&
+        strcmp(spec->name + name - (size_t) length, ending) == 0)
+        return 0;
+    return sup_form_refuse(scan, index, "replicas", "Write it in a configuration that is run.",
+                           "has not become as many services as it says");
+}
+
 static int check_required(const struct sup_form_scan *scan, uint32_t index,
                           const struct sup_option_set *written)
 {
@@ -365,6 +380,7 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     if (spec.kind == SUP_SUPERVISOR) return check_supervisor_rules(scan, index, &spec, &written);
     if ((rc = check_ready(scan, index, &spec)) != 0) return rc;
     if ((rc = check_user(scan, index, &spec)) != 0) return rc;
+    if ((rc = check_replica(scan, index, &written, &spec)) != 0) return rc;
     if ((rc = check_stop(scan, index, &written)) != 0) return rc;
     return check_exit_codes(scan, index, &spec);
 }

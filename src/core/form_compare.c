@@ -219,7 +219,8 @@ static size_t compare(const struct sup_form_node *from, const struct sup_form_no
     decode_own(&new, to);
     for (size_t i = 0; i < sup_option_count; i++) {
         const struct sup_option *option = &sup_options[i];
-        if (option->id == SUP_OPTION_FORMERLY || !does_differ(option, &old, &new)) continue;
+        bool is_silent = option->id == SUP_OPTION_FORMERLY || option->id == SUP_OPTION_REPLICATED;
+        if (is_silent || !does_differ(option, &old, &new)) continue;
         bool is_seen = sup_form_exec_sees(option, &old.spec, &new.spec);
         if (is_seen) ++*seen;
         if (exec_only && !is_seen) continue;

@@ -138,6 +138,14 @@ const struct sup_option sup_options[] = {
      "false: a child that ends the tree ends this supervisor only.", "suture"},
     {SUP_OPTION_READY, "ready", SUP_TYPE_READY, FIELD(ready), NULL, NULL, 0, 0, SUP_OPT_SERVICE,
      "When it counts as ready, one of s.ready.*; default: at launch.", "s6"},
+    {SUP_OPTION_REPLICAS, "replicas", SUP_TYPE_COUNT, FIELD(replica), "0", NULL, 0,
+     SUP_REPLICAS_MAX, SUP_OPT_SERVICE,
+     "So many of it, as siblings: \"web\" becomes web@1, web@2 and so on, each with its number in "
+     "SUPTREE_REPLICA (a thread: ctx.replica); \"web\" means all of them.",
+     "compose"},
+    {SUP_OPTION_REPLICATED, "replicated", SUP_TYPE_BYTES, FIELD(replicated), NULL, NULL, 0, 0,
+     SUP_OPT_SUPERVISOR | SUP_OPT_HIDDEN,
+     "Of the root: what was declared, before replicas were made of it.", "suptree"},
     {SUP_OPTION_RESTART, "restart", SUP_TYPE_ENUM, FIELD(restart), "permanent", restarts, 0, 0,
      SUP_OPT_CHILD, "permanent: after every end; transient: after a failure; temporary: never.",
      "OTP"},
@@ -233,7 +241,8 @@ const char *sup_option_nearest(const char *name, enum sup_kind kind, bool is_roo
     const char *names[OPTION_COUNT];
     size_t count = 0;
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (sup_option_applies(&sup_options[i], kind, is_root))
+        if ((sup_options[i].flags & SUP_OPT_HIDDEN) == 0 &&
+            sup_option_applies(&sup_options[i], kind, is_root))
             names[count++] = sup_options[i].name;
     return sup_nearest(name, names, count);
 }

@@ -60,6 +60,29 @@ static struct sup_node *renamed_from(const struct sup_node *supervisor, const ch
     return NULL;
 }
 
+static bool has_former_name(const struct sup_form_node *record, const char *name)
+{
+    uint32_t size;
+    const unsigned char *former = sup_form_option(record, SUP_OPTION_FORMERLY, &size);
+    return former != NULL && strcmp((const char *) former, name) == 0;
+}
+
+/* The first of several whose name was ${name}, which is now to be one again. NULL: none, or another
+   of the children of ${parent_record} is to go on with it. */
+static struct sup_node *first_replica(const struct sup_tree *tree,
+                                      const struct sup_node *supervisor,
+                                      const struct sup_form_node *parent_record, const char *name)
+{
+    char first[NAME_SIZE];
+    snprintf(first, sizeof first, "%s@1", name);
+    struct sup_node *node = sup_child_find(tree, supervisor, first);
+    if (node == NULL || node->spec.replica != 1) return NULL;
+    const struct sup_form_node *child = sup_form_first_child(parent_record);
+    for (uint32_t i = 0; i < parent_record->child_count; i++, child = sup_form_skip(child))
+        if (has_former_name(child, first)) return NULL;
+    return node;
+}
+
 /* The running child that ${record} describes: of its name, or of its former name. NULL: new. */
 static struct sup_node *match_child(const struct planning *planning,
                                     const struct sup_node *supervisor,

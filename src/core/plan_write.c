@@ -171,6 +171,7 @@ static void write_changed(struct writing *w, const struct sup_change *change,
     for (size_t i = 0; i < count && i < SUP_PLAN_FIELDS_MAX; i++) {
         const struct sup_option *option = sup_option_by_id(ids[i]);
         if (option == NULL || !sup_option_applies(option, new->kind, w->depth == 0)) continue;
+        if (option->id == SUP_OPTION_REPLICAS) continue; /* its name says it */
         bool pending = is_listed(seen, seen_count, ids[i]);
         write_option(w, option, pending ? started : old, new,
                      sup_form_exec_sees(option, pending ? started : old, new));
@@ -183,8 +184,8 @@ static void write_declared(struct writing *w, const struct sup_form_node *record
     for (size_t i = 0; i < sup_option_count; i++) {
         const struct sup_option *option = &sup_options[i];
         uint32_t size;
-        if (option->id == SUP_OPTION_FORMERLY || option->type == SUP_TYPE_ENV_FILE ||
-            sup_form_option(record, option->id, &size) == NULL)
+        if (option->id == SUP_OPTION_FORMERLY || option->id == SUP_OPTION_REPLICAS ||
+            option->type == SUP_TYPE_ENV_FILE || sup_form_option(record, option->id, &size) == NULL)
             continue;
         write_option(w, option, NULL, spec, (option->flags & SUP_OPT_EXEC) != 0);
     }

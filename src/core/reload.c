@@ -519,10 +519,23 @@ void sup_reload_stop(struct sup_tree *tree)
 
 /* --- the command, and what follows ----------------------------------------------------------- */
 
+/* Was it made from a config that does not run, or will not when its turn comes? */
+static bool is_outdated(const struct sup_tree *tree, const struct sup_input *input)
+{
+    if (input->node == 0) return false;
+    if (tree->rounds > 0 || tree->reload.sick != 0) return true;
+    return sup_form_checksum(tree->config) != input->node;
+}
+
 void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
 {
     if (tree->ended || tree->stopping) {
         sup_tree_reply(tree, input->request, SUP_STOPPED, tree->root, NULL);
+        return;
+    }
+    if (is_outdated(tree, input)) {
+        sup_tree_reply(tree, input->request, SUP_REFUSED, tree->root,
+                       "the configuration is about to change, or has changed; try again");
         return;
     }
     struct sup_err err;

@@ -126,6 +126,7 @@ struct sup_log {
     uint32_t buffer;    /* bytes for `logs`; 0: the usual 64 KiB */
 };
 
+#define SUP_REPLICAS_MAX 10000
 #define SUP_NO_ID UINT32_MAX          /* of a user or group, umask: not said */
 #define SUP_NO_INTEGER INT32_MIN      /* not said */
 #define SUP_NO_LIMIT UINT64_MAX       /* "unlimited" */
@@ -163,7 +164,8 @@ struct sup_spec {
     enum sup_auto_shutdown auto_shutdown;
     uint32_t max_children; /* 0: no bound */
     bool propagate_termination;
-    uint32_t control_group; /* the root's; SUP_NO_ID: nobody else may look */
+    struct sup_bytes replicated; /* the root's: what was declared, for scaling; see replicas.lua */
+    uint32_t control_group;      /* the root's; SUP_NO_ID: nobody else may look */
 
     /* every node's */
     enum sup_restart restart;
@@ -182,6 +184,8 @@ struct sup_spec {
     int64_t start_timeout_ns;
     struct sup_ready ready;
     enum sup_on_stuck on_stuck;
+    /* which one of several of the same it is, from 1: its name is theirs and "@1"; 0: it is alone */
+    uint32_t replica;
 
     /* a process's */
     struct sup_strings command; /* argv; a shell string is already { "/bin/sh", "-c", text } */

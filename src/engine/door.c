@@ -288,8 +288,8 @@ static bool is_same_order(struct sup_engine *engine, const struct sup_thread *th
     const struct sup_thread_order *order = &thread->order;
     const struct sup_spec *spec = sup_tree_spec(engine->tree, thread->node);
     return spec != NULL && spec->kind == SUP_THREAD && can_be_ready_here(spec) &&
-           spec->memory == order->memory && same_bytes(&spec->run, &order->run) &&
-           same_bytes(&spec->args, &order->args) &&
+           spec->memory == order->memory && spec->replica == order->replica &&
+           same_bytes(&spec->run, &order->run) && same_bytes(&spec->args, &order->args) &&
            strcmp(sup_tree_path(engine->tree, thread->node, path, sizeof path), order->path) == 0;
 }
 

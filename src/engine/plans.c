@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define PATH_VARIABLE "SUPTREE_PATH="
+#define REPLICA_VARIABLE "SUPTREE_REPLICA="
 
 /* --- what is inherited ------------------------------------------------------------------------ */
 
@@ -190,10 +192,15 @@ static uint32_t append_own_env(struct sup_plan_draft *draft, const struct sup_pl
     if (spec->user.uid != SUP_NO_ID) count += append_user_env(draft, env, spec);
     else if (!spec->inherit_env)
         count += append_entries(draft, env->bare, env->bare_count, &spec->env);
-    count += append_entries(draft, spec->env.first, spec->env.count, NULL);
+    const struct sup_strings replica_wins = {REPLICA_VARIABLE, spec->replica > 0};
+    count += append_entries(draft, spec->env.first, spec->env.count, &replica_wins);
     append(draft, PATH_VARIABLE, strlen(PATH_VARIABLE));
     append_text(draft, wish->path);
-    return count;
+    if (spec->replica == 0) return count;
+    char replica[sizeof REPLICA_VARIABLE + 12];
+    snprintf(replica, sizeof replica, REPLICA_VARIABLE "%u", spec->replica);
+    append_text(draft, replica);
+    return count + 1;
 }
 
 static uint32_t log_of(enum sup_log_mode mode)

@@ -77,6 +77,7 @@ static int take_thread(struct sup_engine *engine, struct sup_slot *slot,
         .memory = spec->memory,
         .run = spec->run,
         .args = spec->args,
+        .replica = spec->replica,
     };
     int r = sup_worker_take(driver->workers, &order, &slot->thread);
     if (r < 0) return r;

@@ -28,8 +28,9 @@ struct sup_thread; /* an OS thread while it serves an instance */
 struct sup_thread_order {
     const char *path; /* of the node */
     uint32_t generation;
-    uint64_t number; /* of this order on this thread: runs that differ in nothing have the same */
-    uint64_t memory; /* most bytes that it may take */
+    uint32_t replica; /* which one of several of the same; 0: it is alone */
+    uint64_t number;  /* of this order on this thread: runs that differ in nothing have the same */
+    uint64_t memory;  /* most bytes that it may take */
     struct sup_bytes run;
     struct sup_bytes args;
 };

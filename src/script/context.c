@@ -247,11 +247,15 @@ void sup_service_push_context(lua_State *L, const struct sup_service *service)
         {"stopping", ctx_stopping},
         {NULL, NULL},
     };
-    lua_createtable(L, 0, 2); /* args, ctx */
+    lua_createtable(L, 0, 3); /* args, ctx */
     lua_insert(L, -2);
     lua_setfield(L, -2, "args");
     lua_pushstring(L, service->order->path);
     lua_setfield(L, -2, "path");
+    if (service->order->replica > 0) {
+        lua_pushinteger(L, service->order->replica);
+        lua_setfield(L, -2, "replica");
+    }
     lua_createtable(L, 0, 1);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

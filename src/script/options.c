@@ -87,9 +87,10 @@ static void push_rows(lua_State *L)
 {
     lua_newtable(L);
     for (size_t i = 0; i < sup_option_count; i++) {
+        if ((sup_options[i].flags & SUP_OPT_HIDDEN) != 0) continue;
         push_row(L, &sup_options[i]);
         lua_pushvalue(L, -1);
-        lua_rawseti(L, -3, (lua_Integer) i + 1);
+        lua_rawseti(L, -3, (lua_Integer) lua_rawlen(L, -3) + 1);
         lua_setfield(L, -2, sup_options[i].name);
     }
 }
