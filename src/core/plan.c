@@ -6,8 +6,11 @@
 #include "core/node.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NAME_SIZE 160
 
 static struct sup_change *push(struct sup_changes *changes, enum sup_change_kind kind)
 {
@@ -96,6 +99,7 @@ static struct sup_node *match_child(const struct planning *planning,
     sup_form_decode(record, &supervisor->spec, &spec);
     if (spec.formerly != NULL) node = sup_child_find(planning->tree, supervisor, spec.formerly);
     else if (planning->way == SUP_PLAN_BACK) node = renamed_from(supervisor, sup_form_name(record));
+    else node = first_replica(planning->tree, supervisor, parent_record, sup_form_name(record));
     if (node == NULL || child_record(parent_record, node->name) != NULL) return NULL;
     *renamed = true;
     return node;

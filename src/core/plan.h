@@ -75,6 +75,12 @@ enum sup_plan_values {
     SUP_PLAN_SHOW_ALL,
 };
 
+/* What is said of replicas that come or go. */
+struct sup_plan_note {
+    const char *group; /* the path that means all of them: "workers/web" for workers/web@1 */
+    const char *text;
+};
+
 /*
 ** Write ${changes}, made of ${tree} as it stands, as two members of the object that is open in
 ** ${json}:
@@ -85,10 +91,11 @@ enum sup_plan_values {
 **
 ** action: "add" "remove" "restart" "update" "rename" "none". Nodes below an added or removed
 ** supervisor are listed, too. The summary counts services, and supervisors that are updated or
-** renamed. Texts of values are cut at 1,000 bytes.
+** renamed. Texts of values are cut at 1,000 bytes. ${notes}: of replicas, ${note_count} of them.
 */
 void sup_plan_write(struct sup_json *json, const struct sup_tree *tree,
-                    const struct sup_changes *changes, enum sup_plan_values values);
+                    const struct sup_changes *changes, enum sup_plan_values values,
+                    const struct sup_plan_note *notes, size_t note_count);
 
 /* Does the name of a variable look like that of a secret? PASSWORD, SECRET, TOKEN, KEY and such in
    it. */

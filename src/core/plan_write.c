@@ -25,6 +25,8 @@ struct writing {
     struct sup_json *json;
     const struct sup_tree *tree;
     enum sup_plan_values values;
+    const struct sup_plan_note *notes;
+    size_t note_count;
     char path[PATH_SIZE]; /* of the node that is written, as it will be */
     size_t depth;
     uint32_t restart, update, rename, add, remove, none;
@@ -233,6 +235,19 @@ static void count(uint32_t *counter, enum sup_kind kind)
     if (kind != SUP_SUPERVISOR) ++*counter;
 }
 
+/* Of one of several that comes or goes. */
+static void write_note(struct writing *w, const struct sup_spec *spec)
+{
+    const char *at = spec->replica == 0 ? NULL : strrchr(w->path, '@');
+    size_t length = at == NULL ? 0 : (size_t) (at - w->path);
+    for (size_t i = 0; i < w->note_count && length > 0; i++) {
+        const struct sup_plan_note *note = &w->notes[i];
+        if (strlen(note->group) != length || memcmp(note->group, w->path, length) != 0) continue;
+        sup_json_put_string(w->json, "note", note->text);
+        return;
+    }
+}
+
 /* ${record} and all below it are new. */
 static void write_added(struct writing *w, const struct sup_form_node *record)
 {
@@ -244,6 +259,7 @@ static void write_added(struct writing *w, const struct sup_form_node *record)
     write_declared(w, record, &spec);
     sup_json_end_array(w->json);
     if (!spec.enabled) sup_json_put_string(w->json, "note", "does not start: enabled = false");
+    else write_note(w, &spec);
     sup_json_end_object(w->json);
     count(&w->add, spec.kind);
     size_t depth = w->depth;
@@ -261,6 +277,7 @@ static void write_removed(struct writing *w, const struct sup_node *node)
     sup_json_key(w->json, "fields");
     sup_json_begin_array(w->json);
     sup_json_end_array(w->json);
+    write_note(w, &node->spec);
     sup_json_end_object(w->json);
     count(&w->remove, node->spec.kind);
     size_t depth = w->depth;
@@ -361,9 +378,12 @@ static void write_summary(struct writing *w, const struct sup_changes *changes)
 }
 
 void sup_plan_write(struct sup_json *json, const struct sup_tree *tree,
-                    const struct sup_changes *changes, enum sup_plan_values values)
+                    const struct sup_changes *changes, enum sup_plan_values values,
+                    const struct sup_plan_note *notes, size_t note_count)
 {
     struct writing w = {.json = json, .tree = tree, .values = values};
+    w.notes = notes;
+    w.note_count = note_count;
     sup_json_key(json, "changes");
     sup_json_begin_array(json);
     for (size_t i = 0; i < changes->count; i++) {

@@ -264,23 +264,29 @@ static int send_command(lua_State *L)
     return sup_control_push_ticket(L, &input);
 }
 
-/* plan(blob, back, show_secrets) -> JSON; or nil and why it cannot be */
+/* plan(blob, back, show_secrets, notes) -> JSON; or nil and why it cannot be */
 static int plan(lua_State *L)
 {
+    lua_settop(L, 5);
     enum sup_plan_values values = SUP_PLAN_HIDE_ENV;
     if (luaL_testudata(L, 1, WRITER) != NULL)
         values = lua_toboolean(L, 4) ? SUP_PLAN_SHOW_ALL : SUP_PLAN_HIDE_SECRETS;
-    return sup_control_plan(L, 2, values);
+    return sup_control_plan(L, 2, 5, values);
 }
 
-/* reload(blob, { back, keep, wait, timeout, why }): see control_reload.c */
+/* reload(blob, { back, base, keep, wait, timeout, why, what }): see control_reload.c; `what`: what
+   it is called in the log */
 static int reload(lua_State *L)
 {
     const struct handle *handle = luaL_checkudata(L, 1, WRITER);
-    bool back = lua_istable(L, 3) && lua_getfield(L, 3, "back") != LUA_TNIL && lua_toboolean(L, -1);
+    luaL_checktype(L, 3, LUA_TTABLE);
     lua_settop(L, 3);
-    sup_control_say("%s (uid %d by control; pid %d)", back ? "rollback" : "reload",
-                    (int) handle->peer.uid, (int) handle->peer.pid);
+    lua_getfield(L, 3, "back");
+    lua_getfield(L, 3, "what");
+    const char *what = luaL_optstring(L, -1, lua_toboolean(L, -2) ? "rollback" : "reload");
+    sup_control_say("%s (uid %d by control; pid %d)", what, (int) handle->peer.uid,
+                    (int) handle->peer.pid);
+    lua_settop(L, 3);
     return sup_control_reload(L, 2);
 }
 
@@ -331,6 +337,7 @@ static void push_handle(lua_State *L, const struct ucred *peer, const char *type
         {"path", get_path},
         {"plan", plan},
         {"quote", sup_control_quote},
+        {"replicated", sup_control_replicated},
         {"select", select_method},
         {"services", write_services},
         {"state", get_state},

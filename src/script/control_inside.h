@@ -103,11 +103,24 @@ int sup_control_admit(lua_State *L, struct sup_control *control, int fd);
 /* Hand in ${input}, push its ticket, or nil and the code of an error; returns how many. */
 int sup_control_push_ticket(lua_State *L, const struct sup_input *input);
 
+/* --- control_replicas.c ----------------------------------------------------------------------- */
+
+/* The path by which ${node}, of ${path}, is meant with all that are the same; NULL: it is alone.
+   Inside sup_engine_read. Returns ${buf}. */
+const char *sup_control_group(const struct sup_view *view, sup_token node, const char *path,
+                              char *buf, size_t size);
+/* The method replicated of handles: see there. May raise. */
+int sup_control_replicated(lua_State *L);
+/* The notes of the table at ${index}, or none, as a userdata on the top; their texts are the
+   table's. May raise. */
+struct sup_plan_note *sup_control_read_notes(lua_State *L, int index, size_t *count);
+
 /* --- control_reload.c ------------------------------------------------------------------------- */
 
-/* Arguments from index ${first}: the blob, and whether it is the way back. Pushes the plan as JSON,
-   or nil and a text; returns how many. May raise. */
-int sup_control_plan(lua_State *L, int first, enum sup_plan_values values);
+/* Arguments from index ${first}: the blob, and whether it is the way back; at ${notes} an array of
+   { path of replicas, note }, or nothing. Pushes the plan as JSON, or nil and a text; returns how
+   many. May raise. */
+int sup_control_plan(lua_State *L, int first, int notes, enum sup_plan_values values);
 /* Arguments from index ${first} and results as for `reload`: see there. May raise. */
 int sup_control_reload(lua_State *L, int first);
 /* Add its functions to the module on the top. May raise. */

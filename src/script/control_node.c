@@ -106,6 +106,10 @@ static void put_identity(struct sup_json *json, const struct sup_view *view,
     if (spec != NULL && spec->description != NULL && spec->description[0] != '\0')
         sup_json_put_string(json, "description", spec->description);
     put_decimal(json, "token", status->node);
+    char group[SUP_CONTROL_PATH];
+    if (sup_control_group(view, status->node, path, group, sizeof group) == NULL) return;
+    sup_json_put_string(json, "replica_of", group);
+    sup_json_put_integer(json, "replica", spec->replica);
 }
 
 static void put_state(struct sup_json *json, const struct sup_view *view,

@@ -23,6 +23,8 @@ struct planning {
     struct sup_form *form;
     enum sup_plan_way way;
     enum sup_plan_values values;
+    const struct sup_plan_note *notes;
+    size_t note_count;
     int result;
     struct sup_err err;
 };
@@ -35,7 +37,8 @@ static void look_at_plan(void *context, const struct sup_view *view)
         sup_plan_make(view->tree, planning->form, planning->way, &changes, &planning->err);
     if (planning->result < 0) return;
     sup_json_begin_object(planning->json);
-    sup_plan_write(planning->json, view->tree, &changes, planning->values);
+    sup_plan_write(planning->json, view->tree, &changes, planning->values, planning->notes,
+                   planning->note_count);
     sup_json_end_object(planning->json);
     sup_changes_finish(&changes);
 }
@@ -48,13 +51,16 @@ static int push_refusal(lua_State *L, const struct sup_err *err)
     return 2;
 }
 
-int sup_control_plan(lua_State *L, int first, enum sup_plan_values values)
+int sup_control_plan(lua_State *L, int first, int notes, enum sup_plan_values values)
 {
-    size_t size;
+    size_t size, note_count;
     const char *blob = luaL_checklstring(L, first, &size);
+    const struct sup_plan_note *texts = sup_control_read_notes(L, notes, &note_count);
     struct planning planning = {
         .way = lua_toboolean(L, first + 1) ? SUP_PLAN_BACK : SUP_PLAN_FORTH,
         .values = values,
+        .notes = texts,
+        .note_count = note_count,
         .json = sup_control_push_json(L),
     };
     planning.form = sup_form_create(blob, size, &planning.err);
@@ -68,10 +74,11 @@ int sup_control_plan(lua_State *L, int first, enum sup_plan_values values)
     return 2;
 }
 
-/* plan(blob, back) -> JSON, with secrets hidden; or nil and why it cannot be */
+/* plan(blob, back, notes) -> JSON, with secrets hidden; or nil and why it cannot be */
 static int plan(lua_State *L)
 {
-    return sup_control_plan(L, 1, SUP_PLAN_HIDE_SECRETS);
+    lua_settop(L, 3);
+    return sup_control_plan(L, 1, 3, SUP_PLAN_HIDE_SECRETS);
 }
 
 /* --- the reload ------------------------------------------------------------------------------- */
@@ -92,6 +99,15 @@ static double number(lua_State *L, int index, const char *name)
     return value;
 }
 
+/* Of which configuration it was made; 0: of none that runs. */
+static uint64_t base(lua_State *L, int index)
+{
+    lua_getfield(L, index, "base");
+    uint64_t checksum = (uint64_t) luaL_optinteger(L, -1, 0);
+    lua_pop(L, 1);
+    return checksum;
+}
+
 int sup_control_reload(lua_State *L, int first)
 {
     size_t size = 0;
@@ -105,6 +121,7 @@ int sup_control_reload(lua_State *L, int first)
         .blob_size = size,
         .text = blob == NULL ? luaL_optstring(L, -1, "it could not be read") : NULL,
         .flag = flag(L, first + 1, "keep"),
+        .node = base(L, first + 1),
         .instance = flag(L, first + 1, "back"),
         .wait = flag(L, first + 1, "wait"),
         .wait_ns = seconds > 0 && seconds < 1e9 ? (int64_t) (seconds * 1e9) : 0,
@@ -113,9 +130,10 @@ int sup_control_reload(lua_State *L, int first)
 }
 
 /*
-** reload(blob, { back, keep, wait, timeout, why }) -> a ticket, under which the answer comes; or
+** reload(blob, { back, base, keep, wait, timeout, why }) -> a ticket, under which the answer comes; or
 ** nil and the code of an error. `keep`: it is not rolled back; without a blob it is refused, and
-** `why` is told.
+** `why` is told. `base`: the number of the configuration that it was made of: refused when another
+** one runs.
 */
 static int reload(lua_State *L)
 {
@@ -284,9 +302,16 @@ static int get_source(lua_State *L)
 void sup_control_add_reload(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"asked", was_asked}, {"former", get_former}, {"node", get_node},
-        {"plan", plan},       {"reload", reload},     {"report", get_report},
-        {"runs", does_run},   {"source", get_source}, {NULL, NULL},
+        {"asked", was_asked},
+        {"former", get_former},
+        {"node", get_node},
+        {"plan", plan},
+        {"replicated", sup_control_replicated},
+        {"reload", reload},
+        {"report", get_report},
+        {"runs", does_run},
+        {"source", get_source},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -65,8 +65,17 @@ static bool fits(const char *pattern, const char *path, int *steps)
     return *path == '\0';
 }
 
-/* Does ${pattern} mean the node at ${path} or one that it is below? */
-static bool is_at_or_below(const char *pattern, const char *path)
+/* Is it the path of a replica of what has the path ${group}? */
+static bool is_replica(const char *path, const char *group)
+{
+    size_t size = strlen(group);
+    return strncmp(path, group, size) == 0 && path[size] == '@' && path[size + 1] != '\0' &&
+           strspn(path + size + 1, "0123456789") == strlen(path + size + 1);
+}
+
+/* Does ${pattern} mean the node at ${path} or one that it is below? ${several}: it means what has
+   replicas. */
+static bool is_at_or_below(const char *pattern, const char *path, bool several)
 {
     char above[SUP_CONTROL_PATH];
     int steps = MATCH_STEPS;
@@ -78,6 +87,7 @@ static bool is_at_or_below(const char *pattern, const char *path)
             if (is_pattern(pattern) ? !root && fits(pattern, above, &steps)
                                     : strcmp(pattern, above) == 0)
                 return true;
+            if (several && is_replica(above, pattern)) return true;
         }
         if (path[i] == '\0') return false;
         above[i] = path[i];
@@ -130,7 +140,8 @@ static int depth_of(const char *path)
     return depth;
 }
 
-static bool is_wished(struct selection *selection, const char *path)
+/* ${group}: the path by which it is meant with all that are the same; NULL: it is alone. */
+static bool is_wished(struct selection *selection, const char *path, const char *group)
 {
     bool wished = selection->wish_count == 0;
     bool root = strcmp(path, ".") == 0;
@@ -139,6 +150,7 @@ static bool is_wished(struct selection *selection, const char *path)
         int steps = MATCH_STEPS;
         bool is =
             wish->pattern ? !root && fits(wish->text, path, &steps) : strcmp(wish->text, path) == 0;
+        is = is || (group != NULL && strcmp(wish->text, group) == 0);
         if (!is) continue;
         wish->met = true;
         wished = true;
@@ -153,7 +165,7 @@ static void match_slice(void *context, const struct sup_view *view)
     size_t end = selection->begin + MATCH_SLICE;
     if (end > selection->count) end = selection->count;
     for (size_t i = selection->begin; i < end; i++) {
-        char path[SUP_CONTROL_PATH];
+        char path[SUP_CONTROL_PATH], group[SUP_CONTROL_PATH];
         sup_token node = selection->tokens[i];
         struct sup_status status;
         if (!sup_tree_status(view->tree, node, view->now_ns, &status)) continue;
@@ -161,7 +173,8 @@ static void match_slice(void *context, const struct sup_view *view)
         int depth = depth_of(path);
         if (depth <= selection->inside) selection->inside = INT_MAX;
         bool inside = depth > selection->inside && selection->inside != INT_MAX;
-        bool wished = is_wished(selection, path);
+        bool wished =
+            is_wished(selection, path, sup_control_group(view, node, path, group, sizeof group));
         if (wished && !inside && (selection->below || selection->covering))
             selection->inside = depth;
         if (inside ? selection->below || (wished && !selection->covering) : wished)
@@ -218,17 +231,20 @@ static void read_wishes(lua_State *L, int index, struct selection *selection)
 }
 
 /*
-** fits(path, paths) -> is the node at ${path} one of them, or below one of them? Whether such nodes
-** are there is not looked at.
+** fits(path, paths, several) -> is the node at ${path} one of them, or below one of them? Whether
+** such nodes are there is not looked at. `several`: the set of those that mean replicas.
 */
 int sup_control_fits(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TTABLE);
     bool meant = false;
+    lua_settop(L, 4);
     for (lua_Integer i = 1; !meant && lua_rawgeti(L, 3, i) == LUA_TSTRING; i++) {
-        meant = is_at_or_below(lua_tostring(L, -1), path);
-        lua_pop(L, 1);
+        const char *pattern = lua_tostring(L, -1);
+        bool several = lua_istable(L, 4) && lua_getfield(L, 4, pattern) != LUA_TNIL;
+        meant = is_at_or_below(pattern, path, several);
+        lua_settop(L, 4);
     }
     lua_pushboolean(L, meant);
     return 1;

@@ -404,7 +404,7 @@ static int plan_as_json(lua_State *L)
     sup_json_finish(&plan->json);
     sup_json_init_growing(&plan->json, (size_t) 64 << 20);
     sup_json_begin_object(&plan->json);
-    sup_plan_write(&plan->json, tree, &plan->changes, (enum sup_plan_values) values);
+    sup_plan_write(&plan->json, tree, &plan->changes, (enum sup_plan_values) values, NULL, 0);
     sup_json_end_object(&plan->json);
     const char *text = sup_json_text(&plan->json);
     if (text == NULL) return luaL_error(L, "there is no memory for the plan");

@@ -10,11 +10,19 @@ local function named(nodes, paths, is_pattern)
     if is_pattern then return nodes end
     local wanted, found = {}, {}
     for _, path in ipairs(paths) do wanted[path] = true end
-    for _, node in ipairs(nodes) do if wanted[node.path] then found[#found + 1] = node end end
+    for _, node in ipairs(nodes) do
+        if wanted[node.path] or node.replica_of and wanted[node.replica_of] then found[#found + 1] = node end
+    end
     return found
 end
 
-local function code_for(nodes)
+-- `replicas`: what is several of the same.
+local function code_for(nodes, replicas, paths)
+    for _, group in ipairs(replicas or {}) do
+        for _, path in ipairs(paths) do
+            if group.count == 0 and path == group.path then return remote.NOT_RUNNING end
+        end
+    end
     for _, node in ipairs(nodes) do if node.state ~= "running" then return remote.NOT_RUNNING end end
     return common.DONE
 end
@@ -34,7 +42,8 @@ local function show_page(node, reply, logs, facts)
 end
 
 local function show_table(reply, facts, is_all)
-    remote.print_lines(status.table(reply.services, facts))
+    if reply.services[1] then remote.print_lines(status.table(reply.services, facts)) end
+    remote.print_lines(status.replicas(reply.replicas or {}))
     if is_all then
         print(("\n%s is %s; %s"):format(reply.name, reply.state or "?", status.summary(reply.services)))
     end
@@ -45,7 +54,8 @@ local function show_json(connection, id, paths, is_pattern)
     if not raw then return remote.fail(err) end
     print(raw)
     if not paths then return common.DONE end
-    return code_for(named(require "cjson".decode(raw).services, paths, is_pattern))
+    local reply = require "cjson".decode(raw)
+    return code_for(named(reply.services, paths, is_pattern), reply.replicas, paths)
 end
 
 local function show(connection, id, paths, is_pattern, arguments)
@@ -60,7 +70,7 @@ local function show(connection, id, paths, is_pattern, arguments)
     else
         show_table(reply, facts, not paths)
     end
-    return paths and code_for(named(nodes, paths, is_pattern)) or common.DONE
+    return paths and code_for(named(nodes, paths, is_pattern), reply.replicas, paths) or common.DONE
 end
 
 return {

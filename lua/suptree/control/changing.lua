@@ -112,7 +112,8 @@ return function(errands, follower)
         if not tokens then return end
         local result, why = call.handle:environment(tokens[1])
         if result and #tokens == 1 then return call:reply(result) end
-        if result then return call:fail("invalid", ("%s: %d nodes are meant; name one"):format(given.path, #tokens)) end
+        if result then return call:fail("invalid", ("%s: %d nodes are meant; name one, such as %s"):format(
+            given.path, #tokens, call.handle:path(tokens[1]) or "?")) end
         local words = { invalid = "it is no process", not_found = "it is not there any more" }
         call:fail(why, ("%s: %s"):format(given.path, words[why] or "there is no memory for it"), { path = given.path })
     end

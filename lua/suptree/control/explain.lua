@@ -218,7 +218,8 @@ return function(call, given)
     local tokens = nodes.select(call, { given.path }, "each")
     if not tokens then return end
     if #tokens ~= 1 then
-        return call:fail("invalid", ("%s: %d nodes are meant; name one of them"):format(given.path, #tokens))
+        return call:fail("invalid", ("%s: %d nodes are meant; name one of them, such as %s"):format(given.path, #tokens,
+            tokens[1] and call.handle:path(tokens[1]) or "."))
     end
     local text, facts = call.handle:node(tokens[1]), call.handle:explain(tokens[1])
     if not text or not facts then return call:fail("not_found", "it is not there any more", { path = given.path }) end

@@ -27,9 +27,8 @@ end
 
 -- The services among what `paths` mean: { token, path }.
 local function services(handle, paths)
-    local tokens = handle:select(paths, "below")
     local list = {}
-    for _, token in ipairs(tokens or {}) do
+    for _, token in ipairs(nodes.present(handle, paths, "below")) do
         local _, _, _, _, _, kind = handle:look(token)
         local path = kind and kind ~= "supervisor" and handle:path(token)
         if path then list[#list + 1] = { token = token, path = path } end
@@ -158,7 +157,7 @@ return function(follower, limits)
             if given.follow and call.connection.streams >= limits.streams then
                 return call:fail("limit", ("a connection may have %d streams; cancel one"):format(limits.streams))
             end
-            if given.paths and not nodes.select(call, given.paths, "each") then return end
+            if given.paths and not nodes.select_some(call, given.paths, "each") then return end
             local parts, sum, stream = {}, 0, given.follow and new(call, given)
             for _, service in ipairs(services(call.handle, given.paths)) do
                 local cursor, rest, size = collect(call.handle, service, given, parts)

@@ -162,7 +162,8 @@ return {
             { name = "paths", type = "texts", doc = PATHS.doc .. "; default: every node" },
             { name = "below", type = "boolean", default = false, doc = "with all that is below them" },
         },
-        result = "{ name, state, time, services = [NODE] }",
+        result = "{ name, state, time, services = [NODE], replicas = [{ path, declared, count }] }; replicas: what is "
+            .. "several of the same; the path of such a thing means all of them, everywhere",
     }),
     row("stop", change "Stops nodes and keeps them stopped until a person starts them."),
     row("wait", {

@@ -1,6 +1,7 @@
 --- Reading the configuration again for whoever asks: a client, SIGHUP, or a file that was saved. What is wrong with it
 -- is told, the tree runs on as before. Knows nothing of how a reload goes on.
 local declaration = require "suptree.declaration"
+local groups = require "suptree.control.groups"
 local json = require "suptree.json"
 local Reload = require "suptree.control.reload"
 local text = require "suptree.text"
@@ -78,7 +79,7 @@ return function(world)
             return call:fail("refused", "only who may change something may name a file or see secrets")
         end
         with_blob(call, given, given.rollback, function(blob)
-            local plan, why = call.handle:plan(blob, given.rollback, given.secrets)
+            local plan, why = call.handle:plan(blob, given.rollback, given.secrets, groups.notes(call.handle))
             if plan then return call:reply(plan) end
             call:fail("config", why, { faults = json.array { why } })
         end)
@@ -87,7 +88,7 @@ return function(world)
     local function reload(call, given, back)
         given.reloads = true
         with_blob(call, given, back, function(blob)
-            local plan, why = call.handle:plan(blob, back)
+            local plan, why = call.handle:plan(blob, back, false, groups.notes(call.handle))
             if not plan then
                 tell_refused { why }
                 return call:fail("config", why, { faults = json.array { why } })
@@ -127,7 +128,7 @@ return function(world)
     end
 
     local function apply(blob)
-        local plan, why = native.plan(blob, false)
+        local plan, why = native.plan(blob, false, groups.notes(native))
         if not plan then return tell_refused { why } end
         Reload.begin(world, { blob = blob, plan = plan, hand_in = native.reload, wishes = {}, done = tell_done })
     end

@@ -1,4 +1,5 @@
 --- The methods that tell what happens: events and cancel.
+local groups = require "suptree.control.groups"
 local message = require "suptree.control.message"
 local nodes = require "suptree.control.nodes"
 
@@ -91,9 +92,10 @@ return function(follower, limits)
         if given.follow and call.connection.streams >= limits.streams then
             return call:fail("limit", ("a connection may have %d streams; cancel one"):format(limits.streams))
         end
+        local several = groups.among(call.handle, given.paths)
         local filter = {
             types = set_of(given.types),
-            fits = given.paths and function(path) return call.handle:fits(path, given.paths) end,
+            fits = given.paths and function(path) return call.handle:fits(path, given.paths, several) end,
         }
         local wants_past = given.since or given.last and given.last > 0 or not given.follow and given.last ~= 0
         local _, newest = call.handle:events()
@@ -102,7 +104,7 @@ return function(follower, limits)
         local cursor = call.handle:events(since)
         local lines, lost = collect(cursor, filter, newest, given.last)
         -- Who has left the tree may still stand in the past.
-        if given.paths and #lines == 0 and not nodes.select(call, given.paths, "each") then return end
+        if given.paths and #lines == 0 and not nodes.select_some(call, given.paths, "each") then return end
         local stream = given.follow and open(call, cursor, filter)
         local missed = given.since and lost > 0 and (',"missed":%d'):format(lost) or ""
         call:reply(('{%s"last":%d%s,"events":[%s]}'):format(stream and ('"stream":%d,'):format(stream.id) or "",

@@ -57,6 +57,21 @@ function status.summary(nodes)
     return parts[1] and total .. ": " .. table.concat(parts, ", ") or total
 end
 
+--- What is to be said of those that are several of the same: { path, declared, count }.
+function status.replicas(groups)
+    local lines = {}
+    for _, group in ipairs(groups) do
+        local path, by_hand = terminal.printable(group.path), group.count ~= group.declared
+        if by_hand then
+            lines[#lines + 1] = ("%s is scaled to %d by hand; the configuration says %d"):format(path, group.count,
+                group.declared)
+        elseif group.count == 0 then
+            lines[#lines + 1] = ('%s has no replicas: replicas = 0; "suptree scale %s=1" starts one'):format(path, path)
+        end
+    end
+    return lines
+end
+
 -- --- the tree ------------------------------------------------------------------------------------------------------
 
 -- Which nodes are the last ones of their supervisor: by place in the list.
