@@ -7,6 +7,7 @@ local HEADER = 32
 
 local names_by_id = {}
 for _, row in ipairs(options.rows) do names_by_id[row.id] = row.name end
+names_by_id[81] = "replicated" -- which nobody writes
 
 local function padded(size)
     return (size + 7) // 8 * 8
