@@ -161,8 +161,9 @@ function replicas.groups(template)
         for _, at in ipairs(children_of(template, place, path)) do
             local child = template.records[at]
             local declared, its_path = declared_count(child), below(path, child.name)
+            local count = template.scaled[its_path] or declared
             if declared then
-                list[#list + 1] = { path = its_path, declared = declared, count = template.scaled[its_path] or declared }
+                list[#list + 1] = { path = its_path, declared = declared, count = count }
             elseif child.kind == SUPERVISOR then
                 walk(at, its_path)
             end
@@ -195,7 +196,7 @@ function replicas.unpack(bytes)
         if version ~= VERSION then return nil end
         local found = { records = {}, scaled = {} }
         for number = 1, count do
-            local record, option_count = { options = {} }, nil
+            local record, option_count = { options = {} }
             record.kind, record.children, option_count, record.name, record.place, at =
                 string.unpack("=BI4I4s4s4", bytes, at)
             for place = 1, option_count do

@@ -184,7 +184,7 @@ struct sup_spec {
     int64_t start_timeout_ns;
     struct sup_ready ready;
     enum sup_on_stuck on_stuck;
-    /* which one of several of the same it is, from 1: its name is theirs and "@1"; 0: it is alone */
+    /* which one of several of the same it is, from 1: its name is theirs with "@1"; 0: alone */
     uint32_t replica;
 
     /* a process's */
