@@ -7,10 +7,11 @@
 #include <sys/wait.h>
 
 #ifdef SUP_SANITIZE_BUILD /* a sanitizer keeps what was freed */
-static int services = 500, trees = 50;
+static int first = 50, services = 500, trees = 50;
 static bool counts_memory = false;
 #else
-static int services = 10000, trees = 1000;
+/* The first ones fill what keeps the last events. */
+static int first = 1000, services = 3000, trees = 300;
 static bool counts_memory = true;
 #endif
 
@@ -112,7 +113,7 @@ static void services_that_come_and_go_leave_no_trace(void)
     MUST(api_add_sleeper(shop, "steady", NULL) == SUP_SUCCESS);
     EVENTUALLY(api_is_running(shop, "steady"));
     int32_t keeper = api_parent(api_look(shop, "steady").pid);
-    start_and_stop_services(shop, &counter, services / 10);
+    start_and_stop_services(shop, &counter, first);
     struct size before = measure(keeper);
     start_and_stop_services(shop, &counter, services);
     check_no_growth(&before, keeper);
@@ -179,6 +180,7 @@ int main(int argc, char **argv)
     int alone = api_count_own_threads();
     api_use_keeper();
     if (argc > 1 && strcmp(argv[1], "--short") == 0) {
+        first = 50;
         services = 500;
         trees = 50;
         counts_memory = false;
