@@ -42,22 +42,39 @@ local other_words = {
     threshold = "failure_threshold", working_directory = "cwd", workdir = "cwd",
 }
 
+-- May a node have this option?
+local function takes(context, node, name)
+    local row = options.rows[name]
+    if type(row) ~= "table" then return false end
+    if node.role == "oneshot" and not options.applies(name, "oneshot", false) then return false end
+    if row.oneshot then return node.role == "oneshot" end
+    return options.applies(name, node.kind, node.is_root and context.as_root)
+end
+
+-- What people call the kind of a node.
+local function word_of(node)
+    return node.role or node.kind
+end
+
 local function unknown_option(context, node, name)
     local row = options.rows[name]
     if type(row) == "table" and row.child and context.as_root and node.is_root then
         return note_fault(context, node, "." .. name, "is for children; the root of the tree has no such option")
     end
+    if node.role and name == "ready" then
+        return note_fault(context, node, ".ready", "means nothing: a oneshot is ready when it is done", "Take it out.")
+    end
     local other = other_words[name]
-    local fits = other and options.applies(other, node.kind, node.is_root and context.as_root)
+    local fits = other and takes(context, node, other)
     local meant = fits and other or options.nearest_option(name, node.kind, node.is_root and context.as_root)
     node.meant[meant or ""] = true
     if row and not meant then
-        local reason = ("is an option of %s, not of a %s"):format(text.owners(row), node.kind)
+        local reason = ("is an option of %s, not of a %s"):format(text.owners(row), word_of(node))
         return note_fault(context, node, "." .. name, reason)
     end
     note_fault(context, node, "." .. name,
         "unknown option" .. (meant and (', did you mean "%s"?'):format(meant) or ""),
-        not meant and ('"suptree help %s" lists the options of a %s.'):format(node.kind, node.kind) or nil)
+        not meant and ('"suptree help %s" lists the options of a %s.'):format(word_of(node), word_of(node)) or nil)
 end
 
 -- Is it a thread in the form of the library: serve and stop?
@@ -67,8 +84,7 @@ end
 
 local function check_names_of_options(context, node)
     for _, name in ipairs(text.sorted_keys(node.options)) do
-        local row = options.rows[name]
-        local known = type(row) == "table" and options.applies(name, node.kind, node.is_root and context.as_root)
+        local known = takes(context, node, name)
             or serves(node) and (name == "serve" or name == "stop")
         if not known then unknown_option(context, node, name) end
     end
@@ -250,6 +266,7 @@ local function encode_option(context, node, row)
     if row.name == "after" then value = add_reader(node, value) end
     if row.name == "run" and serves(node) then return encode_serve(context, node) end
     if row.name == "cwd" and value == nil then return context.folder .. "\0" end
+    if row.name == "remain" and value == nil then value = true end -- it makes a oneshot
     if value == nil then
         if not row.required or node.meant[row.name] then return nil end
         return note_fault(context, node, "." .. row.name, "is missing", row.doc)
@@ -272,7 +289,7 @@ end
 local function encode_options(context, node)
     local encoded = {}
     for _, row in ipairs(rows_by_id) do
-        if options.applies(row.name, node.kind, node.is_root and context.as_root) then
+        if takes(context, node, row.name) then
             local bytes = encode_option(context, node, row)
             if bytes then encoded[#encoded + 1] = { row.id, bytes } end
         end
@@ -290,7 +307,7 @@ end
 local function unwanted_children(context, node, children)
     local is_command = node.kind == "process" and type(children[1]) == "string"
     if is_command then node.meant.command = true end
-    note_fault(context, node, "", ("has children, but a %s cannot have any"):format(node.kind),
+    note_fault(context, node, "", ("has children, but a %s cannot have any"):format(word_of(node)),
         is_command and "Write command = { … } around the words." or "Put them into a supervisor.")
 end
 
@@ -307,10 +324,18 @@ local function strange_child(context, node, place, child)
     note_fault(context, node, ("[%d]"):format(place), ("is %s, not a declaration"):format(text.describe(child)), hint)
 end
 
+-- What a oneshot is: a process, or with a function a thread.
+local function kind_of(declared)
+    if declared.kind ~= "oneshot" then return declared.kind end
+    local given = declared.options
+    return given.command == nil and (given.run ~= nil or given.serve ~= nil) and "thread" or "process"
+end
+
 -- A copy of the declaration with what encoding learns of it: path, is_root, good options by name, children as copies.
 local function prepare(context, declared, parent, depth)
     local node = {
-        kind = declared.kind, name = declared.name, place = declared.place, options = declared.options,
+        kind = kind_of(declared), role = declared.kind == "oneshot" and "oneshot" or nil,
+        name = declared.name, place = declared.place, options = declared.options,
         strange = declared.strange, children = {}, parent = parent, is_root = parent == nil,
         good = {}, meant = {}, number = context.count,
     }
@@ -346,7 +371,7 @@ end
 
 local function check_root(context, node)
     if node.is_root and context.as_root and node.kind ~= "supervisor" then
-        note_fault(context, node, "", ("the root of the tree is a %s; it must be a supervisor"):format(node.kind),
+        note_fault(context, node, "", ("the root of the tree is a %s; it must be a supervisor"):format(word_of(node)),
             'Write s.supervisor "name" { … } around it.')
     end
 end

@@ -18,6 +18,8 @@ local suptree = {
     supervisor = declaration.kind "supervisor",
     process = declaration.kind "process",
     thread = declaration.kind "thread",
+    --- A process or a function that is expected to end: done, it is ready.
+    oneshot = declaration.kind "oneshot",
     --- When a service is ready: `s.ready.delay(t)`, `s.ready.file(path)`, `s.ready.manual()`.
     ready = ready.kinds,
     --- Supervisors inside this program: `s.new(name, options)`, `s.new_simple(name)`.

@@ -99,6 +99,7 @@ function option_help.reload(row)
     if row.type == "log" then
         return 'a change is applied while it runs; but to and from false or "inherit" restarts the service'
     end
+    if row.oneshot then return "a change is applied while it runs" end
     if row.name == "control_group" then return "a change is for the next run" end
     return row.exec and "a change restarts the service" or "a change is applied while it runs"
 end
@@ -143,6 +144,7 @@ local EXAMPLES = {
     propagate_termination = "propagate_termination = false",
     ready = 'ready = s.ready.tcp(8080)',
     replicas = "replicas = 3",
+    remain = "remain = false",
     restart = 'restart = "transient"',
     restart_delay = 'restart_delay = { initial = "1s", max = "1m", factor = 2, jitter = 0.2 }',
     restart_spacing = 'restart_spacing = "200ms"',
@@ -173,6 +175,7 @@ local AROUND = {
 function option_help.example(row)
     local inside = EXAMPLES[row.name]
     if row.name == "command" then return ('s.process "web" { %s },'):format(inside) end
+    if row.oneshot then return ('s.oneshot "migrate" { command = { "./migrate" }, %s },'):format(inside) end
     if row.name == "run" then return ('s.thread "sweeper" { %s },'):format(inside) end
     if row.supervisor and not row.process then return ('s.supervisor "shop" { %s, … },'):format(inside) end
     local around = AROUND[(row.process or row.child) and "process" or "thread"]

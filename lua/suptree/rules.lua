@@ -46,7 +46,7 @@ end
 local function check_as_child(node, parent, fail)
     if written(node, "significant") then
         local restart = node.options.restart == nil and "permanent" or written(node, "restart")
-        if restart == "permanent" then
+        if restart == "permanent" and not node.role then
             fail(node, ".significant", "needs a node that may end for good, but this one is permanent",
                 'Add restart = "transient" or restart = "temporary".')
         end
@@ -88,6 +88,14 @@ local function check_ready(node, fail)
     end
 end
 
+-- What is expected to end.
+local function check_oneshot(node, fail)
+    if written(node, "restart") == "permanent" then
+        fail(node, ".restart", 'cannot be "permanent": it is expected to end',
+            'Write "transient" (again after a failure) or "temporary".')
+    end
+end
+
 --- The rules of one node; `parent` is nil for the root.
 function rules.check_node(node, parent, fail)
     if node.kind == "supervisor" then
@@ -97,6 +105,7 @@ function rules.check_node(node, parent, fail)
         check_exit_codes(node, fail)
     end
     if node.kind ~= "supervisor" then check_ready(node, fail) end
+    if node.role then check_oneshot(node, fail) end
     check_as_child(node, parent, fail)
 end
 

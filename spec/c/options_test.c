@@ -93,6 +93,7 @@ static void numbers_are_frozen(void)
                                                          "no_new_privs",
                                                          [80] = "replicas",
                                                          "replicated",
+                                                         [70] = "remain",
                                                          [91] = "on_event"};
     size_t count = 0;
     for (uint16_t id = 1; id < SUP_OPTION_ID_END; id++) {

@@ -285,6 +285,12 @@ void sup_command_remove(struct sup_tree *tree, const struct sup_input *input)
 
 static struct sup_node *start_node(struct sup_tree *tree, struct sup_node *node);
 
+/* Done, and there is no need to do it again. */
+static bool is_done_for_good(const struct sup_node *node)
+{
+    return node->state == SUP_STATE_DONE && (!sup_node_is_oneshot(node) || node->spec.remain);
+}
+
 /*
 ** Start what ${node} is after, all the way down. Returns the first that a person stopped, or NULL.
 */
@@ -295,7 +301,7 @@ static struct sup_node *start_dependencies(struct sup_tree *tree, struct sup_nod
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
         struct sup_node *dependency = edge->dependency;
-        if (!edge->after || dependency->ready || dependency->state == SUP_STATE_DONE) continue;
+        if (!edge->after || dependency->ready || is_done_for_good(dependency)) continue;
         struct sup_node *found = dependency->held ? dependency : start_node(tree, dependency);
         if (obstacle == NULL) obstacle = found;
     }
@@ -311,6 +317,7 @@ static struct sup_node *start_node(struct sup_tree *tree, struct sup_node *node)
     struct sup_node *obstacle = start_dependencies(tree, node);
     bool has_its_turn = node->in_round && node->parent->round_stopping;
     if (has_its_turn) return obstacle; /* its round launches it */
+    if (sup_node_remains(node)) return NULL;
     if (node->instance == 0) sup_node_bring_up(tree, node, SUP_CAUSE_PERSON);
     else if (node->state == SUP_STATE_STOPPING && !node->self_ending) node->then = SUP_THEN_LAUNCH;
     else if (node->state == SUP_STATE_STUCK) node->then = SUP_THEN_LAUNCH;
@@ -336,7 +343,8 @@ void sup_command_start_node(struct sup_tree *tree, const struct sup_input *input
 static bool is_up(const struct sup_node *node)
 {
     return node->instance != 0 || node->in_round || node->state == SUP_STATE_DELAYED ||
-           node->state == SUP_STATE_QUEUED || node->state == SUP_STATE_WAITING;
+           node->state == SUP_STATE_QUEUED || node->state == SUP_STATE_WAITING ||
+           sup_node_remains(node);
 }
 
 void sup_command_stop_node(struct sup_tree *tree, const struct sup_input *input)
@@ -366,9 +374,12 @@ void sup_command_restart_node(struct sup_tree *tree, const struct sup_input *inp
     struct sup_node *node = tree_accepts(tree, input) ? named_node(tree, input) : NULL;
     if (node == NULL) return;
     bool was_live = node->instance != 0;
+    bool was_done = sup_node_remains(node);
+    if (was_done) sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_PERSON, 0); /* not any more */
     struct sup_node *obstacle = start_node(tree, node);
-    if (was_live) {
-        sup_followers_mark(tree, node, SUP_CAUSE_PERSON);
+    if (was_live) sup_followers_mark(tree, node, SUP_CAUSE_PERSON);
+    if (was_done) sup_followers_mark_alone(tree, node);
+    if (was_live || was_done) {
         if (node->parent == NULL) sup_stop_ask_if_free(tree, node);
         else sup_siblings_ask(tree, node->parent);
     }

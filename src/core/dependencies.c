@@ -176,6 +176,11 @@ void sup_followers_mark(struct sup_tree *tree, struct sup_node *node, enum sup_c
     mark_followers(tree, node, node, false);
 }
 
+void sup_followers_mark_alone(struct sup_tree *tree, struct sup_node *node)
+{
+    mark_followers(tree, node, node, false);
+}
+
 void sup_dependents_mark(struct sup_tree *tree, struct sup_node *node)
 {
     sup_list_each(link, &node->needed_by)

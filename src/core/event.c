@@ -29,7 +29,7 @@ static void put_node(const struct sup_told *told, const struct sup_field_sink *s
 {
     const struct sup_effect *effect = told->effect;
     put_text(sink, "path", told->path);
-    sink->text(sink->self, "kind", sup_kind_name(effect->kind));
+    sink->text(sink->self, "kind", sup_kind_word(effect->kind, effect->role));
     sink->integer(sink->self, "generation", effect->generation);
     if (effect->instance != 0) sink->integer(sink->self, "instance", (int64_t) effect->instance);
 }

@@ -110,6 +110,15 @@ static void climb(struct sup_spec *spec)
     spec->stop_signal = spec->stop.data[0];
 }
 
+/* What is expected to end is tried again after a failure, and may take its time. */
+static void imply_role(const struct sup_form_node *node, struct sup_spec *spec)
+{
+    uint32_t size;
+    if (sup_form_option(node, SUP_OPTION_RESTART, &size) == NULL) spec->restart = SUP_TRANSIENT;
+    if (sup_form_option(node, SUP_OPTION_START_TIMEOUT, &size) == NULL)
+        spec->start_timeout_ns = SUP_INFINITY_NS;
+}
+
 /* What one option implies for another that is not written. */
 static void apply_implied(const struct sup_form_node *node, struct sup_spec *spec)
 {
@@ -117,6 +126,7 @@ static void apply_implied(const struct sup_form_node *node, struct sup_spec *spe
     if (spec->has_intensity && sup_form_option(node, SUP_OPTION_ON_THRESHOLD, &size) == NULL)
         spec->on_threshold = SUP_ON_ESCALATE;
     if (spec->strategy == SUP_REST_FOR_ONE) spec->stop_order = SUP_STOP_REVERSE;
+    if (spec->role != SUP_ROLE_SERVICE) imply_role(node, spec);
     if (spec->stop.size > 0) climb(spec);
 }
 

@@ -241,7 +241,8 @@ static int check_child_rules(const struct sup_form_scan *scan, uint32_t index,
                              const struct sup_spec *spec)
 {
     uint32_t parent = scan->entries[index].parent;
-    if (spec->significant && spec->restart == SUP_PERMANENT)
+    bool is_endless = spec->role == SUP_ROLE_SERVICE && spec->restart == SUP_PERMANENT;
+    if (spec->significant && is_endless)
         return sup_form_refuse(scan, index, "significant",
                                "Add restart = \"transient\" or restart = \"temporary\".",
                                "needs a node that may end for good, but this one is permanent");
@@ -254,6 +255,21 @@ static int check_child_rules(const struct sup_form_scan *scan, uint32_t index,
     if (spec->formerly != NULL && strcmp(spec->formerly, spec->name) == 0)
         return sup_form_refuse(scan, index, "formerly", "Write the old name, or take it out.",
                                "is the name that the node has now");
+    return 0;
+}
+
+/* What is expected to end: not for ever, and ready when it is done. */
+static int check_role(const struct sup_form_scan *scan, uint32_t index, const struct sup_spec *spec,
+                      const struct sup_option_set *written)
+{
+    if (spec->role == SUP_ROLE_SERVICE) return 0;
+    if (sup_option_set_has(written, SUP_OPTION_RESTART) && spec->restart == SUP_PERMANENT)
+        return sup_form_refuse(scan, index, "restart",
+                               "Write \"transient\" (again after a failure) or \"temporary\".",
+                               "cannot be \"permanent\": it is expected to end");
+    if (sup_option_set_has(written, SUP_OPTION_READY))
+        return sup_form_refuse(scan, index, "ready", "Take it out.",
+                               "means nothing: a oneshot is ready when it is done");
     return 0;
 }
 
@@ -379,6 +395,7 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     if ((rc = check_child_rules(scan, index, &spec)) != 0) return rc;
     if (spec.kind == SUP_SUPERVISOR) return check_supervisor_rules(scan, index, &spec, &written);
     if ((rc = check_ready(scan, index, &spec)) != 0) return rc;
+    if ((rc = check_role(scan, index, &spec, &written)) != 0) return rc;
     if ((rc = check_user(scan, index, &spec)) != 0) return rc;
     if ((rc = check_replica(scan, index, &written, &spec)) != 0) return rc;
     if ((rc = check_stop(scan, index, &written)) != 0) return rc;

@@ -175,6 +175,8 @@ static bool does_differ(const struct sup_option *option, const struct side *from
         if ((option->flags & SUP_OPT_INHERITED) != 0) return true;
         /* A window of the default size is still a window. */
         if (option->id == SUP_OPTION_INTENSITY) return true;
+        /* What is written of a oneshot alone makes it one. */
+        if (from->spec.role != to->spec.role && (option->flags & SUP_OPT_ONESHOT) != 0) return true;
         /* Not written, the user decides. */
         if (option->id == SUP_OPTION_NO_NEW_PRIVS) return true;
         if (option->id == SUP_OPTION_GROUPS) return true;
@@ -203,6 +205,7 @@ bool sup_form_exec_sees(const struct sup_option *option, const struct sup_spec *
                         const struct sup_spec *to)
 {
     if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->log, &to->log);
+    if ((option->flags & SUP_OPT_ONESHOT) != 0) return from->role != to->role;
     return (option->flags & SUP_OPT_EXEC) != 0;
 }
 

@@ -84,6 +84,11 @@ const char *sup_state_name(enum sup_state state)
     return find_name(state_names, SUP_STATE_COUNT, (size_t) state);
 }
 
+const char *sup_kind_word(enum sup_kind kind, enum sup_role role)
+{
+    return role == SUP_ROLE_ONESHOT ? "oneshot" : sup_kind_name(kind);
+}
+
 const char *sup_kind_name(enum sup_kind kind)
 {
     return find_name(kind_names, SUP_KIND_COUNT, (size_t) kind);

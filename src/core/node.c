@@ -11,6 +11,27 @@ bool sup_node_is_service(const struct sup_node *node)
     return node->spec.kind != SUP_SUPERVISOR;
 }
 
+bool sup_node_is_oneshot(const struct sup_node *node)
+{
+    return node->spec.role == SUP_ROLE_ONESHOT;
+}
+
+bool sup_node_remains(const struct sup_node *node)
+{
+    return sup_node_is_oneshot(node) && node->spec.remain && node->state == SUP_STATE_DONE;
+}
+
+bool sup_node_is_ready_at_launch(const struct sup_node *node)
+{
+    return node->spec.role == SUP_ROLE_SERVICE && node->spec.ready.kind == SUP_READY_AT_LAUNCH;
+}
+
+/* "temporary": it is not tried again, and leaves the tree; what is declared to end stays in it. */
+static bool leaves_at_its_end(const struct sup_node *node)
+{
+    return node->spec.restart == SUP_TEMPORARY && node->spec.role == SUP_ROLE_SERVICE;
+}
+
 bool sup_node_was_launched_as_thread(const struct sup_node *node)
 {
     return node->started_record != NULL && node->started_record->kind == SUP_THREAD;
@@ -46,6 +67,7 @@ void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_s
     node->state = state;
     node->cause = cause;
     node->cause_node = other;
+    if (node->instance == 0 && state != SUP_STATE_DONE) node->ready = false;
     if (parent == NULL) return;
     if (node->counted_starting && state != SUP_STATE_STARTING) {
         node->counted_starting = false;
@@ -161,7 +183,7 @@ void sup_node_launched(struct sup_tree *tree, struct sup_node *node)
     sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
     if (node->state != SUP_STATE_STARTING) return; /* it is being stopped already */
     sup_node_set_state(tree, node, SUP_STATE_RUNNING, node->cause, node->cause_node);
-    if (node->spec.ready.kind == SUP_READY_AT_LAUNCH) sup_node_set_ready(tree, node);
+    if (sup_node_is_ready_at_launch(node)) sup_node_set_ready(tree, node);
 }
 
 void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node)
@@ -223,13 +245,12 @@ static enum verdict judge(const struct sup_node *node, struct sup_outcome outcom
         (exited && sup_codes_has(&node->spec.terminate_exit, outcome.code)))
         return VERDICT_TERMINATE;
     if (outcome.kind == SUP_END_DONE ||
-        (exited && sup_codes_has(&node->spec.done_exit, outcome.code)) ||
-        node->spec.restart == SUP_TEMPORARY)
+        (exited && sup_codes_has(&node->spec.done_exit, outcome.code)) || leaves_at_its_end(node))
         return VERDICT_LEAVE;
     /* A termination that was not passed on just ends its supervisor, whatever the restart type. */
     if (outcome.kind == SUP_END_SHUTDOWN && node->cause == SUP_CAUSE_TERMINATE)
         return VERDICT_FINISHED;
-    if (node->spec.restart == SUP_TRANSIENT && is_good_end(node, outcome)) return VERDICT_FINISHED;
+    if (node->spec.restart != SUP_PERMANENT && is_good_end(node, outcome)) return VERDICT_FINISHED;
     return VERDICT_FAILURE;
 }
 
@@ -303,6 +324,10 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
         bool is_done = sup_node_is_service(node) && verdict == VERDICT_FINISHED;
         sup_node_set_state(tree, node, is_done ? SUP_STATE_DONE : SUP_STATE_STOPPED,
                            SUP_CAUSE_FINISHED, 0);
+        if (sup_node_remains(node)) {
+            node->ready = true;
+            sup_tree_emit(tree, SUP_EVENT_READY, node);
+        }
         node->has_been_ready = true;
         sup_node_unawait(tree, node);
         sup_reload_settled(tree, node);
@@ -375,7 +400,7 @@ static void fail_start(struct sup_tree *tree, struct sup_node *node, struct sup_
 {
     struct sup_node *parent = node->parent;
     bool significant = node->spec.significant;
-    if (node->spec.restart != SUP_TEMPORARY) {
+    if (!leaves_at_its_end(node)) {
         sup_strategy_fail(tree, node, outcome, text);
         return;
     }
@@ -414,7 +439,7 @@ void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
     node->then = SUP_THEN_STOP;
     sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, node->cause_node);
     sup_waiters_release_down(tree, node);
-    if (then == SUP_THEN_ROUND && node->spec.restart == SUP_TEMPORARY && !node->removed) {
+    if (then == SUP_THEN_ROUND && leaves_at_its_end(node) && !node->removed) {
         leave_tree(tree, node); /* never restarted, not with the others either */
     } else if (then == SUP_THEN_LAUNCH) {
         sup_node_bring_up(tree, node, cause);

@@ -249,6 +249,11 @@ void sup_text_copy(char *to, size_t size, const char *text); /* cut; NULL: "" */
 /* --- node.c ---------------------------------------------------------------------------------- */
 
 bool sup_node_is_service(const struct sup_node *node);
+bool sup_node_is_oneshot(const struct sup_node *node);
+/* Done for good: a person's start of it, or of what is after it, does not run it again. */
+bool sup_node_remains(const struct sup_node *node);
+/* It gets ready by being launched. */
+bool sup_node_is_ready_at_launch(const struct sup_node *node);
 bool sup_node_is_wanted(const struct sup_node *node);
 /* Its instance is a thread: a reload may have made the node something else meanwhile. */
 bool sup_node_was_launched_as_thread(const struct sup_node *node);
@@ -336,6 +341,8 @@ struct sup_node *sup_stopping_dependent(const struct sup_node *node);
 void sup_followers_restart(struct sup_tree *tree, struct sup_node *node);
 /* Mark ${node} and all that restart with it, live ones only, for a restart that was asked for. */
 void sup_followers_mark(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause);
+/* The same, but not ${node}, which was done and is started again. */
+void sup_followers_mark_alone(struct sup_tree *tree, struct sup_node *node);
 /* Mark the live dependents of ${node} (all levels): they stop first and wait for it. */
 void sup_dependents_mark(struct sup_tree *tree, struct sup_node *node);
 /* Ask all siblings of ${node} that are marked and free, last first. */

@@ -46,6 +46,7 @@ static int decode_bool(const struct value *v)
     if (v->size != 1 || v->data[0] > 1) return refuse_broken(v);
     *(bool *) v->field = v->data[0] == 1;
     if (v->option->id == SUP_OPTION_NO_NEW_PRIVS) v->spec->has_no_new_privs = true;
+    if (v->option->id == SUP_OPTION_REMAIN) v->spec->role = SUP_ROLE_ONESHOT;
     return 0;
 }
 

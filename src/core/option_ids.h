@@ -70,6 +70,8 @@ enum sup_option_id {
     /* a service's: one of several of the same */
     SUP_OPTION_REPLICAS = 80,
     SUP_OPTION_REPLICATED = 81, /* the root's; never written by people */
+    /* a service that is expected to end */
+    SUP_OPTION_REMAIN = 70, /* written of every oneshot: that it stands there makes it one */
     /* every node's */
     SUP_OPTION_ON_EVENT = 91,
 

@@ -138,6 +138,11 @@ const struct sup_option sup_options[] = {
      "false: a child that ends the tree ends this supervisor only.", "suture"},
     {SUP_OPTION_READY, "ready", SUP_TYPE_READY, FIELD(ready), NULL, NULL, 0, 0, SUP_OPT_SERVICE,
      "When it counts as ready, one of s.ready.*; default: at launch.", "s6"},
+    {SUP_OPTION_REMAIN, "remain", SUP_TYPE_BOOL, FIELD(remain), "true", NULL, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_ONESHOT,
+     "true: once done it counts as ready; false: it is down then, and a person's start of what is "
+     "after it runs it again.",
+     "systemd"},
     {SUP_OPTION_REPLICAS, "replicas", SUP_TYPE_COUNT, FIELD(replica), "0", NULL, 0,
      SUP_REPLICAS_MAX, SUP_OPT_SERVICE,
      "So many of it, as siblings: \"web\" becomes web@1, web@2 and so on, each with its number in "
@@ -241,7 +246,7 @@ const char *sup_option_nearest(const char *name, enum sup_kind kind, bool is_roo
     const char *names[OPTION_COUNT];
     size_t count = 0;
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        if ((sup_options[i].flags & SUP_OPT_HIDDEN) == 0 &&
+        if ((sup_options[i].flags & (SUP_OPT_HIDDEN | SUP_OPT_ONESHOT)) == 0 &&
             sup_option_applies(&sup_options[i], kind, is_root))
             names[count++] = sup_options[i].name;
     return sup_nearest(name, names, count);

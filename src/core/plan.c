@@ -245,7 +245,8 @@ static bool names(const struct sup_strings *list, const char *name)
 static bool restarts(const struct sup_tree *tree, const struct sup_change *change)
 {
     if (change->kind != SUP_CHANGE_RESTART && change->kind != SUP_CHANGE_FOLLOW) return false;
-    return sup_tree_node(tree, change->node)->instance != 0;
+    const struct sup_node *node = sup_tree_node(tree, change->node);
+    return node->instance != 0 || sup_node_remains(node);
 }
 
 /* Turn ${change} into FOLLOW when it restarts with a sibling that restarts. */

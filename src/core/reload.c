@@ -280,25 +280,37 @@ static void mark_kept(struct sup_tree *tree, struct sup_node *node, enum sup_cha
     else sup_node_unawait(tree, node);
     if (!node->held && !is_wanted) sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_DISABLED, 0);
     else if (ends && was_unwanted && is_wanted) node->then = SUP_THEN_LAUNCH;
+    else if (kind == SUP_CHANGE_RESTART && sup_node_remains(node))
+        sup_followers_mark_alone(tree, node);
     else if (kind == SUP_CHANGE_RESTART && !ends) sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
 }
 
-static bool should_come_up(const struct sup_node *node, bool changed, bool was_unwanted)
+static bool was_oneshot(const struct sup_node *node)
+{
+    uint32_t size;
+    const struct sup_form_node *started = node->started_record;
+    return started != NULL && sup_form_option(started, SUP_OPTION_REMAIN, &size) != NULL;
+}
+
+static bool should_come_up(const struct sup_node *node, enum sup_change_kind kind,
+                           bool was_unwanted)
 {
     if (node->instance != 0 || !sup_node_is_wanted(node)) return false;
     if (node->state == SUP_STATE_STOPPED) return was_unwanted || node->cause == SUP_CAUSE_ROLLBACK;
-    return changed && node->state == SUP_STATE_FAILED; /* mended by its new declaration */
+    if (node->state == SUP_STATE_DONE) /* what it did was another thing */
+        return kind == SUP_CHANGE_RESTART && (sup_node_is_oneshot(node) || was_oneshot(node));
+    return kind != SUP_CHANGE_KEEP && node->state == SUP_STATE_FAILED; /* mended, perhaps */
 }
 
 static void bring_up_kept(struct sup_tree *tree, struct sup_node *node, enum sup_change_kind kind,
                           bool was_unwanted)
 {
     bool runs = sup_node_is_service(node) && node->state == SUP_STATE_RUNNING;
-    if (runs && node->spec.ready.kind == SUP_READY_AT_LAUNCH) {
+    if (runs && sup_node_is_ready_at_launch(node)) {
         sup_node_set_ready(tree, node); /* its condition was taken away */
     } else if (node->state == SUP_STATE_WAITING) {
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
-    } else if (should_come_up(node, kind != SUP_CHANGE_KEEP, was_unwanted)) {
+    } else if (should_come_up(node, kind, was_unwanted)) {
         node->automatic = false;
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
     }

@@ -29,6 +29,7 @@ static const struct sup_spec default_spec = {
     .start_timeout_ns = 60 * SUP_SECOND_NS,
     .ready = {.kind = SUP_READY_AT_LAUNCH},
     .on_stuck = SUP_STUCK_WAIT,
+    .remain = true,
     .inherit_env = true,
     .stop_signal = SIGTERM,
     .log = {.mode = SUP_LOG_MODE_VIEW, .max_files = SUP_LOG_FILES_DEFAULT},

@@ -15,6 +15,8 @@
 #define SUP_SECOND_NS INT64_C(1000000000)
 
 enum sup_kind { SUP_SUPERVISOR, SUP_PROCESS, SUP_THREAD, SUP_KIND_COUNT };
+/* What a service is for: to run, or to do something and end. */
+enum sup_role { SUP_ROLE_SERVICE, SUP_ROLE_ONESHOT };
 enum sup_restart { SUP_PERMANENT, SUP_TRANSIENT, SUP_TEMPORARY };
 enum sup_strategy { SUP_ONE_FOR_ONE, SUP_ONE_FOR_ALL, SUP_REST_FOR_ONE };
 enum sup_on_threshold { SUP_ON_PAUSE, SUP_ON_ESCALATE, SUP_ON_GIVE_UP };
@@ -186,6 +188,8 @@ struct sup_spec {
     enum sup_on_stuck on_stuck;
     /* which one of several of the same it is, from 1: its name is theirs with "@1"; 0: alone */
     uint32_t replica;
+    enum sup_role role; /* by the options that stand there: `remain` makes a oneshot */
+    bool remain;        /* oneshot: done, it counts as ready from then on */
 
     /* a process's */
     struct sup_strings command; /* argv; a shell string is already { "/bin/sh", "-c", text } */

@@ -175,6 +175,7 @@ bool sup_tree_status(const struct sup_tree *tree, sup_token token, int64_t now_n
         .parent = sup_node_token(node->parent),
         .name = node->name,
         .kind = node->spec.kind,
+        .role = node->spec.role,
         .state = shown_state(node),
         .wanted = sup_node_is_wanted(node) && !finished && !tree->ended && !tree->stopping,
         .ready = node->ready,

@@ -16,6 +16,7 @@ static void stop_what_does_not_live(struct sup_tree *tree, struct sup_node *node
     bool has_ended = node->state == SUP_STATE_DONE || node->state == SUP_STATE_FAILED;
     sup_strategy_dequeue(node);
     sup_deadline_clear(tree, &node->deadline);
+    node->ready = false;
     if (!has_ended || cause == SUP_CAUSE_PERSON || cause == SUP_CAUSE_DISABLED)
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, 0);
 }

@@ -343,6 +343,14 @@ static enum answer answer_failure(struct sup_tree *tree, struct sup_node *superv
     return answer;
 }
 
+/* It failed and is not tried again: that is its natural end. */
+static void let_be(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome)
+{
+    sup_node_set_state(tree, node, SUP_STATE_FAILED, SUP_CAUSE_FAILURE, 0);
+    sup_reload_out_of_reach(tree, node);
+    sup_strategy_natural_end(tree, node->parent, node->spec.significant, outcome);
+}
+
 void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
                        const char *text)
 {
@@ -355,12 +363,14 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
     struct measure measure = add_failure(tree, supervisor);
     bool sick = sup_reload_failed(tree, node, outcome, text);
     enum answer answer = answer_failure(tree, supervisor, node, measure, sick);
-    bool comes_back = answer == ANSWER_RESTART || answer == ANSWER_HOLD;
+    bool is_retried = node->spec.restart != SUP_TEMPORARY;
+    bool comes_back = is_retried && (answer == ANSWER_RESTART || answer == ANSWER_HOLD);
     int64_t delay_ns = comes_back ? next_delay(tree, node, outcome) : 0;
     int64_t until_ns = delay_ns > 0 ? tree->now_ns + delay_ns : 0;
-    if (supervisor->paused && supervisor->deadline.timer.at_ns > until_ns)
+    if (comes_back && supervisor->paused && supervisor->deadline.timer.at_ns > until_ns)
         until_ns = supervisor->deadline.timer.at_ns;
-    report_failure(tree, node, outcome, text, measure, until_ns, answer == ANSWER_RESTART);
+    bool restarting = is_retried && answer == ANSWER_RESTART;
+    report_failure(tree, node, outcome, text, measure, until_ns, restarting);
     if (sick) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
     } else if (delay_ns > 0) {
@@ -370,6 +380,8 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
     } else if (answer == ANSWER_ESCALATE) {
         struct sup_outcome limit = {SUP_END_LIMIT, 1};
         sup_supervisor_end_itself(tree, supervisor, SUP_CAUSE_LIMIT, limit);
+    } else if (answer != ANSWER_GIVE_UP) {
+        let_be(tree, node, outcome);
     }
     sup_waiters_check(tree, node);
 }

@@ -39,6 +39,7 @@ struct sup_effect *sup_tree_effect(struct sup_tree *tree, enum sup_effect_type t
     if (node != NULL) {
         effect->node = sup_node_token(node);
         effect->kind = node->spec.kind;
+        effect->role = node->spec.role;
         effect->generation = node->generation;
         effect->instance = node->instance;
     }
@@ -262,7 +263,8 @@ static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
     const char *text = tree->text[0] == '\0' ? NULL : tree->text;
     if (input->type == SUP_IN_LAUNCHED) sup_node_launched(tree, node);
     else if (input->type == SUP_IN_LAUNCH_FAILED) sup_node_launch_failed(tree, node, input);
-    else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING)
+    else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING &&
+             !sup_node_is_oneshot(node))
         sup_node_set_ready(tree, node);
     else if (input->type == SUP_IN_ENDED) sup_node_ended(tree, node, input->outcome, text);
     else if (input->type == SUP_IN_UNHEALTHY) sup_node_unhealthy(tree, node, input);

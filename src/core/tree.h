@@ -42,6 +42,8 @@ enum sup_state {
 
 const char *sup_state_name(enum sup_state state);
 const char *sup_kind_name(enum sup_kind kind);
+/* What people call it: "oneshot", else the name of its kind. */
+const char *sup_kind_word(enum sup_kind kind, enum sup_role role);
 
 /* How an instance ended. */
 enum sup_outcome_kind {
@@ -241,6 +243,7 @@ struct sup_effect {
     enum sup_effect_type type;
     uint32_t generation;
     enum sup_kind kind; /* of the node */
+    enum sup_role role; /* the same */
     uint64_t seq;       /* 1, 2, 3, … over the life of the tree */
     sup_token node;
     uint64_t instance;
@@ -282,6 +285,7 @@ struct sup_status {
     sup_token node, parent;
     const char *name; /* valid until the next apply */
     enum sup_kind kind;
+    enum sup_role role;
     enum sup_state state;
     bool wanted;
     bool ready;

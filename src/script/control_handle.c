@@ -149,7 +149,7 @@ static int look_at(lua_State *L)
     lua_pushstring(L, look.there ? sup_cause_name(look.status.cause) : "none");
     lua_pushboolean(L, look.ended);
     if (!look.there) return 5;
-    lua_pushstring(L, sup_kind_name(look.status.kind));
+    lua_pushstring(L, sup_kind_word(look.status.kind, look.status.role));
     return 6;
 }
 

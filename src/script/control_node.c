@@ -101,7 +101,7 @@ static void put_identity(struct sup_json *json, const struct sup_view *view,
     sup_tree_path(view->tree, status->node, path, sizeof path);
     sup_json_put_string(json, "path", path);
     sup_json_put_string(json, "name", status->name);
-    sup_json_put_string(json, "kind", sup_kind_name(status->kind));
+    sup_json_put_string(json, "kind", sup_kind_word(status->kind, status->role));
     sup_json_put_integer(json, "depth", depth_of(path));
     if (spec != NULL && spec->description != NULL && spec->description[0] != '\0')
         sup_json_put_string(json, "description", spec->description);

@@ -344,7 +344,7 @@ void sup_core_push_status(lua_State *L, const struct sup_tree *tree,
     lua_createtable(L, 0, 24);
     set_text(L, "name", status->name);
     set_path(L, "path", tree, status->node);
-    set_text(L, "kind", sup_kind_name(status->kind));
+    set_text(L, "kind", sup_kind_word(status->kind, status->role));
     set_text(L, "state", sup_state_name(status->state));
     set_text(L, "cause", sup_cause_name(status->cause));
     set_integer(L, "node", (lua_Integer) status->node);

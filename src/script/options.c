@@ -28,18 +28,23 @@ static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
     [SUP_TYPE_LADDER] = "ladder",
 };
 
-static const char *const kind_names[SUP_KIND_COUNT + 1] = {
-    [SUP_SUPERVISOR] = "supervisor", [SUP_PROCESS] = "process", [SUP_THREAD] = "thread"};
+/* As people declare them; a oneshot is a process or a thread. */
+enum { ONESHOT = SUP_KIND_COUNT, WORD_COUNT };
+
+static const char *const kind_words[WORD_COUNT + 1] = {[SUP_SUPERVISOR] = "supervisor",
+                                                       [SUP_PROCESS] = "process",
+                                                       [SUP_THREAD] = "thread",
+                                                       [ONESHOT] = "oneshot"};
 
 static const struct {
     const char *name;
     unsigned flag;
 } flag_names[] = {
-    {"child", SUP_OPT_CHILD},       {"exec", SUP_OPT_EXEC},
-    {"infinity", SUP_OPT_INFINITY}, {"inherited", SUP_OPT_INHERITED},
-    {"positive", SUP_OPT_POSITIVE}, {"process", SUP_OPT_PROCESS},
-    {"required", SUP_OPT_REQUIRED}, {"supervisor", SUP_OPT_SUPERVISOR},
-    {"thread", SUP_OPT_THREAD},
+    {"child", SUP_OPT_CHILD},           {"exec", SUP_OPT_EXEC},
+    {"infinity", SUP_OPT_INFINITY},     {"inherited", SUP_OPT_INHERITED},
+    {"positive", SUP_OPT_POSITIVE},     {"process", SUP_OPT_PROCESS},
+    {"oneshot", SUP_OPT_ONESHOT},       {"required", SUP_OPT_REQUIRED},
+    {"supervisor", SUP_OPT_SUPERVISOR}, {"thread", SUP_OPT_THREAD},
 };
 
 /* --- the rows --------------------------------------------------------------------------------- */
@@ -105,15 +110,22 @@ static const struct sup_option *check_option(lua_State *L, int index)
     return option;
 }
 
-static enum sup_kind check_kind(lua_State *L, int index)
+static int check_kind(lua_State *L, int index)
 {
-    return (enum sup_kind) luaL_checkoption(L, index, NULL, kind_names);
+    return luaL_checkoption(L, index, NULL, kind_words);
 }
 
 static int ask_applies(lua_State *L)
 {
     const struct sup_option *option = check_option(L, 1);
-    lua_pushboolean(L, sup_option_applies(option, check_kind(L, 2), lua_toboolean(L, 3)));
+    int kind = check_kind(L, 2);
+    bool is_root = lua_toboolean(L, 3), is_own = (option->flags & SUP_OPT_ONESHOT) != 0;
+    bool applies = kind == ONESHOT
+                       ? is_own || (option->id != SUP_OPTION_READY &&
+                                    (sup_option_applies(option, SUP_PROCESS, is_root) ||
+                                     sup_option_applies(option, SUP_THREAD, is_root)))
+                       : !is_own && sup_option_applies(option, (enum sup_kind) kind, is_root);
+    lua_pushboolean(L, applies);
     return 1;
 }
 
@@ -138,7 +150,9 @@ static int find_nearest(lua_State *L)
 static int find_nearest_option(lua_State *L)
 {
     const char *word = luaL_checkstring(L, 1);
-    lua_pushstring(L, sup_option_nearest(word, check_kind(L, 2), lua_toboolean(L, 3)));
+    int kind = check_kind(L, 2);
+    enum sup_kind like = kind == ONESHOT ? SUP_PROCESS : (enum sup_kind) kind;
+    lua_pushstring(L, sup_option_nearest(word, like, lua_toboolean(L, 3)));
     return 1;
 }
 

@@ -12,11 +12,15 @@ local KINDS = {
         .. '    s.supervisor "name" { option = value, …, child, child, … }',
     process = "A process is a program that is kept running:\n\n"
         .. '    s.process "name" { command = { "./program" }, option = value, … }',
+    oneshot = "A oneshot is a process, or with run a thread, that does something and ends. Done, it is ready: what is "
+        .. "after it\nstarts then. After a failure it is tried again (restart is \"transient\"); it has all the time it "
+        .. "needs, unless\nstart_timeout says otherwise:\n\n"
+        .. '    s.oneshot "name" { command = { "./migrate" }, option = value, … }',
     thread = "A thread is a Lua function on an OS thread of its own:\n\n"
         .. '    s.thread "name" { run = function(ctx) … end, option = value, … }',
 }
 
-local TOPICS = { "options", "protocol", "supervisor", "process", "thread" }
+local TOPICS = { "options", "protocol", "supervisor", "process", "thread", "oneshot" }
 
 -- Words in lines of at most WIDTH columns, each line after the first behind `margin` spaces.
 local function wrap(words, margin)
@@ -69,7 +73,10 @@ local function print_options()
     print_group("supervisors", function(row) return row.supervisor and not row.process end)
     print_group("every node", function(row) return row.supervisor and row.process end)
     print_group("every node but the root", function(row) return row.child end)
-    print_group("processes and threads", function(row) return row.process and row.thread and not row.supervisor end)
+    print_group("processes and threads", function(row)
+        return row.process and row.thread and not row.supervisor and not row.oneshot
+    end)
+    print_group("oneshots", function(row) return row.oneshot end)
     print_group("processes", function(row) return row.process and not row.thread end)
     print_group("threads", function(row) return row.thread and not row.process end)
     print '\n"suptree help OPTION" says more about one.'
@@ -128,7 +135,7 @@ return {
     name = "help",
     description = "Explains a verb, or what a configuration may say.",
     describe = function(parser)
-        parser:argument("topic", "A verb, an option, \"options\" for all of them, supervisor, process, thread, or "
+        parser:argument("topic", "A verb, an option, \"options\" for all of them, supervisor, process, thread, oneshot, or "
             .. "protocol: the methods of the control socket.")
             :args "?":argname "TOPIC"
     end,

@@ -2,5 +2,5 @@
 local asking = require "suptree.cli.asking"
 
 return asking.verb("is-active", "running", function(node)
-    return node.state == "running", node.state
+    return node.state == "running" or node.state == "done" and node.ready, node.state
 end)

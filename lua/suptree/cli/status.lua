@@ -23,7 +23,10 @@ local function code_for(nodes, replicas, paths)
             if group.count == 0 and path == group.path then return remote.NOT_RUNNING end
         end
     end
-    for _, node in ipairs(nodes) do if node.state ~= "running" then return remote.NOT_RUNNING end end
+    for _, node in ipairs(nodes) do
+        local is_done = node.state == "done" and node.ready
+        if node.state ~= "running" and not is_done then return remote.NOT_RUNNING end
+    end
     return common.DONE
 end
 

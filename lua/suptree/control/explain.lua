@@ -38,6 +38,7 @@ function sentences.running(node)
     local since = node.uptime or node.since or 0
     if node.ready then return ("runs and is ready, for %s"):format(seconds(since)) end
     if node.kind == "supervisor" then return "runs, but not all that is wanted below it has been ready yet" end
+    if node.kind == "oneshot" then return ("runs for %s, and is not done yet"):format(seconds(since)) end
     return ("runs for %s, but is not ready yet"):format(seconds(since))
 end
 
@@ -76,7 +77,11 @@ function sentences.paused(node)
 end
 
 function sentences.done(node)
-    return ("ended well (%s) and is not to be restarted"):format(node.last and node.last.text or "done")
+    local how = node.last and node.last.text or "done"
+    if node.kind == "oneshot" then
+        return ("is done (%s)%s"):format(how, node.ready and ": what is after it may run" or "")
+    end
+    return ("ended well (%s) and is not to be restarted"):format(how)
 end
 
 function sentences.failed(node)
@@ -108,7 +113,8 @@ local coming = {
     paused = function() return "it resumes, and what waits below it is started" end,
     queued = function() return "its supervisor resumes, and starts it" end,
     running = function(node)
-        return not node.ready and node.next_in and "unless it gets ready, it counts as a failed start" or nil
+        if node.ready or not node.next_in then return nil end
+        return ("unless it %s, it counts as a failed start"):format(node.kind == "oneshot" and "is done" or "gets ready")
     end,
     stopping = function(node)
         return node.next_in and "it is killed" or "it is stopped when what it waits for is down"
@@ -161,7 +167,13 @@ function changes.down(node, commands)
     add(commands, "start", node.path)
 end
 
-changes.failed, changes.done, changes.stopped = changes.down, changes.down, changes.down
+changes.failed, changes.stopped = changes.down, changes.down
+
+function changes.done(node, commands)
+    if node.kind ~= "oneshot" then return changes.down(node, commands) end
+    add(commands, "logs", node.path)
+    add(commands, "restart", node.path)
+end
 
 function changes.delayed(node, commands)
     changes.down(node, commands)

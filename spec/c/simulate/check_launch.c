@@ -14,7 +14,8 @@ static void add_licence(struct shadow *supervisor)
 static bool is_satisfied(struct sim *sim, const struct shadow *dependency)
 {
     struct sup_status status;
-    if (dependency->ready && !(dependency->life & LIFE_STOPPING)) return true;
+    bool is_up = dependency->instance != 0 || !dependency->traits.is_oneshot;
+    if (is_up && dependency->ready && !(dependency->life & LIFE_STOPPING)) return true;
     if (!sup_tree_status(sim->tree, dependency->token, sim->now_ns, &status)) return true;
     /* of all that happens in one input, a round may come after this launch and start it again */
     bool was_done = dependency->state == SUP_STATE_DONE && dependency->instance == 0;
@@ -182,8 +183,23 @@ static struct shadow *find_awaited(struct sim *sim, const struct shadow *supervi
     return awaited;
 }
 
+/* Of a oneshot: it has ended, and well. */
+static void check_done(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
+{
+    bool is_done = node->instance == 0 && node->finished && node->generation == effect->generation;
+    if (!node->traits.remains || !is_done || (node->life & LIFE_READY)) {
+        sim_violate(sim, 17, "%s is called ready although it is not done", sim_name(sim, node));
+    }
+    node->life |= LIFE_READY;
+    node->ready = node->been_ready = true;
+}
+
 void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
 {
+    if (node->traits.is_oneshot) {
+        check_done(sim, node, effect);
+        return;
+    }
     check_order(sim, node, effect, LIFE_LAUNCHED, LIFE_READY | LIFE_STOPPING, LIFE_READY);
     node->ready = node->been_ready = true;
     if (node->traits.kind != SUP_SUPERVISOR || sim->reloads > 0) return;
@@ -224,8 +240,8 @@ static enum verdict judge(const struct shadow *node, struct sup_outcome outcome)
     if (outcome.kind == SUP_END_TERMINATE || ends_tree) return VERDICT_TERMINATE;
     if (outcome.kind == SUP_END_DONE) return VERDICT_FINISHED;
     if (exited && sup_codes_has(&node->traits.done, outcome.code)) return VERDICT_FINISHED;
-    if (node->traits.restart == SUP_TEMPORARY) return VERDICT_FINISHED;
-    if (node->traits.restart == SUP_TRANSIENT && is_success(node, outcome)) return VERDICT_FINISHED;
+    if (node->traits.leaves) return VERDICT_FINISHED;
+    if (node->traits.restart != SUP_PERMANENT && is_success(node, outcome)) return VERDICT_FINISHED;
     return VERDICT_FAILURE;
 }
 
@@ -273,7 +289,7 @@ void check_late_start(struct sim *sim, struct shadow *node, const struct sup_eff
     bool must_count = is_wanted && sim->input->type != SUP_IN_HOST_DIED &&
                       !shadow_is_going_down(parent) &&
                       node->not_ready_licence == parent->licences + sim->licences &&
-                      node->traits.restart != SUP_TEMPORARY && !(node->life & LIFE_STUCK);
+                      !node->traits.leaves && !(node->life & LIFE_STUCK);
     if (must_count && !is_counted) {
         sim_violate(sim, 4, "%s was not ready in time, or sick, and that was not counted",
                     sim_name(sim, node));
@@ -284,7 +300,7 @@ void check_late_start(struct sim *sim, struct shadow *node, const struct sup_eff
                     sim_name(sim, node));
     }
     if (is_counted) check_counted(sim, node);
-    if (node->traits.restart != SUP_TEMPORARY) return;
+    if (!node->traits.leaves) return;
     /* of one that was stuck it is not seen what was to follow */
     bool was_late = ended->type == SUP_DO_EVENT && ended->event.cause == SUP_CAUSE_NOT_READY;
     node->finished = was_late || was_sick;

@@ -150,6 +150,7 @@ void check_counted(struct sim *sim, struct shadow *node)
         meter->unsure_step = sim->steps; /* the supervisor may have been taken down before */
     node->failure_due = true;
     node->automatic = true;
+    if (node->traits.restart == SUP_TEMPORARY) parent->ended_step = sim->steps; /* it stays down */
     node->held_by_pause = parent->paused;
     parent->licences++;
     parent->answer = find_answer(sim, parent);
@@ -189,13 +190,15 @@ void check_failed(struct sim *sim, struct shadow *node, const struct sup_event *
         return;
     }
     node->failure_due = false;
+    bool is_retried = node->traits.restart != SUP_TEMPORARY;
+    if (!is_retried) node->automatic = false;
     bool is_alone = sim->input->type == SUP_IN_ENDED || sim->input->type == SUP_IN_LAUNCH_FAILED;
     if (event->restarting && is_alone) sim->failed = node;
     sim->touched |= UINT64_C(1) << parent->slot;
     check_count_shown(sim, parent, event->count, event->threshold);
     if (is_borderline(&parent->meter, &parent->traits, sim->now_ns)) return;
     enum answer answer = parent->answer;
-    if (event->restarting != (answer == ANSWER_RESTART)) {
+    if (event->restarting != (is_retried && answer == ANSWER_RESTART)) {
         sim_violate(sim, 4, "%s: `failed` says that it is %srestarted", sim_name(sim, node),
                     event->restarting ? "" : "not ");
     }

@@ -42,7 +42,7 @@ static void fail_launch(struct sim *sim, struct shadow *node)
     if (node->was_stopping || node->parent == NULL) return;
     if (sim->input->flag) {
         node->licence = UINT64_MAX; /* a launch that was none */
-    } else if (node->traits.restart != SUP_TEMPORARY) {
+    } else if (!node->traits.leaves) {
         check_counted(sim, node);
     } else {
         node->finished = true;
@@ -279,8 +279,7 @@ static void check_deadline(struct sim *sim, const struct shadow *node,
     }
 }
 
-static void check_instance(struct sim *sim, const struct shadow *node,
-                           const struct sup_status *status)
+static void check_instance(struct sim *sim, struct shadow *node, const struct sup_status *status)
 {
     if (status->instance != node->instance || status->generation != node->generation) {
         sim_violate(sim, 1, "%s says instance %llu, generation %u; seen were %llu, %u",
@@ -291,6 +290,8 @@ static void check_instance(struct sim *sim, const struct shadow *node,
         sim_violate(sim, 1, "%s is %s %s an instance", sim_name(sim, node),
                     sup_state_name(status->state), node->instance != 0 ? "with" : "without");
     }
+    if (node->instance == 0 && !status->ready)
+        node->ready = false; /* stopped after all, or with its supervisor */
     if (status->ready != node->ready && status->state != SUP_STATE_STOPPING) {
         sim_violate(sim, 17, "%s says it is %sready", sim_name(sim, node),
                     status->ready ? "" : "not ");

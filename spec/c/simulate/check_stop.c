@@ -173,6 +173,8 @@ static bool is_significant_left(struct sim *sim, const struct shadow *supervisor
     {
         if (child->parent != supervisor || child->removed || !child->traits.significant) continue;
         if (child->finished && child->instance == 0) continue;
+        bool has_failed = child->instance == 0 && child->died_step == sim->steps;
+        if (has_failed && child->traits.restart == SUP_TEMPORARY) continue;
         left = left || (child->state != SUP_STATE_STOPPED && child->state != SUP_STATE_DONE &&
                         child->state != SUP_STATE_FAILED);
     }

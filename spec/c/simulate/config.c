@@ -71,7 +71,14 @@ static void make_consistent(struct decl *decl)
     } else if (!decl->opt[OPT_WITHIN]) {
         decl->opt[OPT_WITHIN] = 2;
     }
-    if (value_of(decl, OPT_RESTART, SUP_PERMANENT) == SUP_PERMANENT) decl->opt[OPT_SIGNIFICANT] = 0;
+    if (decl->opt[OPT_REMAIN]) { /* a oneshot */
+        decl->opt[OPT_READY] = 0;
+        /* one that ends its supervisor whatever it does would never let it rest */
+        if (decl->opt[OPT_SIGNIFICANT]) decl->opt[OPT_START_TIMEOUT] = 0;
+        if (value_of(decl, OPT_RESTART, SUP_TRANSIENT) == SUP_PERMANENT) decl->opt[OPT_RESTART] = 0;
+    } else if (value_of(decl, OPT_RESTART, SUP_PERMANENT) == SUP_PERMANENT) {
+        decl->opt[OPT_SIGNIFICANT] = 0;
+    }
 }
 
 static void draw_option(struct decl *decl, struct rng *rng, int option, bool is_root)
@@ -142,6 +149,7 @@ static void draw_significance(struct config *config, struct rng *rng)
         if (value_of(parent, OPT_AUTO_SHUTDOWN, 0) == 0 || rng_one_in(rng, 2)) continue;
         decl->opt[OPT_RESTART] = (uint8_t) (1 + SUP_TRANSIENT + rng_below(rng, 2));
         decl->opt[OPT_SIGNIFICANT] = 2;
+        make_consistent(decl);
     }
 }
 

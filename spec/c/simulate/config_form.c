@@ -36,6 +36,7 @@ const struct option_row config_rows[OPT_COUNT] = {
     [OPT_PERIOD] = {"period", SUPERVISOR, 2, 3, {0.5, 2, 5}},
     [OPT_PROPAGATE_TERMINATION] = {"propagate_termination", SUPERVISOR, 6, 2, {0, 1}},
     [OPT_READY] = {"ready", SERVICE, 3, 4, {0, 1, 2, 3}},
+    [OPT_REMAIN] = {"remain", SERVICE, 4, 2, {0, 1}},
     [OPT_RESTART] = {"restart", ANY, 2, 3, {0, 1, 2}},
     [OPT_RESTART_DELAY] = {"restart_delay", ANY, 4, 4, {0, 1, 2, 3}},
     [OPT_RESTART_SPACING] = {"restart_spacing", SUPERVISOR, 6, 3, {0, 0.5, 1}},

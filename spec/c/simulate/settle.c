@@ -13,6 +13,7 @@ static void apply_fact(struct sim *sim, struct shadow *node, enum sup_input_type
         bool thread = node->traits.kind == SUP_THREAD;
         input.outcome.kind = thread ? SUP_END_RETURNED : killed ? SUP_END_SIGNAL : SUP_END_EXIT;
         if (killed && !thread) input.outcome.code = 9;
+        if (!killed && !thread && !sup_codes_has(&node->traits.success, 0)) input.outcome.code = 3;
     }
     sim_apply(sim, &input, sim->now_ns);
 }
@@ -24,6 +25,8 @@ static enum sup_input_type find_fact(const struct shadow *node)
     if (!(node->life & LIFE_LAUNCHED)) return SUP_IN_LAUNCHED;
     if (node->life & LIFE_STOPPING) return SUP_IN_ENDED;
     if (node->state == SUP_STATE_STOPPING) return 0; /* marked, and waits for its turn */
+    /* one that ends its supervisor, which is started again, would never let it rest */
+    if (node->traits.is_oneshot) return node->traits.significant ? 0 : SUP_IN_ENDED;
     return node->ready ? 0 : SUP_IN_READY;
 }
 

@@ -81,7 +81,11 @@ static void take_traits(struct traits *traits, const struct sup_spec *spec)
         .jitters = spec->backoff_jitter,
         .has_intensity = spec->has_intensity,
         .propagates = spec->propagate_termination,
-        .ready_at_launch = spec->ready.kind == SUP_READY_AT_LAUNCH,
+        .is_oneshot = spec->role == SUP_ROLE_ONESHOT,
+        .remains = spec->role == SUP_ROLE_ONESHOT && spec->remain,
+        .leaves = spec->role == SUP_ROLE_SERVICE && spec->restart == SUP_TEMPORARY,
+        .ready_at_launch =
+            spec->role == SUP_ROLE_SERVICE && spec->ready.kind == SUP_READY_AT_LAUNCH,
         .max_pauses = spec->max_pauses,
         .intensity = spec->intensity,
         .threshold = spec->has_intensity ? (double) spec->intensity : spec->failure_threshold,

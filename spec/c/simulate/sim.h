@@ -25,6 +25,8 @@ struct traits {
     uint8_t kind, strategy, restart, on_threshold, auto_shutdown;
     bool in_order, significant, abandons, extends, jitters, has_intensity, propagates;
     bool ready_at_launch;
+    bool is_oneshot, remains; /* it is expected to end; and ready then */
+    bool leaves;              /* the tree, when it ends: it is "temporary" */
     uint32_t max_pauses, intensity;
     double threshold;
     int64_t decay_ns, backoff_ns, within_ns, period_ns, spacing_ns;

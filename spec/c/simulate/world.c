@@ -151,7 +151,7 @@ static void plan_after_launch(struct world *world, const struct shadow *node)
         return;
     }
     struct plan *plan = &world->plans[node->slot];
-    if (node->ready || rng_one_in(&world->rng, 8)) {
+    if (node->ready || node->traits.is_oneshot || rng_one_in(&world->rng, 8)) {
         plan_end(world, node, later(world, draw_life(world)));
         if (!rng_one_in(&world->rng, 8)) return;
         plan->type = SUP_IN_UNHEALTHY;
