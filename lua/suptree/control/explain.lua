@@ -114,7 +114,8 @@ local coming = {
     queued = function() return "its supervisor resumes, and starts it" end,
     running = function(node)
         if node.ready or not node.next_in then return nil end
-        return ("unless it %s, it counts as a failed start"):format(node.kind == "oneshot" and "is done" or "gets ready")
+        local readiness = node.kind == "oneshot" and "is done" or "gets ready"
+        return ("unless it %s, it counts as a failed start"):format(readiness)
     end,
     stopping = function(node)
         return node.next_in and "it is killed" or "it is stopped when what it waits for is down"
