@@ -13,8 +13,8 @@ local KINDS = {
     process = "A process is a program that is kept running:\n\n"
         .. '    s.process "name" { command = { "./program" }, option = value, … }',
     oneshot = "A oneshot is a process, or with run a thread, that does something and ends. Done, it is ready: what "
-        .. "is after it\nstarts then. After a failure it is tried again (restart is \"transient\"); it has all the time "
-        .. "it needs, unless\nstart_timeout says otherwise:\n\n"
+        .. "is after it\nstarts then. After a failure it is tried again (restart is \"transient\"); it has all the "
+        .. "time it needs, unless\nstart_timeout says otherwise:\n\n"
         .. '    s.oneshot "name" { command = { "./migrate" }, option = value, … }',
     thread = "A thread is a Lua function on an OS thread of its own:\n\n"
         .. '    s.thread "name" { run = function(ctx) … end, option = value, … }',
@@ -135,8 +135,8 @@ return {
     name = "help",
     description = "Explains a verb, or what a configuration may say.",
     describe = function(parser)
-        parser:argument("topic", "A verb, an option, \"options\" for all of them, supervisor, process, thread, oneshot, "
-            .. "or protocol: the methods of the control socket.")
+        parser:argument("topic", "A verb, an option, \"options\" for all of them, supervisor, process, thread, "
+            .. "oneshot, or protocol: the methods of the control socket.")
             :args "?":argname "TOPIC"
     end,
     run = function(arguments) return explain(arguments.topic) end,
