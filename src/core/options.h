@@ -71,7 +71,7 @@ enum sup_option_flags {
     SUP_OPT_INFINITY = 64,  /* a duration that may be "infinity" */
     SUP_OPT_POSITIVE = 128, /* must be greater than 0 */
     SUP_OPT_REQUIRED = 256,
-    SUP_OPT_HIDDEN = 512, /* made when a configuration is compiled; nobody writes it */
+    SUP_OPT_HIDDEN = 512,   /* made when a configuration is compiled; nobody writes it */
     SUP_OPT_ONESHOT = 1024, /* of services that are declared by s.oneshot alone */
 };
 
