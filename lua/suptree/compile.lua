@@ -15,7 +15,7 @@ local function refuse(file, reason, hint)
 end
 
 local function arguments(file, settings)
-    local argv = { settings.program or assert(system.executable()), "compile", "--result", tostring(RESULT_FD) }
+    local argv = { settings.program or assert(system.executable()), "read", "--result", tostring(RESULT_FD) }
     if settings.name then
         argv[#argv + 1] = "--name"
         argv[#argv + 1] = settings.name

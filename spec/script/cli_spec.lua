@@ -22,7 +22,7 @@ describe("the command line", function()
         for _, word in ipairs { "help", "--help", "-h" } do
             assert.are.same({ 0, out, "" }, { suptree(word) }, word)
         end
-        assert.is_nil(out:find("compile", 1, true))
+        assert.is_nil(out:find("\n  read ", 1, true))
     end)
 
     it("fits a terminal of 100 columns", function()
@@ -103,9 +103,29 @@ timeout: an option of a supervisor, a process or a thread
             .. '"suptree help options" list what there is\n' }, { suptree("help", "timeot") })
     end)
 
+    it("writes the compiled form, whole or not at all", function()
+        local folder = live.folder()
+        local config = live.write_file(folder .. "/supervise.lua",
+            'local s = require "suptree"\nreturn s.supervisor "a" { s.process "b" { command = { "true" } } }\n')
+        local output = folder .. "/a.blob"
+        assert.are.same({ 0, "", "" }, { suptree("compile", config, "-o", output) })
+        local _, bytes = suptree("compile", config, "-o", "-")
+        assert.are.equal(live.read_file(output), bytes)
+        assert.is_true(#bytes > 0)
+        local code, _, err = suptree("compile", config)
+        assert.are.equal(2, code)
+        holds("say where to", err)
+        code, _, err = suptree("compile", config, "-o", folder .. "/no/a.blob")
+        assert.are.equal(1, code)
+        holds("No such file or directory; name a file", err)
+        live.write_file(config, "return 1")
+        assert.are.equal(78, (suptree("compile", config, "-o", output)))
+        assert.are.equal(bytes, live.read_file(output))
+    end)
+
     it("keeps its inside to itself", function()
-        assert.are.same({ 2, "", 'suptree: compile is started by suptree itself; you want "suptree check FILE"\n' },
-            { suptree "compile" })
+        assert.are.same({ 2, "", 'suptree: read is started by suptree itself; you want "suptree check FILE"\n' },
+            { suptree "read" })
         local code, out, err = suptree "host"
         assert.are.same({ 2, "" }, { code, out })
         holds('you want "suptree run"', err)

@@ -3,7 +3,7 @@
 -- or, when it reads its words itself, main(...) -> exit code.
 return {
     { name = "check", usage = "check [FILE]", summary = "say whether FILE is good, and all that is wrong with it" },
-    { name = "compile", internal = true },
+    { name = "compile", usage = "compile [FILE] -o OUTPUT", summary = "write FILE in the form that the host works with" },
     { name = "completion", usage = "completion SHELL", summary = "print what makes bash, zsh or fish complete words" },
     { name = "console", usage = "console", summary = "Lua in which the running tree is there by name" },
     { name = "events", usage = "events [SERVICE...]", summary = "show what has happened; -f: what happens" },
@@ -16,6 +16,7 @@ return {
     { name = "logs", usage = "logs [SERVICE...]", summary = "show what services have put out; -f: what they put out" },
     { name = "names", internal = true },
     { name = "plan", usage = "plan [FILE]", summary = "show what a reload would change" },
+    { name = "read", internal = true },
     { name = "reload", usage = "reload [FILE]", summary = "apply what has changed in the configuration" },
     { name = "restart", usage = "restart SERVICE...", summary = "stop them and start them again" },
     { name = "rollback", usage = "rollback", summary = "go back to the configuration that ran before" },
