@@ -17,8 +17,8 @@ end
 return {
     name = "compile",
     description = "Reads a configuration as run would, and writes what the host would be given: every option with its "
-        .. "value, env_file and modules read, functions as bytes. Equal configurations give equal files, so that two can "
-        .. "be compared. Starts nothing. Exits with 0, or with 78 when it is not good.",
+        .. "value, env_file and modules read, functions as bytes. Equal configurations give equal files, so that two "
+        .. "can be compared. Starts nothing. Exits with 0, or with 78 when it is not good.",
     describe = function(parser)
         common.add_file(parser)
         parser:option("-o --output", "The file to write; - is standard output."):argname "OUTPUT"

@@ -3,7 +3,7 @@
 -- or, when it reads its words itself, main(...) -> exit code.
 return {
     { name = "check", usage = "check [FILE]", summary = "say whether FILE is good, and all that is wrong with it" },
-    { name = "compile", usage = "compile [FILE] -o OUTPUT", summary = "write FILE in the form that the host works with" },
+    { name = "compile", usage = "compile [FILE] -o OUTPUT", summary = "write FILE as the host is given it" },
     { name = "completion", usage = "completion SHELL", summary = "print what makes bash, zsh or fish complete words" },
     { name = "console", usage = "console", summary = "Lua in which the running tree is there by name" },
     { name = "events", usage = "events [SERVICE...]", summary = "show what has happened; -f: what happens" },
