@@ -112,6 +112,89 @@ describe("what is ready by a look from outside", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    -- A service that writes the lines which are appended to `says`, and another that is after it.
+    local function speaking(pattern, more)
+        return ([[
+            s.process "server" { command = "exec tail -n +1 -F says 2>/dev/null", ready = s.ready.log %q, %s },
+            s.process "client" { command = { "/bin/sleep", "1000" }, after = { "server" } },]]):format(
+            pattern, more or "")
+    end
+
+    local function say(tree, text)
+        local file = assert(io.open(tree.folder .. "/says", "ab"))
+        assert(file:write(text))
+        file:close()
+    end
+
+    it("a line of its output, not a part of one", function()
+        local tree = tree_of(speaking("^listening on port %d+$"))
+        assert_waits_for(tree, function()
+            say(tree, "listening on nothing\nnot listening on port 80\nlistening on port 80")
+            tree:await_line("server", "not listening on port 80")
+            assert.are.same({}, tree:all { type = "ready", path = "server" })
+            say(tree, "80\n")
+        end)
+    end)
+
+    it("a line, over the deaths of the host and of suptree-log", function()
+        local tree = tree_of(speaking "go")
+        assert_waits_for(tree, function()
+            say(tree, "one\n")
+            tree:await_line("server", "one")
+            tree:kill_host()
+            tree:await { type = "host_restarted" }
+            uv.kill(tree:logger(), "sigkill")
+            say(tree, "two\n")
+            tree:await_line("server", "two")
+            assert.are.same({}, tree:all { type = "ready", path = "server" })
+            say(tree, "go\n")
+        end)
+    end)
+
+    it("a line of this run, not of the one before", function()
+        local tree = tree_of([[failure_threshold = 100,
+            s.process "server" { ready = s.ready.log "up", start_timeout = 1000, command =
+                "if [ $SUPTREE_GENERATION -lt 20 ]; then echo up; exit 1; fi; echo down; exec sleep 1000" },]])
+        tree:await { type = "launched", path = "server", generation = 20 }
+        tree:await_line("server", "down")
+        local deadline = uv.hrtime() + 1e9
+        live.wait("a while", function() return uv.hrtime() > deadline end)
+        assert.are.same({}, tree:all { type = "ready", path = "server", generation = 20 })
+        assert.are.equal(0, tree:stop())
+    end)
+
+    it("a line among a great many, with a log file", function()
+        local tree = tree_of([[
+            s.process "server" { ready = s.ready.log "^line 199999$", log = { file = "out.log" },
+                command = "seq -f 'line %.0f' 0 200000; exec sleep 1000" },]], { args = { "--quiet" } })
+        tree:await { type = "ready", path = "server" }
+        assert.are.equal(0, tree:stop())
+    end)
+
+    it("a line that a function writes, each time anew", function()
+        local tree = tree_of([[
+            s.thread "server" { ready = s.ready.log "it runs", run = function(ctx)
+                ctx:sleep(0.1)
+                ctx:log "it runs"
+                if ctx.generation == 1 then error "not for long" end
+                while ctx:sleep(60) do end
+            end },]])
+        tree:await { type = "ready", path = "server" }
+        assert.are.equal(0, tree:stop())
+    end)
+
+    it("a pattern that would take for ever delays nobody, and it is said", function()
+        local tree = tree_of(([[
+            s.process "bad" { ready = s.ready.log "a*a*a*a*a*a*a*a*b", command =
+                "for i in 1 2 3 4 5 6 7 8 9; do echo %s; done; exec sleep 1000" },
+            s.process "good" { ready = s.ready.log "up", command = "echo up; exec sleep 1000" },]]):format(
+            ("a"):rep(500)))
+        tree:await { type = "ready", path = "good" }
+        tree:await_line("suptree", "bad: the pattern of its readiness takes too long on what it writes, "
+            .. "and is not looked for any more; write a simpler one")
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("many at once, which one server makes ready", function()
         local count, port = live.sanitized and 50 or 200, free_port()
         local tree = tree_of(([[

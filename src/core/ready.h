@@ -21,6 +21,9 @@
 #define SUP_READY_TIMEOUT_NS (2 * SUP_SECOND_NS)      /* of one look, where none is said */
 #define SUP_READY_EXEC_TIMEOUT_NS (5 * SUP_SECOND_NS) /* of one command, where none is said */
 
+/* Output that is looked at must stay for a while: the buffer of a service with s.ready.log. */
+#define SUP_READY_LOG_BUFFER (1u << 20)
+
 /*
 ** Where a look goes: tcp and http. Without ${host} (""): this machine, 127.0.0.1 and then ::1.
 */

@@ -126,6 +126,7 @@ static void launch(struct sup_engine *engine, const struct sup_effect *effect)
     }
     pthread_mutex_lock(&engine->mutex);
     slot->kind = spec->kind;
+    if (slot->launched_ns != 0) slot->former = slot->generation;
     slot->instance = effect->instance;
     slot->generation = effect->generation;
     slot->launched_ns = slot->ended_ns = 0;

@@ -247,8 +247,9 @@ void sup_orphan_finish(struct sup_engine *engine);
 /* The slot's instance was launched at ${launched_ns}: watch its condition if it has one to
    watch. */
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec);
-/* Remember what stands at the path of a file condition, before the launch. */
-void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec);
+/* Remember what stands at the path of a file condition, or in the output, before the launch. */
+void sup_ready_prepare(struct sup_engine *engine, struct sup_slot *slot,
+                       const struct sup_spec *spec);
 /* The slot's instance runs: watch the condition if it is still open. After a death of the host it
    may hold already. */
 void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot);
@@ -261,6 +262,8 @@ int64_t sup_ready_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS:
 
 /* --- probe.c ---------------------------------------------------------------------------------- */
 
+/* Before the launch: what is in the output by then is of others. */
+void sup_probe_prepare(struct sup_engine *engine, struct sup_slot *slot);
 /* Look from outside whether the condition of the slot's instance holds. False: it cannot be done,
    and it has been said. */
 bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,

@@ -3,6 +3,8 @@
 */
 #include "engine/plans.h"
 
+#include "core/ready.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -281,6 +283,8 @@ static struct sup_log_settings settings_of(const struct sup_spec *spec)
 {
     const struct sup_log *log = &spec->log;
     struct sup_log_settings settings = {.buffer = log->buffer};
+    if (settings.buffer == 0 && spec->ready.kind == SUP_READY_LOG)
+        settings.buffer = SUP_READY_LOG_BUFFER;
     if (log->mode != SUP_LOG_MODE_FILE) return settings;
     fill_identity(spec, &settings);
     settings.max_size = log->max_size;

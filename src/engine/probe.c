@@ -4,7 +4,13 @@
 */
 #include "engine/inside.h"
 
+#include "wire/rings.h"
+
 #include <string.h>
+#include <sys/ioctl.h>
+
+#define MARK_PATIENCE_NS (500 * INT64_C(1000000))
+#define PATH_SIZE 1024
 
 /* --- the prober ------------------------------------------------------------------------------- */
 
@@ -34,6 +40,33 @@ static struct sup_probe *open_probe(struct sup_engine *engine, const struct sup_
 
 /* --- readiness -------------------------------------------------------------------------------- */
 
+void sup_probe_prepare(struct sup_engine *engine, struct sup_slot *slot)
+{
+    struct sup_ring_state state;
+    int unread = 0;
+    slot->output_floor = 0;
+    if (engine->rings < 0 || sup_ring_look(engine->rings, slot->node, &state) < 0) return;
+    slot->output_floor = state.head;
+    /* Of a function nobody marks where a run ends; but it has written all when it has ended. */
+    int fd = slot->kind == SUP_THREAD && slot->output != NULL ? slot->output->fd : -1;
+    if (fd >= 0 && ioctl(fd, FIONREAD, &unread) == 0) slot->output_floor += (unsigned) unread;
+}
+
+static struct sup_tail_order order_of_tail(const struct sup_engine *engine,
+                                           const struct sup_slot *slot)
+{
+    return (struct sup_tail_order){
+        .rings = engine->rings,
+        .node = slot->node,
+        .generation = slot->generation,
+        .former = slot->former,
+        .floor = slot->output_floor,
+        .has_no_marks = slot->kind == SUP_THREAD,
+        .patience_ns = MARK_PATIENCE_NS,
+        .from_ns = slot->launched_ns,
+    };
+}
+
 bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
                      const struct sup_ready *ready)
 {
@@ -41,11 +74,17 @@ bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
         .node = slot->node,
         .instance = slot->instance,
         .ready = *ready,
+        .tail = order_of_tail(engine, slot),
         .first_ns = engine->now_ns,
         .every_ns = ready->every_ns,
         .timeout_ns = ready->timeout_ns,
     };
     sup_probe_cancel(engine, slot);
+    if (ready->kind == SUP_READY_LOG && engine->rings < 0) {
+        sup_tell_line(engine, "there is no last output to look at: what is to be ready by it is "
+                              "started again when its start_timeout is over");
+        return false;
+    }
     slot->probe = open_probe(engine, &order);
     return slot->probe != NULL;
 }
@@ -54,6 +93,23 @@ void sup_probe_cancel(struct sup_engine *engine, struct sup_slot *slot)
 {
     if (slot->probe != NULL) sup_prober_close(engine->prober, slot->probe);
     slot->probe = NULL;
+}
+
+/* A look at output that cannot be trusted any more. */
+static void tell_trouble(struct sup_engine *engine, const struct sup_probe_news *news)
+{
+    char buf[PATH_SIZE];
+    const char *path = sup_tree_path(engine->tree, news->node, buf, sizeof buf);
+    if (news->gave_up)
+        sup_tell_line(engine,
+                      "%s: the pattern of its readiness takes too long on what it writes, "
+                      "and is not looked for any more; write a simpler one",
+                      path);
+    else if (news->lost > 0)
+        sup_tell_line(engine,
+                      "%s: %llu bytes of its output came too fast to be seen, perhaps with "
+                      "the line that makes it ready; give it a larger log.buffer",
+                      path, (unsigned long long) news->lost);
 }
 
 /* --- the news --------------------------------------------------------------------------------- */
@@ -66,7 +122,11 @@ void sup_probe_check(struct sup_engine *engine)
                                   .node = news.node,
                                   .instance = news.instance};
         struct sup_slot *slot = sup_slots_find(&engine->slots, news.node);
-        if (slot == NULL || slot->instance != news.instance || !news.holds) continue;
+        if (slot == NULL || slot->instance != news.instance) continue;
+        if (!news.holds) {
+            tell_trouble(engine, &news);
+            continue;
+        }
         slot->watch = SUP_WATCH_NONE;
         sup_engine_apply(engine, &input);
     }

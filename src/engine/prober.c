@@ -21,6 +21,7 @@
 
 #define MS INT64_C(1000000)
 #define FIRST_PAUSE_NS (50 * MS)
+#define FIRST_TAIL_NS (5 * MS) /* between looks at output; up to FIRST_PAUSE_NS */
 #define LAST_PAUSE_NS (1000 * MS)
 #define EVENTS_AT_ONCE 64
 #define SHORT_MS 500 /* until memory is asked for again */
@@ -38,6 +39,7 @@ struct sup_probe {
     struct sup_probe_order order;
     struct sup_timer timer; /* the next look, or the end of the patience with this one */
     struct sup_look look;
+    struct sup_tail *tail; /* LOG; NULL: another kind */
     enum step step;
     bool is_running; /* it was taken from the opened */
     bool is_over;    /* it held, and that was all */
@@ -81,6 +83,7 @@ static void report(struct sup_prober *prober, struct sup_probe *probe, bool hold
     if (!probe->is_closed) {
         probe->news.holds = holds;
         probe->news.failures = probe->failures;
+        probe->news.lost = probe->tail == NULL ? 0 : probe->tail->lost;
         probe->news.at_ns = now_ns;
         snprintf(probe->news.text, sizeof probe->news.text, "%s", holds ? "" : probe->look.text);
         if (sup_list_empty(&probe->news_link)) sup_list_insert(&prober->news, &probe->news_link);
@@ -175,9 +178,30 @@ static void give_up(struct sup_prober *prober, struct sup_probe *probe, int64_t 
     note_result(prober, probe, false, now_ns);
 }
 
+/* Output announces itself to nobody. */
+static void read_output(struct sup_prober *prober, struct sup_probe *probe, int64_t now_ns)
+{
+    uint64_t lost = probe->tail->lost;
+    enum sup_tail_state state = sup_tail_read(probe->tail, probe->text, now_ns);
+    probe->news.gave_up = state == SUP_TAIL_STUCK;
+    if (lost == 0 && probe->tail->lost > 0) report(prober, probe, false, now_ns);
+    if (state == SUP_TAIL_HOLDS || state == SUP_TAIL_STUCK) {
+        report(prober, probe, state == SUP_TAIL_HOLDS, now_ns);
+        probe->step = STEP_DONE;
+    } else if (state == SUP_TAIL_READS) {
+        set_timer(prober, probe, now_ns + 1); /* after what else is due */
+        probe->pause_ns = FIRST_TAIL_NS;
+    } else {
+        set_timer(prober, probe, now_ns + probe->pause_ns);
+        probe->pause_ns += probe->pause_ns / 2;
+        if (probe->pause_ns > FIRST_PAUSE_NS) probe->pause_ns = FIRST_PAUSE_NS;
+    }
+}
+
 static void check_time(struct sup_prober *prober, struct sup_probe *probe, int64_t now_ns)
 {
-    if (probe->step == STEP_PAUSES) begin_look(prober, probe, now_ns);
+    if (probe->tail != NULL) read_output(prober, probe, now_ns);
+    else if (probe->step == STEP_PAUSES) begin_look(prober, probe, now_ns);
     else if (probe->step == STEP_LOOKS) give_up(prober, probe, now_ns);
     else if (probe->step == STEP_DRAINS) finish_look(prober, probe, now_ns);
 }
@@ -189,6 +213,7 @@ static void discard(struct sup_prober *prober, struct sup_probe *probe)
     if (probe->is_running) prober->count--;
     sup_list_remove(&probe->link);
     sup_list_remove(&probe->closing_link);
+    free(probe->tail);
     free(probe);
 }
 
@@ -338,7 +363,15 @@ struct sup_probe *sup_prober_open(struct sup_prober *prober, const struct sup_pr
 {
     size_t size = strlen(order->ready.text) + 1;
     struct sup_probe *probe = calloc(1, sizeof *probe + size);
-    if (probe == NULL) return NULL;
+    bool is_log = order->ready.kind == SUP_READY_LOG;
+    struct sup_tail *tail = is_log ? malloc(sizeof *tail) : NULL;
+    if (probe == NULL || (is_log && tail == NULL)) {
+        free(probe);
+        free(tail);
+        return NULL;
+    }
+    if (is_log) sup_tail_init(tail, &order->tail);
+    probe->tail = tail;
     memcpy(probe->text, order->ready.text, size);
     probe->order = *order;
     probe->order.ready.text = probe->text;
@@ -347,7 +380,7 @@ struct sup_probe *sup_prober_open(struct sup_prober *prober, const struct sup_pr
                                           .instance = order->instance,
                                           .repeats = order->repeats};
     probe->look.fd = -1;
-    probe->pause_ns = FIRST_PAUSE_NS;
+    probe->pause_ns = is_log ? FIRST_TAIL_NS : FIRST_PAUSE_NS;
     sup_list_init(&probe->link);
     sup_list_init(&probe->news_link);
     sup_list_init(&probe->closing_link);

@@ -12,6 +12,7 @@
 #include "core/spec.h"
 #include "core/tree.h"
 #include "engine/look.h"
+#include "engine/tail.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,11 +24,12 @@ struct sup_probe;
 struct sup_probe_order {
     sup_token node; /* for whoever takes the news */
     uint64_t instance;
-    struct sup_ready ready; /* of kind TCP, UNIX, HTTP; texts are copied */
-    bool repeats;           /* it goes on when it holds: health */
-    int64_t first_ns;       /* when to look first: a time of CLOCK_MONOTONIC */
-    int64_t every_ns;       /* from the end of a look to the next; 0: 50 ms, growing to 1 s */
-    int64_t timeout_ns;     /* of one look */
+    struct sup_ready ready;     /* of kind TCP, UNIX, HTTP, LOG; texts are copied */
+    struct sup_tail_order tail; /* LOG */
+    bool repeats;               /* it goes on when it holds: health */
+    int64_t first_ns;           /* when to look first: a time of CLOCK_MONOTONIC */
+    int64_t every_ns;           /* from the end of a look to the next; 0: 50 ms, growing to 1 s */
+    int64_t timeout_ns;         /* of one look */
 };
 
 /* The latest that a probe has found out. */
@@ -36,6 +38,8 @@ struct sup_probe_news {
     uint64_t instance;
     bool repeats;
     bool holds;
+    bool gave_up;      /* it is not looked at any more */
+    uint64_t lost;     /* LOG: bytes of the output that came too fast to be seen */
     uint32_t failures; /* in a row, up to now; 0: it holds */
     int64_t at_ns;
     char text[SUP_LOOK_TEXT]; /* why it does not hold; "" else */

@@ -156,7 +156,7 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
         sup_engine_refuse(engine, slot, ENOMEM, true, NO_PLAN);
         return;
     }
-    sup_ready_prepare(slot, sup_tree_spec(engine->tree, effect->node));
+    sup_ready_prepare(engine, slot, sup_tree_spec(engine->tree, effect->node));
     struct sup_wire message = {
         .type = SUP_WIRE_SPAWN,
         .seq = effect->seq + engine->bases.seq,

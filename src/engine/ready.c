@@ -29,9 +29,11 @@ static bool file_is_new(const struct sup_slot *slot, const char *path)
     return inode != 0 && (inode != slot->file_inode || changed_ns != slot->file_changed_ns);
 }
 
-void sup_ready_prepare(struct sup_slot *slot, const struct sup_spec *spec)
+void sup_ready_prepare(struct sup_engine *engine, struct sup_slot *slot,
+                       const struct sup_spec *spec)
 {
     slot->file_inode = 0;
+    if (spec->ready.kind == SUP_READY_LOG) sup_probe_prepare(engine, slot);
     if (spec->ready.kind == SUP_READY_FILE && spec->ready.text != NULL)
         slot->file_inode = look_at_file(spec->ready.text, &slot->file_changed_ns);
 }
@@ -43,7 +45,8 @@ static void look_again(struct sup_engine *engine, struct sup_slot *slot, int64_t
 
 static bool is_looked_at(enum sup_ready_kind kind)
 {
-    return kind == SUP_READY_TCP || kind == SUP_READY_UNIX || kind == SUP_READY_HTTP;
+    return kind == SUP_READY_TCP || kind == SUP_READY_UNIX || kind == SUP_READY_HTTP ||
+           kind == SUP_READY_LOG;
 }
 
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec)

@@ -40,14 +40,16 @@ struct sup_slot {
     int64_t asked_ns;             /* when it was asked to stop */
     uint64_t file_inode; /* file condition: what stood there before the launch; 0: nothing */
     int64_t file_changed_ns;
+    uint64_t output_floor;            /* how much output there was before the launch */
     struct sup_probe *probe;          /* of its readiness; NULL: none is open */
     struct sup_thread *thread;        /* of the instance; NULL: a process, or none */
     struct sup_thread_output *output; /* thread services; NULL: not known yet */
     const char *failed_text;          /* constant text of a launch that the driver refused */
     int32_t failed_code;              /* errno or 0 */
     uint32_t generation;
-    int32_t pid; /* 0: none, or unknown */
-    int pidfd;   /* owned; -1: none */
+    uint32_t former; /* the last generation before that ran; 0: none, or of a former host */
+    int32_t pid;     /* 0: none, or unknown */
+    int pidfd;       /* owned; -1: none */
     enum sup_kind kind;
     enum sup_watch watch;
     uint32_t ladder_step;  /* of its stop, that comes next */

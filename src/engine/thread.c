@@ -108,7 +108,7 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
         sup_engine_refuse(engine, slot, code, resources, obstacle);
         return;
     }
-    sup_ready_prepare(slot, sup_tree_spec(engine->tree, effect->node));
+    sup_ready_prepare(engine, slot, sup_tree_spec(engine->tree, effect->node));
     int r = take_thread(engine, slot, effect);
     if (r < 0) sup_engine_refuse(engine, slot, -r, true, "there is no memory for it");
     else if (slot->output != NULL) begin_if_held(engine, slot);

@@ -107,6 +107,7 @@ struct sup_keeper_node {
     uint32_t mode;              /* enum sup_plan_log or SUP_LOG_EVENTS */
     uint32_t instances;         /* that live */
     uint32_t ended_generation;  /* of the last one that ended; 0: none has */
+    uint32_t ended_left;        /* how much was in its pipe then, and 1; 0: unknown */
     int log_read;               /* 0: no pipe */
     int log_write;              /* 0: no pipe */
     int input_read;             /* what others say to it; 0: no pipe */

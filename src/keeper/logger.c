@@ -111,7 +111,10 @@ static int tell(struct sup_keeper *keeper, const struct sup_keeper_node *node,
                                    .node = node->token};
     bool source = type == SUP_LOG_SOURCE;
     if (source && node->settings != NULL) message.settings = *node->settings;
-    if (type == SUP_LOG_ENDED) message.mode = node->ended_generation;
+    if (type == SUP_LOG_ENDED) {
+        message.mode = node->ended_generation;
+        message.left = node->ended_left;
+    }
     int fd = with_pipe ? node->log_read : -1;
     int r = sup_log_wire_send(keeper->logger.socket, &message, source ? node->name : NULL,
                               source ? node->file : NULL, fd);
@@ -205,6 +208,7 @@ static void owe_again(struct sup_keeper *keeper, struct sup_keeper_node *node)
     if (node->state == SUP_NODE_FREE || node->log_read == 0) return;
     sup_list_remove(&node->log_link); /* from either list */
     node->news = 0;
+    node->ended_left = 0; /* some of it may have been read since */
     uint8_t news = SUP_NEWS_SOURCE;
     bool process = node->plan != NULL && (node->plan->flags & SUP_PLAN_NO_PROCESS) == 0;
     if (process && node->instances == 0) news |= SUP_NEWS_ENDED;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +48,14 @@ static void kill_rest(struct sup_keeper *keeper, struct sup_keeper_instance *ins
         sup_keeper_sweep_soon(keeper);
 }
 
+/* What the next instance writes comes behind that, however late suptree-log hears of the end. */
+static uint32_t count_left(const struct sup_keeper_node *node)
+{
+    int size = 0;
+    if (node->log_read == 0 || ioctl(node->log_read, FIONREAD, &size) < 0) return 0;
+    return (uint32_t) size + 1;
+}
+
 void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
     int status;
@@ -73,6 +82,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     keeper->live--;
     node->instances--;
     node->ended_generation = instance->generation;
+    node->ended_left = count_left(node);
     sup_keeper_logger_news(keeper, node, SUP_NEWS_ENDED);
     sup_keeper_stop_ended(keeper, instance);
     sup_keeper_node_leave(keeper, node);

@@ -135,7 +135,7 @@ static int handle(struct sup_log *log)
         return handle_source(log);
     case SUP_LOG_ENDED:
         if (source == NULL) break;
-        sup_source_end_line(source, &log->sinks, log->message.mode);
+        sup_source_end_line(source, &log->sinks, log->message.mode, log->message.left);
         sup_log_settle(log, source);
         break;
     case SUP_LOG_GONE:

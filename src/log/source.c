@@ -114,6 +114,7 @@ size_t sup_source_pending(const struct sup_source *source)
 static void mark_run(struct sup_source *source)
 {
     if (source->run == 0 || source->shown < source->run_at || source->is_evicted) return;
+    if (source->ring.ring == NULL) return; /* with its next byte */
     sup_ring_mark_run(&source->ring, source->run, source->shown - source->run_at);
     source->run = 0;
 }
@@ -270,9 +271,11 @@ void sup_source_show(struct sup_source *source, struct sup_sinks *sinks)
     source->is_done = source->is_drained && !source->wants_view;
 }
 
-void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks, uint32_t generation)
+void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks, uint32_t generation,
+                         uint32_t left)
 {
     size_t pending = sup_source_pending(source);
+    if (left > 0 && pending > left - 1) pending = left - 1; /* the rest is the next run's */
     size_t held = sinks->holder == source ? sinks->held_end - sinks->held_start : 0;
     size_t unseen = pending > source->ahead ? pending - source->ahead : 0;
     source->lines.end_at = source->lines.fed + held + unseen;

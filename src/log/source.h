@@ -97,9 +97,11 @@ void sup_source_show(struct sup_source *source, struct sup_sinks *sinks);
 
 /*
 ** The instance has ended: what is in the pipe now is its last line, newline or not. ${generation}
-** (0: unknown) is its number, for the ring.
+** (0: unknown) is its number, for the ring. ${left}: how many bytes were in the pipe when it ended,
+** and 1; 0: unknown. What is beyond them comes from the next one.
 */
-void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks, uint32_t generation);
+void sup_source_end_line(struct sup_source *source, struct sup_sinks *sinks, uint32_t generation,
+                         uint32_t left);
 
 /* Drain what is in the pipe now, then close it. */
 void sup_source_leave(struct sup_source *source, struct sup_sinks *sinks);

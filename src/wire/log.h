@@ -60,7 +60,7 @@ struct sup_log_wire {
     /* token; index SUP_RING_HOST: the host's own lines; SUP_RING_EVENTS: --events */
     uint64_t node;
     uint32_t text_size;
-    uint32_t reserved;
+    uint32_t left; /* of ENDED: how much was in the pipe when it ended, and 1; 0: unknown */
     struct sup_log_settings settings; /* of SOURCE */
     /* followed by text_size bytes, at most SUP_LOG_TEXT_MAX */
 };
