@@ -150,7 +150,7 @@ static void *stop_and_keep_the_report(void *argument)
 
 struct stubborn {
     int pipes[2];
-    _Atomic bool over;
+    _Atomic bool begun, over; /* who is stopped before he has begun does not begin */
 };
 
 /* Ends when a byte comes, and for no other reason. */
@@ -159,6 +159,7 @@ static enum sup_result read_a_byte(void *data, struct sup_context *context)
     struct stubborn *stubborn = data;
     char byte;
     (void) context;
+    stubborn->begun = true;
     while (read(stubborn->pipes[0], &byte, 1) < 0 && errno == EINTR) continue;
     stubborn->over = true;
     return SUP_RETURNED;
@@ -191,7 +192,7 @@ static void stops_at_the_same_time_get_the_same_report(void)
     CHECK_INT(api_add_sleeper(shop, "web", NULL), SUP_SUCCESS);
     CHECK_INT(sup_add_supervisor(shop, jobs, NULL), SUP_SUCCESS);
     CHECK_INT(sup_serve_background(shop, NULL), SUP_SUCCESS);
-    EVENTUALLY(api_is_running(jobs, "stubborn"));
+    EVENTUALLY(stubborn.begun);
     for (int i = 0; i < 4; i++) {
         stoppers[i] = (struct stopper){.shop = shop};
         pthread_create(&threads[i], NULL, stop_and_keep_the_report, &stoppers[i]);
@@ -232,6 +233,7 @@ static void a_wait_for_an_end_is_released_by_the_end_of_the_tree(void)
     struct sup_service service = stubborn_service(&stubborn);
     CHECK_INT(sup_add(shop, &service, NULL), SUP_SUCCESS);
     CHECK_INT(sup_serve_background(shop, NULL), SUP_SUCCESS);
+    EVENTUALLY(stubborn.begun);
     pthread_create(&thread, NULL, remove_for_ever, shop);
     EVENTUALLY(api_look(shop, "stubborn").name[0] == '\0');
     CHECK_INT(sup_stop(shop, NULL, NULL, &count), SUP_SUCCESS);

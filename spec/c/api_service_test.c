@@ -228,12 +228,13 @@ struct insider {
     struct sup_supervisor *shop;
     _Atomic uint64_t token;
     _Atomic int error;
-    _Atomic bool stopped;
+    _Atomic bool begun, stopped;
 };
 
 static enum sup_result wait_for_the_stop(void *data, struct sup_context *context)
 {
     struct insider *insider = data;
+    insider->begun = true;
     while (!insider->stopped) sup_context_sleep(context, 0.001);
     return SUP_RETURNED;
 }
@@ -256,6 +257,7 @@ static void a_stop_callback_does_not_wait_for_itself(void)
     CHECK_INT(sup_add(insider.shop, &service, &token), SUP_SUCCESS);
     insider.token = token;
     CHECK_INT(sup_serve_background(insider.shop, NULL), SUP_SUCCESS);
+    EVENTUALLY(insider.begun);
     CHECK_INT(sup_stop(insider.shop, NULL, NULL, NULL), SUP_SUCCESS);
     CHECK_INT(insider.error, SUP_SUCCESS);
     sup_free(insider.shop);

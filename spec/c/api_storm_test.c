@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE 20000 /* looks, a few milliseconds apart */
+#define PATIENCE 40000 /* looks, a few milliseconds apart */
 #define STORMS 4
 #ifdef SUP_SANITIZE_BUILD
 #define RESTARTS 5000

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define API_PATIENCE 20000 /* looks, a few milliseconds apart */
+#define API_PATIENCE 40000 /* looks, a few milliseconds apart */
 
 #define EVENTUALLY(condition) \
     do { \
