@@ -219,9 +219,14 @@ static int be_reaping(void)
     sigaction(SIGCHLD, &action, NULL);
     struct sup_supervisor *shop = serve_shop();
     live_through_failures(shop);
+    sigset_t child_ends, former;
+    sigemptyset(&child_ends);
+    sigaddset(&child_ends, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &child_ends, &former); /* until it is known who it is */
     own_child = fork();
     if (own_child == 0) _exit(0);
-    EVENTUALLY(reaped + strangers >= 1);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    EVENTUALLY(reaped == 1);
     sup_free(shop);
     return strangers <= 1 ? 0 : 1; /* what starts the keeper may be met, while serve runs */
 }
