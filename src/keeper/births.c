@@ -1,7 +1,7 @@
 /*
 ** keeper/births.c: which processes were made, in memory that outlives the keeper. Between the birth
 ** of a process and the message that tells of it the keeper may be killed; then its host still finds
-** the process here, and stops it with the others.
+** the process here, and stops it with the others; commands beside a service it kills.
 ** Must not know what a host does with it.
 */
 #include "keeper/keeper.h"
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define TABLE_SIZE (SUP_KEEPER_INSTANCES * sizeof(struct sup_birth))
+#define TABLE_SIZE ((SUP_KEEPER_INSTANCES + SUP_KEEPER_PROBES) * sizeof(struct sup_birth))
 
 /* A descriptor that cannot write, where /proc is there to make one. */
 static int open_for_hosts(struct sup_keeper *keeper, int fd)
@@ -44,11 +44,22 @@ static struct sup_birth *birth_of(struct sup_keeper *keeper,
     return &keeper->births[instance - keeper->instances];
 }
 
-pid_t *sup_keeper_birth_begin(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+pid_t *sup_keeper_birth_begin(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
+                              uint32_t kind)
 {
     struct sup_birth *birth = birth_of(keeper, instance);
     birth->instance = instance->instance;
     birth->node = instance->token;
+    birth->kind = (int32_t) kind;
+    return &birth->pid;
+}
+
+pid_t *sup_keeper_birth_of_probe(struct sup_keeper *keeper, const struct sup_keeper_probe *probe)
+{
+    struct sup_birth *birth = &keeper->births[SUP_KEEPER_INSTANCES + (probe - keeper->probes)];
+    birth->instance = probe->instance;
+    birth->node = probe->token;
+    birth->kind = probe->kind;
     return &birth->pid;
 }
 

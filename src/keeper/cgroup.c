@@ -171,6 +171,14 @@ int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *no
     return openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+int sup_keeper_cgroup_join(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+{
+    char name[32];
+    if (instance->cgroup == 0 || keeper->cgroup.folder < 0) return -1;
+    name_of(instance->cgroup, name, sizeof name);
+    return openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                                int error)
 {
@@ -216,7 +224,9 @@ void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *
     uint64_t folder = instance->cgroup;
     if (folder == 0 || keeper->cgroup.folder < 0) return;
     instance->cgroup = 0;
-    if (instance->cgroup_is_spent) remove_later(keeper, folder);
+    bool is_spent = instance->cgroup_is_spent;
+    instance->cgroup_is_spent = false;
+    if (is_spent) remove_later(keeper, folder);
     else if (node->spare_cgroup == 0) node->spare_cgroup = folder;
     else remove_folder(keeper, folder);
 }

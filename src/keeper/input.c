@@ -76,6 +76,8 @@ static bool is_fed(const struct sup_keeper *keeper, const struct sup_keeper_node
 void sup_keeper_ask(struct sup_keeper *keeper, struct sup_keeper_instance *instance, int signal)
 {
     struct sup_keeper_node *node = instance->node;
+    if (instance->stage == SUP_STAGE_BEFORE) sup_keeper_stage_cut(keeper, instance, SUP_CUT_STOP);
+    if (instance->stage != SUP_STAGE_MAIN) return;
     if (node->input_write != 0 && !is_fed(keeper, node)) close_end(&node->input_write);
     else {
         sup_keeper_send_signal(keeper, instance, signal, false);

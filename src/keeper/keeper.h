@@ -6,8 +6,9 @@
 ** start and touched only as far as it is used; nothing is allocated later and nothing blocks.
 ** Zeroed memory is an empty table. Times are CLOCK_MONOTONIC in ns; INT64_MAX is never.
 **
-** Files: options, table (nodes, instances), plans, input, service (SPAWN, SIGNAL), reap, talk (to
-** the host), listen (from the host), births, host, logger, stop, signals, say, loop.
+** Files: options, table (nodes, instances), plans, input, layout (argv, environment), service (SPAWN,
+** SIGNAL), stage (before, after_exit), probe, limit (of time), reap, talk (to the host), listen (from
+** the host), births, host, logger, stop, signals, say, loop.
 */
 #ifndef SUP_KEEPER_KEEPER_H
 #define SUP_KEEPER_KEEPER_H
@@ -32,6 +33,7 @@
    ended keep one until they are acknowledged: so twice as many slots as may live. */
 #define SUP_KEEPER_NODES (2 * SUP_WIRE_MAX_INSTANCES)
 #define SUP_KEEPER_INSTANCES (2 * SUP_WIRE_MAX_INSTANCES)
+#define SUP_KEEPER_PROBES 8192 /* that run at a time; beyond, they are refused */
 #define SUP_KEEPER_SETS SUP_WIRE_MAX_INSTANCES
 #define SUP_KEEPER_BUCKETS SUP_WIRE_MAX_INSTANCES
 #define SUP_KEEPER_POINTERS 65536 /* of argv and env together; beyond: E2BIG */
@@ -108,6 +110,7 @@ struct sup_keeper_node {
     uint32_t instances;         /* that live */
     uint32_t ended_generation;  /* of the last one that ended; 0: none has */
     uint32_t ended_left;        /* how much was in its pipe then, and 1; 0: unknown */
+    uint32_t before_version;    /* counts how often `before` has become another */
     int log_read;               /* 0: no pipe */
     int log_write;              /* 0: no pipe */
     int input_read;             /* what others say to it; 0: no pipe */
@@ -136,6 +139,24 @@ enum sup_keeper_tell {
     SUP_TELL_SPAWNED = 1,
     SUP_TELL_END = 2, /* EXIT or SPAWN_FAILED */
     SUP_TELL_STARTING = 4,
+    SUP_TELL_ENDING = 8,
+};
+
+/* What the process of a live instance is: one at a time, and an instance only ever goes on. */
+enum sup_keeper_stage {
+    SUP_STAGE_MAIN = 0,
+    SUP_STAGE_BEFORE, /* a command of `before`; then the next, or MAIN */
+    SUP_STAGE_AFTER,  /* the command of `after_exit`: the main process has ended */
+};
+
+/* Why a command was killed. */
+enum sup_keeper_cut { SUP_CUT_NOT = 0, SUP_CUT_TIME, SUP_CUT_STOP };
+
+/* The time that a command has; then it is killed. */
+struct sup_keeper_limit {
+    struct sup_list link; /* in sup_keeper::limits, while it runs */
+    int64_t at_ns;
+    bool is_probe; /* it is that of a struct sup_keeper_probe; else of an instance */
 };
 
 /* How far a stop without host has come with an instance. */
@@ -155,13 +176,22 @@ struct sup_keeper_instance {
     uint8_t hello;     /* enum sup_keeper_tell bits to say between HELLO and HELLO_END */
     uint8_t tell;      /* the same, to say after HELLO_END */
     bool forgotten;    /* ACK came before it was all said */
+    uint8_t stage;     /* enum sup_keeper_stage */
+    uint8_t cut;       /* enum sup_keeper_cut of the stage's command */
+    uint8_t command;   /* SUP_STAGE_BEFORE: its number */
     uint8_t stop_step; /* enum sup_keeper_stop_step */
     pid_t pid;
-    int pidfd;       /* 0: none */
-    int report;      /* of a start that may hang, while it is under way; 0: none */
-    int failed_step; /* such a start has failed, its process has not ended yet; 0: no */
-    int status;      /* wait status; or the step of the failed start */
-    int error;       /* errno of the failed start */
+    int pidfd;               /* 0: none */
+    int report;              /* of a start that may hang, while it is under way; 0: none */
+    int failed_step;         /* such a start has failed, its process has not ended yet; 0: no */
+    int status;              /* wait status; or the step of the failed start */
+    int error;               /* errno of the failed start */
+    pid_t main_pid;          /* 0: it has not been made */
+    int after;               /* enum sup_wire_exit */
+    uint64_t before;         /* of a failed start: enum sup_wire_before */
+    uint32_t before_version; /* of the node, when it began with `before` */
+    uint32_t probes[2];      /* slot + 1, READY and HEALTH; 0: none runs */
+    struct sup_keeper_limit limit; /* of the stage's command */
     int64_t spawned_ns;
     int64_t ended_ns;
     uint64_t cgroup;                      /* its folder; 0: none */
@@ -171,6 +201,24 @@ struct sup_keeper_instance {
     struct sup_list tell_link;            /* in sup_keeper::tell_queue */
     struct sup_keeper_instance *next;     /* in its bucket, or in the free list */
     struct sup_keeper_instance *next_pid; /* in its bucket by pid, while it lives */
+};
+
+/* A command that looks whether a service is ready, or well. */
+struct sup_keeper_probe {
+    uint64_t instance; /* 0: free slot */
+    uint64_t token;
+    uint32_t generation;
+    uint8_t kind;   /* enum sup_plan_command_kind */
+    bool has_ended; /* RAN is to be said */
+    bool unheard;   /* its instance has ended: nobody is told */
+    uint8_t cut;    /* enum sup_keeper_cut */
+    pid_t pid;      /* 0: none */
+    int pidfd;      /* 0: none */
+    int result;     /* enum sup_wire_ran */
+    int value;      /* b of RAN */
+    struct sup_keeper_limit limit;
+    struct sup_list tell_link; /* in sup_keeper::probe_queue */
+    struct sup_keeper_probe *next_free;
 };
 
 /* --- the processes beside the services ------------------------------------------------------ */
@@ -281,6 +329,9 @@ struct sup_keeper {
     struct sup_list output_queue; /* of sup_keeper_node::output_link */
     struct sup_list log_queue;    /* of sup_keeper_node::log_link */
     struct sup_list draining;     /* of sup_keeper_node::log_link */
+    struct sup_list probe_queue;  /* of sup_keeper_probe::tell_link */
+    struct sup_list limits;       /* of sup_keeper_limit::link */
+    int64_t limit_ns;             /* no limit is over before */
     int64_t drain_ns;             /* when to look at `draining` again */
     int64_t drain_pause_ns;
 
@@ -296,6 +347,8 @@ struct sup_keeper {
     struct sup_keeper_instance *free_instances;
     struct sup_keeper_node *free_nodes;
     struct sup_keeper_set *free_sets;
+    uint32_t probe_high;
+    struct sup_keeper_probe *free_probes;
 
     /* The reserved part. */
     struct sup_keeper_node *node_at[SUP_WIRE_MAX_INSTANCES]; /* by index, while KNOWN */
@@ -305,10 +358,12 @@ struct sup_keeper {
     struct sup_keeper_instance instances[SUP_KEEPER_INSTANCES];
     struct sup_keeper_node nodes[SUP_KEEPER_NODES];
     struct sup_keeper_set sets[SUP_KEEPER_SETS];
+    struct sup_keeper_probe probes[SUP_KEEPER_PROBES];
     char *pointers[SUP_KEEPER_POINTERS];    /* argv and env of the child being made */
     uint32_t key_next[SUP_KEEPER_POINTERS]; /* chains of environment entries by key */
     uint32_t key_bucket[SUP_KEEPER_KEY_BUCKETS];
-    char generation_text[32];           /* SUPTREE_GENERATION=N */
+    char generation_text[32]; /* SUPTREE_GENERATION=N */
+    char result_text[2][48];  /* for `after_exit`: SUPTREE_RESULT and what belongs to it */
     struct sup_spawn_identity identity; /* of what is being started */
     char oom_score_text[16];
 };
@@ -328,7 +383,7 @@ int sup_keeper_run(struct sup_keeper *keeper);
 
 int64_t sup_keeper_now(void);
 
-/* What an epoll event is about; `slot` and `check` name an instance. */
+/* What an epoll event is about; `slot` and `check` name an instance or a probe. */
 enum sup_keeper_watch {
     SUP_WATCH_SIGNALS = 1,
     SUP_WATCH_HOST_SOCKET,
@@ -337,6 +392,7 @@ enum sup_keeper_watch {
     SUP_WATCH_LOGGER,
     SUP_WATCH_INSTANCE,
     SUP_WATCH_REPORT, /* of the start of an instance */
+    SUP_WATCH_PROBE,
 };
 
 /*
@@ -360,6 +416,8 @@ bool sup_keeper_cgroup_is_wanted(const struct sup_keeper_node *node);
 /* The folder of ${instance} of ${node}, made when needed, to be closed by the caller; -1: none. */
 int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *node,
                            struct sup_keeper_instance *instance);
+/* The folder that ${instance} lives in, to be closed by the caller; -1: none. */
+int sup_keeper_cgroup_join(struct sup_keeper *keeper, const struct sup_keeper_instance *instance);
 /* A child could not be made inside a cgroup: there are none from now on. */
 void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                                int error);
@@ -442,11 +500,70 @@ void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message
 void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                             int signal, bool group);
 /*
-** Lay out argv and the environment for ${node}: the plan's own entries win over the shared ones,
-** later over earlier. 0, or -errno (E2BIG).
+** What is to be started for ${instance}: its main process, or a command beside it. Returns 0, or
+** -errno with the ${step} that failed.
+*/
+int sup_keeper_prepare(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                       const struct sup_keeper_instance *instance,
+                       const struct sup_plan_command *command, struct sup_spawn_order *order,
+                       int *step);
+/* Make the process that ${instance} of ${node} has in its stage. 0, or -errno with ${step}. */
+int sup_keeper_make(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                    struct sup_keeper_instance *instance, int *step);
+/* The process of ${instance}, which was reaped, is nobody's any more. */
+void sup_keeper_leave_process(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+
+/* --- layout.c ------------------------------------------------------------------------------- */
+
+/*
+** Lay out argv, that of ${command} (NULL: of the main process), and the environment for ${instance}
+** of ${node}: the plan's own entries win over the shared ones, later over earlier. 0, or -errno
+** (E2BIG).
 */
 int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *node,
-                       uint32_t generation, char ***argv, char ***env);
+                       const struct sup_keeper_instance *instance,
+                       const struct sup_plan_command *command, char ***argv, char ***env);
+
+/* --- stage.c: before and after_exit --------------------------------------------------------- */
+
+/* ${instance} of ${node}, which has a plan, is about to be started. */
+void sup_keeper_stage_begin(const struct sup_keeper_node *node,
+                            struct sup_keeper_instance *instance);
+/* The command that the stage of ${instance} runs; NULL: the main process. */
+const struct sup_plan_command *sup_keeper_stage_command(const struct sup_keeper_node *node,
+                                                        const struct sup_keeper_instance *instance);
+/* A process of ${instance} could not be made: remember why as what SPAWN_FAILED says. */
+void sup_keeper_stage_failed(struct sup_keeper_instance *instance, int step, int error);
+/* The process of ${instance} ended with ${status} and was reaped. True: another follows. */
+bool sup_keeper_stage_goes_on(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                              int status);
+/* Kill the command of the stage, not MAIN's, with what it has made. */
+void sup_keeper_stage_cut(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                          enum sup_keeper_cut cut);
+
+/* --- probe.c -------------------------------------------------------------------------------- */
+
+/* RUN. */
+void sup_keeper_probe(struct sup_keeper *keeper, const struct sup_wire *message);
+/* A probe may have ended: reap it, say so. */
+void sup_keeper_probe_reap(struct sup_keeper *keeper, struct sup_keeper_probe *probe);
+struct sup_keeper_probe *sup_keeper_probe_of_pid(struct sup_keeper *keeper, pid_t pid);
+/* Its time is over. */
+void sup_keeper_probe_cut(struct sup_keeper *keeper, struct sup_keeper_probe *probe);
+/* The main process of ${instance} has ended: kill its probes. */
+void sup_keeper_probes_end(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+/* What has not been said is not said any more: a new host asks again. */
+void sup_keeper_probes_drop(struct sup_keeper *keeper);
+/* RAN was said. */
+void sup_keeper_probe_told(struct sup_keeper *keeper, struct sup_keeper_probe *probe);
+
+/* --- limit.c -------------------------------------------------------------------------------- */
+
+/* ${limit}, which is not in use, is over ${ns} from now; INT64_MAX: never. */
+void sup_keeper_limit_begin(struct sup_keeper *keeper, struct sup_keeper_limit *limit, int64_t ns);
+/* Harmless when it is not in use. */
+void sup_keeper_limit_end(struct sup_keeper_limit *limit);
+void sup_keeper_limit_tick(struct sup_keeper *keeper, int64_t now_ns);
 
 /* --- reap.c --------------------------------------------------------------------------------- */
 
@@ -467,6 +584,8 @@ void sup_keeper_talk(struct sup_keeper *keeper);
 void sup_keeper_tell(struct sup_keeper *keeper, struct sup_keeper_instance *instance, uint8_t what);
 /* ACK. */
 void sup_keeper_forget(struct sup_keeper *keeper, uint64_t instance);
+/* RAN without a probe that could be told of later: said at once or not at all. */
+void sup_keeper_tell_not_run(struct sup_keeper *keeper, const struct sup_wire *run, int error);
 /* Said at once or not at all. */
 void sup_keeper_tell_stranger(struct sup_keeper *keeper, pid_t pid, int status);
 
@@ -519,9 +638,11 @@ int64_t sup_keeper_logger_deadline(const struct sup_keeper *keeper);
 
 /* Make the table that hosts read when the keeper has died. Returns 0 or -errno. */
 int sup_keeper_births_init(struct sup_keeper *keeper);
-/* ${instance} is about to be made. Returns where the kernel is to write its pid. */
-pid_t *sup_keeper_birth_begin(struct sup_keeper *keeper,
-                              const struct sup_keeper_instance *instance);
+/* A process of ${instance} is about to be made, a command of ${kind} or (0) its main process.
+   Returns where the kernel is to write its pid. */
+pid_t *sup_keeper_birth_begin(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
+                              uint32_t kind);
+pid_t *sup_keeper_birth_of_probe(struct sup_keeper *keeper, const struct sup_keeper_probe *probe);
 /* It is about to be reaped: its pid may soon be another's. */
 void sup_keeper_birth_clear(struct sup_keeper *keeper, const struct sup_keeper_instance *instance);
 

@@ -57,6 +57,9 @@ static void obey(struct sup_keeper *keeper, const struct sup_wire *message, int 
     case SUP_WIRE_OUTPUT:
         want_output(keeper, message->node);
         break;
+    case SUP_WIRE_RUN:
+        sup_keeper_probe(keeper, message);
+        break;
     case SUP_WIRE_BYE:
         keeper->host.said_bye = true;
         keeper->host.bye_code = message->a;

@@ -62,6 +62,14 @@ static struct sup_keeper_instance *instance_of(struct sup_keeper *keeper,
     return (uint32_t) instance->instance == (uint32_t) event->data.u64 ? instance : NULL;
 }
 
+static void reap_probe(struct sup_keeper *keeper, const struct epoll_event *event)
+{
+    uint32_t slot = (uint32_t) (event->data.u64 >> 32) & ((1u << SLOT_BITS) - 1);
+    struct sup_keeper_probe *probe = &keeper->probes[slot];
+    if (probe->pid != 0 && (uint32_t) probe->pid == (uint32_t) event->data.u64)
+        sup_keeper_probe_reap(keeper, probe);
+}
+
 static void hear_start(struct sup_keeper *keeper, const struct epoll_event *event)
 {
     struct sup_keeper_instance *instance = instance_of(keeper, event);
@@ -91,6 +99,9 @@ static void obey_event(struct sup_keeper *keeper, const struct epoll_event *even
     case SUP_WATCH_REPORT:
         hear_start(keeper, event);
         break;
+    case SUP_WATCH_PROBE:
+        reap_probe(keeper, event);
+        break;
     case SUP_WATCH_INSTANCE:
         break; /* was seen to already */
     }
@@ -112,6 +123,7 @@ static void tick(struct sup_keeper *keeper)
 {
     int64_t now_ns = sup_keeper_now();
     sup_keeper_reap_tick(keeper, now_ns);
+    sup_keeper_limit_tick(keeper, now_ns);
     sup_keeper_sweep_tick(keeper, now_ns);
     sup_keeper_host_tick(keeper, now_ns);
     sup_keeper_stop_tick(keeper, now_ns);
@@ -123,6 +135,7 @@ static int time_to_wait(const struct sup_keeper *keeper)
 {
     int64_t deadlines[] = {
         keeper->children_ns,
+        keeper->limit_ns,
         keeper->sweep_ns,
         sup_keeper_host_deadline(keeper),
         sup_keeper_logger_deadline(keeper),
@@ -215,7 +228,7 @@ struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
     keeper->sys = sys;
     keeper->env = env;
     keeper->children_ns = SUP_KEEPER_NEVER;
-    keeper->sweep_ns = SUP_KEEPER_NEVER;
+    keeper->sweep_ns = keeper->limit_ns = SUP_KEEPER_NEVER;
     for (int kind = 0; kind < SUP_FD_COUNT; kind++) keeper->fds[kind] = -1;
     keeper->fds[SUP_FD_BLOB] = options->blob;
     keeper->fds[SUP_FD_CONTROL] = options->control;
@@ -224,6 +237,8 @@ struct sup_keeper *sup_keeper_create(const struct sup_keeper_options *options,
     sup_list_init(&keeper->output_queue);
     sup_list_init(&keeper->log_queue);
     sup_list_init(&keeper->draining);
+    sup_list_init(&keeper->probe_queue);
+    sup_list_init(&keeper->limits);
     find_own_folder(keeper);
     *error = make_parts(keeper, what);
     if (*error == 0) return keeper;

@@ -168,6 +168,34 @@ static bool changes_settings(const struct sup_keeper_node *node, const struct su
            memcmp(node->settings, &plan->log_settings, sizeof *node->settings) != 0;
 }
 
+static bool same_words(const struct sup_keeper_set *a, const struct sup_plan_command *one,
+                       const struct sup_keeper_set *b, const struct sup_plan_command *other)
+{
+    if (one->arg_count != other->arg_count) return false;
+    const char *word = sup_plan_text(a->bytes, one->args);
+    const char *with = sup_plan_text(b->bytes, other->args);
+    for (uint32_t i = 0; i < one->arg_count; i++) {
+        if (strcmp(word, with) != 0) return false;
+        word += strlen(word) + 1;
+        with += strlen(with) + 1;
+    }
+    return true;
+}
+
+/* Has ${plan} other commands for `before` than ${node} now? */
+static bool changes_before(const struct sup_keeper_node *node, const struct sup_keeper_set *set,
+                           const struct sup_plan *plan)
+{
+    const struct sup_plan_command *had, *has;
+    if (node->plan == NULL) return true;
+    for (uint32_t i = 0;; i++) {
+        had = sup_plan_command(node->set->bytes, node->plan, SUP_COMMAND_BEFORE, i);
+        has = sup_plan_command(set->bytes, plan, SUP_COMMAND_BEFORE, i);
+        if (had == NULL || has == NULL) return had != has;
+        if (!same_words(node->set, had, set, has)) return true;
+    }
+}
+
 static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
                       struct sup_keeper_set *set, const struct sup_plan *plan)
 {
@@ -175,6 +203,7 @@ static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
     const char *name = sup_plan_text(set->bytes, plan->name);
     const char *file = plan->log == SUP_LOG_FILE ? sup_plan_text(set->bytes, plan->log_file) : "";
     bool changed = changes_settings(node, plan, name, file);
+    if (changes_before(node, set, plan)) node->before_version++;
     set->users++;
     node->set = set;
     node->plan = plan;

@@ -21,18 +21,6 @@ static int64_t time_of(const struct timeval *t)
     return (int64_t) t->tv_sec * SUP_KEEPER_S + (int64_t) t->tv_usec * 1000;
 }
 
-static void close_pidfd(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
-{
-    if (instance->pidfd == 0) {
-        keeper->unwatched--;
-        return;
-    }
-    /* The host may hold a copy: closing alone would leave it watched for ever. */
-    sup_keeper_watch(keeper, instance->pidfd, SUP_WATCH_INSTANCE, 0, 0, 0, EPOLLIN);
-    close(instance->pidfd);
-    instance->pidfd = 0;
-}
-
 static bool has_ended(pid_t pid)
 {
     siginfo_t info = {0};
@@ -56,28 +44,18 @@ static uint32_t count_left(const struct sup_keeper_node *node)
     return (uint32_t) size + 1;
 }
 
-void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+/* Nothing of it runs any more. */
+static void finish(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
-    int status;
-    struct rusage usage;
     struct sup_keeper_node *node = instance->node;
-    if (!has_ended(instance->pid)) return;
-    if (instance->report != 0) sup_keeper_hear_start(keeper, instance);
-    /* What is left of the service goes with it; while the main process is a zombie, the id of
-       the group cannot have become somebody else's. */
-    kill_rest(keeper, instance);
-    sup_keeper_birth_clear(keeper, instance);
-    if (keeper->sys->wait(instance->pid, &status, WNOHANG, &usage) != instance->pid) return;
-    instance->state = instance->failed_step == 0 ? SUP_INSTANCE_ENDED : SUP_INSTANCE_FAILED;
-    instance->status = instance->failed_step == 0 ? status : instance->failed_step;
-    instance->ended_ns = sup_keeper_now();
-    instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
+    bool failed = instance->failed_step != 0;
+    instance->state = failed ? SUP_INSTANCE_FAILED : SUP_INSTANCE_ENDED;
+    if (failed) instance->status = instance->failed_step;
+    if (instance->ended_ns == 0) instance->ended_ns = sup_keeper_now();
     sup_keeper_tell(keeper, instance, SUP_TELL_END);
     sup_keeper_talk(keeper);
 
-    sup_keeper_pid_remove(keeper, instance);
-    close_pidfd(keeper, instance);
-    sup_keeper_cgroup_leave(keeper, node, instance);
+    sup_keeper_leave_process(keeper, instance);
     instance->node = NULL;
     keeper->live--;
     node->instances--;
@@ -86,6 +64,26 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     sup_keeper_logger_news(keeper, node, SUP_NEWS_ENDED);
     sup_keeper_stop_ended(keeper, instance);
     sup_keeper_node_leave(keeper, node);
+}
+
+void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    int status;
+    struct rusage usage;
+    if (!has_ended(instance->pid)) return;
+    if (instance->report != 0) sup_keeper_hear_start(keeper, instance);
+    /* What is left of the service goes with it; while the main process is a zombie, the id of
+       the group cannot have become somebody else's. */
+    kill_rest(keeper, instance);
+    sup_keeper_birth_clear(keeper, instance);
+    if (keeper->sys->wait(instance->pid, &status, WNOHANG, &usage) != instance->pid) return;
+    if (instance->stage == SUP_STAGE_MAIN) {
+        instance->status = status;
+        instance->ended_ns = sup_keeper_now();
+        instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
+        sup_keeper_probes_end(keeper, instance);
+    }
+    if (!sup_keeper_stage_goes_on(keeper, instance, status)) finish(keeper, instance);
 }
 
 static void reap_stranger(struct sup_keeper *keeper, pid_t pid)
@@ -107,9 +105,12 @@ static void reap_all(struct sup_keeper *keeper)
         pid_t pid = info.si_pid;
         if (pid == 0) return;
         struct sup_keeper_instance *instance = sup_keeper_instance_of_pid(keeper, pid);
+        struct sup_keeper_probe *probe;
         if (instance != NULL) sup_keeper_reap(keeper, instance);
         else if (pid == keeper->host.pid) sup_keeper_host_check(keeper);
         else if (pid == keeper->logger.pid) sup_keeper_logger_check(keeper);
+        else if ((probe = sup_keeper_probe_of_pid(keeper, pid)) != NULL)
+            sup_keeper_probe_reap(keeper, probe);
         else reap_stranger(keeper, pid);
     }
 }

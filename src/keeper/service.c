@@ -1,5 +1,6 @@
 /*
-** keeper/service.c: starting and signalling services, as the host asks.
+** keeper/service.c: starting and signalling services, as the host asks. What comes before and after
+** the main process is stage.c's.
 ** Requests may be repeats of a host that does not know what its predecessor has said: a number
 ** that was handled, or an instance that is known, changes nothing.
 */
@@ -9,95 +10,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #define MAX_SIGNAL 64
-#define NO_KEY UINT32_MAX
-
-/* --- argv and environment ------------------------------------------------------------------- */
-
-static size_t key_length(const char *entry)
-{
-    return strcspn(entry, "=");
-}
-
-static uint32_t key_hash(const char *entry, size_t length)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char) entry[i]) * 16777619u;
-    return hash % SUP_KEEPER_KEY_BUCKETS;
-}
-
-/* Entries that were kept, from `first` to the end of keeper::pointers, found again by key. */
-struct env_room {
-    struct sup_keeper *keeper;
-    size_t first;
-};
-
-static bool has_key(const struct env_room *room, uint32_t bucket, const char *entry, size_t length)
-{
-    const struct sup_keeper *keeper = room->keeper;
-    for (uint32_t at = keeper->key_bucket[bucket]; at != NO_KEY; at = keeper->key_next[at]) {
-        const char *had = keeper->pointers[at];
-        if (strncmp(had, entry, length) == 0 && (had[length] == '=' || had[length] == '\0'))
-            return true;
-    }
-    return false;
-}
-
-/* Put ${entry} before the others unless its key is there already. */
-static void keep_entry(struct env_room *room, char *entry)
-{
-    struct sup_keeper *keeper = room->keeper;
-    size_t length = key_length(entry);
-    uint32_t bucket = key_hash(entry, length);
-    if (has_key(room, bucket, entry, length)) return;
-    uint32_t at = (uint32_t) --room->first;
-    keeper->pointers[at] = entry;
-    keeper->key_next[at] = keeper->key_bucket[bucket];
-    keeper->key_bucket[bucket] = at;
-}
-
-/*
-** Read ${count} strings at ${offset} of ${bytes} in below the kept ones, then keep them from the
-** last to the first: the gap closes behind what is read, so both fit into one array.
-*/
-static int keep_vector(struct env_room *room, size_t floor, const void *bytes, uint64_t offset,
-                       uint32_t count)
-{
-    struct sup_keeper *keeper = room->keeper;
-    int r = sup_plan_vector(bytes, offset, count, &keeper->pointers[floor], room->first - floor);
-    if (r < 0) return r;
-    for (size_t i = floor + count; i > floor; i--) keep_entry(room, keeper->pointers[i - 1]);
-    return 0;
-}
-
-int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *node,
-                       uint32_t generation, char ***argv, char ***env)
-{
-    const struct sup_plan *plan = node->plan;
-    const struct sup_plan_set *set = node->set->bytes;
-    int r = sup_plan_vector(set, plan->args, plan->arg_count, keeper->pointers,
-                            SUP_KEEPER_POINTERS - 3);
-    if (r < 0) return r;
-    size_t floor = plan->arg_count + 1;
-    keeper->pointers[floor - 1] = NULL;
-    keeper->pointers[SUP_KEEPER_POINTERS - 1] = NULL;
-    memset(keeper->key_bucket, 0xff, sizeof keeper->key_bucket);
-
-    struct env_room room = {keeper, SUP_KEEPER_POINTERS - 1};
-    snprintf(keeper->generation_text, sizeof keeper->generation_text, "SUPTREE_GENERATION=%u",
-             generation);
-    keep_entry(&room, keeper->generation_text);
-    r = keep_vector(&room, floor, set, plan->env, plan->env_count);
-    if (r == 0 && (plan->flags & SUP_PLAN_SHARED_ENV) != 0)
-        r = keep_vector(&room, floor, set, set->env, set->env_count);
-    *argv = keeper->pointers;
-    *env = &keeper->pointers[room.first];
-    return r;
-}
 
 /* --- SPAWN ---------------------------------------------------------------------------------- */
 
@@ -124,21 +40,29 @@ static void read_identity(struct sup_keeper *keeper, const struct sup_keeper_nod
     };
 }
 
-/* What ${node} is to be started as. Returns 0, or -errno with the step that failed. */
-static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint32_t generation,
-                   struct sup_spawn_order *order, int *step)
+/* The plan of ${node} can be carried out. Returns 0 or -errno. */
+static int check_plan(const struct sup_keeper_node *node)
 {
-    *step = SUP_STEP_PLAN;
     if (node == NULL) return -ENOENT;
     if (node->plan == NULL) return node->plan_error == 0 ? -EINVAL : -node->plan_error;
-    if ((node->plan->flags & SUP_PLAN_NO_PROCESS) != 0) return -EINVAL;
+    return (node->plan->flags & SUP_PLAN_NO_PROCESS) != 0 ? -EINVAL : 0;
+}
+
+int sup_keeper_prepare(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                       const struct sup_keeper_instance *instance,
+                       const struct sup_plan_command *command, struct sup_spawn_order *order,
+                       int *step)
+{
+    *step = SUP_STEP_PLAN;
+    int r = check_plan(node);
+    if (r < 0) return r;
     *step = SUP_STEP_EXEC;
     char **argv, **env;
-    int r = sup_keeper_lay_out(keeper, node, generation, &argv, &env);
+    r = sup_keeper_lay_out(keeper, node, instance, command, &argv, &env);
     if (r < 0) return r;
     *step = SUP_STEP_DESCRIPTORS;
     r = sup_keeper_make_pipe(keeper, node);
-    bool reads = (node->plan->flags & SUP_PLAN_INPUT) != 0;
+    bool reads = (node->plan->flags & SUP_PLAN_INPUT) != 0 && command == NULL;
     if (r == 0 && reads) r = sup_keeper_make_input(keeper, node);
     if (r < 0) return r;
     int out = node->mode == SUP_LOG_INHERIT ? -1 : sup_keeper_output_of(keeper, node);
@@ -159,6 +83,7 @@ static int prepare(struct sup_keeper *keeper, struct sup_keeper_node *node, uint
         .out = out,
         .err = out,
         .extra = {-1, -1},
+        .dies_with = command == NULL ? 0 : getpid(),
     };
     return 0;
 }
@@ -181,23 +106,44 @@ static bool watch_report(struct sup_keeper *keeper, const struct sup_keeper_inst
 }
 
 /* ${report} < 0: its program runs. */
-static void note_live(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
-                      struct sup_keeper_node *node, pid_t pid, int pidfd, int report)
+static void note_process(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                         struct sup_keeper_node *node, pid_t pid, int pidfd, int report)
 {
-    instance->state = SUP_INSTANCE_LIVE;
+    if (instance->state != SUP_INSTANCE_LIVE) {
+        instance->state = SUP_INSTANCE_LIVE;
+        instance->node = node;
+        node->instances++;
+        keeper->live++;
+    }
     instance->pid = pid;
-    instance->node = node;
-    instance->spawned_ns = sup_keeper_now();
-    node->instances++;
-    keeper->live++;
     sup_keeper_pid_add(keeper, instance);
     watch_instance(keeper, instance, pidfd);
+    bool is_main = instance->stage == SUP_STAGE_MAIN;
+    if (is_main) instance->main_pid = pid;
+    if (is_main) instance->spawned_ns = sup_keeper_now();
     if (report >= 0 && watch_report(keeper, instance, report)) {
         instance->report = report;
         return;
     }
     if (report >= 0) close(report);
-    sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+    if (is_main) sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+}
+
+void sup_keeper_leave_process(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    if (instance->pid == 0) return;
+    sup_keeper_limit_end(&instance->limit);
+    sup_keeper_pid_remove(keeper, instance);
+    instance->pid = 0;
+    if (instance->pidfd == 0) {
+        keeper->unwatched--;
+    } else {
+        /* The host may hold a copy: closing alone would leave it watched for ever. */
+        sup_keeper_watch(keeper, instance->pidfd, SUP_WATCH_INSTANCE, 0, 0, 0, EPOLLIN);
+        close(instance->pidfd);
+        instance->pidfd = 0;
+    }
+    sup_keeper_cgroup_leave(keeper, instance->node, instance);
 }
 
 void sup_keeper_hear_start(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
@@ -214,17 +160,16 @@ void sup_keeper_hear_start(struct sup_keeper *keeper, struct sup_keeper_instance
         instance->error = why.error;
         return;
     }
+    if (instance->stage != SUP_STAGE_MAIN) return;
     instance->spawned_ns = sup_keeper_now();
     sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
     sup_keeper_talk(keeper);
 }
 
-static void note_failed(struct sup_keeper *keeper, struct sup_keeper_instance *instance, int step,
-                        int error)
+static void note_failed(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
     instance->state = SUP_INSTANCE_FAILED;
-    instance->status = step;
-    instance->error = error;
+    instance->status = instance->failed_step;
     instance->ended_ns = sup_keeper_now();
     sup_keeper_tell(keeper, instance, SUP_TELL_END);
 }
@@ -253,6 +198,29 @@ static pid_t spawn_inside(struct sup_keeper *keeper, struct sup_keeper_node *nod
     return sup_spawn(&keeper->spawner, order, pidfd, step);
 }
 
+int sup_keeper_make(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                    struct sup_keeper_instance *instance, int *step)
+{
+    struct sup_spawn_order order;
+    int pidfd = -1, report = -1;
+    *step = SUP_STEP_PLAN;
+    int r = check_plan(node);
+    if (r < 0) return r;
+    const struct sup_plan_command *command = sup_keeper_stage_command(node, instance);
+    r = sup_keeper_prepare(keeper, node, instance, command, &order, step);
+    if (r < 0) return r;
+    *step = SUP_STEP_CLONE;
+    if (instance->state != SUP_INSTANCE_LIVE && keeper->live >= SUP_WIRE_MAX_INSTANCES)
+        return -EAGAIN;
+    order.birth = sup_keeper_birth_begin(keeper, instance, command == NULL ? 0 : command->kind);
+    order.report = &report;
+    pid_t pid = spawn_inside(keeper, node, instance, &order, &pidfd, step);
+    if (pid < 0) return pid;
+    note_process(keeper, instance, node, pid, pidfd, report);
+    if (command != NULL) sup_keeper_limit_begin(keeper, &instance->limit, command->timeout_ns);
+    return 0;
+}
+
 void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
 {
     if (message->seq <= keeper->handled_seq || message->instance == 0) return;
@@ -269,17 +237,12 @@ void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
     instance->token = message->node;
     instance->generation = message->generation;
     struct sup_keeper_node *node = sup_keeper_node_find(keeper, message->node);
-    struct sup_spawn_order order;
-    int step, pidfd = -1, report = -1;
-    pid_t pid = -EAGAIN;
-    int r = prepare(keeper, node, message->generation, &order, &step);
-    if (r == 0) order.birth = sup_keeper_birth_begin(keeper, instance);
-    if (r == 0) order.report = &report;
-    if (r == 0 && keeper->live >= SUP_WIRE_MAX_INSTANCES) step = SUP_STEP_CLONE;
-    else if (r == 0) pid = spawn_inside(keeper, node, instance, &order, &pidfd, &step);
-    else pid = r;
-    if (pid > 0) note_live(keeper, instance, node, pid, pidfd, report);
-    else note_failed(keeper, instance, step, -pid);
+    int step;
+    sup_keeper_stage_begin(node, instance);
+    int r = sup_keeper_make(keeper, node, instance, &step);
+    if (r == 0) return;
+    sup_keeper_stage_failed(instance, step, -r);
+    note_failed(keeper, instance);
 }
 
 /* --- SIGNAL --------------------------------------------------------------------------------- */
@@ -288,6 +251,10 @@ void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instanc
                             int signal, bool group)
 {
     const struct sup_plan *plan = instance->node == NULL ? NULL : instance->node->plan;
+    if (instance->stage != SUP_STAGE_MAIN) {
+        if (signal == SIGKILL) sup_keeper_stage_cut(keeper, instance, SUP_CUT_STOP);
+        return;
+    }
     if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) group = false;
     if (group && signal == SIGKILL) sup_keeper_cgroup_kill(keeper, instance);
     /* Until we reap it, its pid and the id of its group can mean nobody else. */

@@ -229,6 +229,9 @@ IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
     if (order->cwd != NULL && (*error = sys->change_folder(order->cwd)) < 0) return SUP_STEP_CWD;
     step = order->identity == NULL ? 0 : become(sys, order->identity, error);
     if (step != 0) return step;
+    /* Whoever becomes another loses it: so after that. */
+    if (order->dies_with != 0 && (*error = sys->die_with(order->dies_with)) < 0)
+        return SUP_STEP_SESSION;
     if ((*error = sys->clear_mask()) < 0) return SUP_STEP_EXEC;
     *error = exec_program(spawner);
     return SUP_STEP_EXEC;

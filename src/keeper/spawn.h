@@ -65,6 +65,7 @@ struct sup_spawn_order {
     const struct sup_spawn_identity *identity; /* NULL: the keeper's */
     int cgroup;       /* folder of the cgroup that it begins in; -1: the keeper's */
     bool keep_limits; /* leave RLIMIT_NOFILE raised: for the host and suptree-log */
+    pid_t dies_with;  /* it is killed when this process, ours, ends; 0: it lives on */
 };
 
 /* What a child tells when it could not become what was asked: in shared memory, one child at a

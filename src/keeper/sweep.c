@@ -24,6 +24,7 @@
 struct origin {
     char path[1024];
     unsigned generation;
+    bool is_after; /* `after_exit` has made it */
 };
 
 static ssize_t read_file(const char *path, char *bytes, size_t room)
@@ -53,6 +54,7 @@ static bool find_origin(pid_t pid, struct origin *origin)
     static char bytes[ROOM];
     char path[64];
     bool has_path = false, has_generation = false;
+    origin->is_after = false;
     if (!may_be_asked(pid)) return false;
     snprintf(path, sizeof path, "/proc/%d/environ", (int) pid);
     ssize_t size = read_file(path, bytes, sizeof bytes);
@@ -61,6 +63,7 @@ static bool find_origin(pid_t pid, struct origin *origin)
         if (strncmp(entry, "SUPTREE_PATH=", 13) == 0)
             has_path = (size_t) snprintf(origin->path, sizeof origin->path, "%s", entry + 13) <
                        sizeof origin->path;
+        if (strncmp(entry, "SUPTREE_RESULT=", 15) == 0) origin->is_after = true;
         if (strncmp(entry, "SUPTREE_GENERATION=", 19) == 0) {
             origin->generation = (unsigned) strtoul(entry + 19, NULL, 10);
             has_generation = true;
@@ -81,6 +84,7 @@ static bool is_left_over(const struct sup_keeper *keeper, const struct origin *o
     for (uint32_t i = 0; known && i < keeper->instance_high; i++) {
         const struct sup_keeper_instance *instance = &keeper->instances[i];
         if (instance->state != SUP_INSTANCE_LIVE || instance->node == NULL) continue;
+        if ((instance->stage == SUP_STAGE_AFTER) != origin->is_after) continue;
         if (instance->generation == origin->generation &&
             strcmp(instance->node->name, origin->path) == 0)
             return false;
@@ -93,7 +97,8 @@ static bool look_at(struct sup_keeper *keeper, pid_t pid)
 {
     struct origin origin;
     bool is_ours = pid == keeper->host.pid || pid == keeper->logger.pid ||
-                   sup_keeper_instance_of_pid(keeper, pid) != NULL;
+                   sup_keeper_instance_of_pid(keeper, pid) != NULL ||
+                   sup_keeper_probe_of_pid(keeper, pid) != NULL;
     if (is_ours || !find_origin(pid, &origin) || !is_left_over(keeper, &origin)) return false;
     keeper->sys->kill(pid, SIGKILL);
     return true;

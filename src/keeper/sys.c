@@ -230,6 +230,13 @@ IN_CHILD static int close_between(unsigned first, unsigned last)
     return child_result(syscall(SYS_close_range, first, last, 0));
 }
 
+IN_CHILD static int die_with(pid_t keeper)
+{
+    int r = child_result(syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+    if (r < 0) return r;
+    return syscall(SYS_getppid) == keeper ? 0 : -ESRCH;
+}
+
 IN_CHILD static int clear_mask(void)
 {
     uint64_t none = 0; /* the kernel's set of 64 signals, not libc's of 1024 */
@@ -274,6 +281,7 @@ const struct sup_sys sup_sys_linux = {
     .set_user = set_user,
     .forbid_new_rights = forbid_new_rights,
     .check_identity = check_identity,
+    .die_with = die_with,
     .close_between = close_between,
     .clear_mask = clear_mask,
     .exec = execute,

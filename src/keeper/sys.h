@@ -42,6 +42,7 @@ struct sup_sys {
     int (*forbid_new_rights)(void);
     /* Is it ${uid} and ${gid} for good? SUP_PLAN_KEEP: any. -EPERM: there is a way back. */
     int (*check_identity)(uint32_t uid, uint32_t gid);
+    int (*die_with)(pid_t keeper); /* be killed when that ends; -ESRCH: it has */
     int (*close_between)(unsigned first, unsigned last); /* both included */
     int (*clear_mask)(void);
     int (*exec)(const char *path, char *const argv[], char *const env[]);

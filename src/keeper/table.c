@@ -76,6 +76,7 @@ struct sup_keeper_instance *sup_keeper_instance_add(struct sup_keeper *keeper, u
     memset(slot, 0, sizeof *slot);
     slot->instance = instance;
     sup_list_init(&slot->tell_link);
+    sup_list_init(&slot->limit.link);
     struct sup_keeper_instance **bucket = instance_bucket(keeper, instance);
     slot->next = *bucket;
     *bucket = slot;

@@ -27,9 +27,10 @@ static int say_spawned(struct sup_keeper *keeper, const struct sup_keeper_instan
         .node = instance->token,
         .instance = instance->instance,
         .time_ns = instance->spawned_ns,
-        .a = instance->pid,
+        .a = instance->main_pid,
     };
-    int r = say(keeper, &message, instance->pidfd == 0 ? -1 : instance->pidfd);
+    bool is_main = instance->stage == SUP_STAGE_MAIN && instance->pidfd != 0;
+    int r = say(keeper, &message, is_main ? instance->pidfd : -1);
     return r == -ETOOMANYREFS ? say(keeper, &message, -1) : r;
 }
 
@@ -45,6 +46,19 @@ static int say_starting(struct sup_keeper *keeper, const struct sup_keeper_insta
     return say(keeper, &message, -1);
 }
 
+static int say_ending(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_ENDING,
+        .generation = instance->generation,
+        .node = instance->token,
+        .instance = instance->instance,
+        .time_ns = instance->ended_ns,
+        .a = instance->status,
+    };
+    return say(keeper, &message, -1);
+}
+
 static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
 {
     bool failed = instance->state == SUP_INSTANCE_FAILED;
@@ -53,10 +67,10 @@ static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *
         .generation = instance->generation,
         .node = instance->token,
         .instance = instance->instance,
-        .seq = (uint64_t) instance->cpu_ns,
+        .seq = failed ? instance->before : (uint64_t) instance->cpu_ns,
         .time_ns = instance->ended_ns,
         .a = instance->status,
-        .b = instance->error,
+        .b = failed ? instance->error : instance->after,
     };
     return say(keeper, &message, -1);
 }
@@ -74,6 +88,11 @@ static int say_owed(struct sup_keeper *keeper, const struct sup_keeper_instance 
         int r = say_spawned(keeper, instance);
         if (r < 0) return r;
         *bits &= (uint8_t) ~SUP_TELL_SPAWNED;
+    }
+    if ((*bits & SUP_TELL_ENDING) != 0) {
+        int r = say_ending(keeper, instance);
+        if (r < 0) return r;
+        *bits &= (uint8_t) ~SUP_TELL_ENDING;
     }
     if ((*bits & SUP_TELL_END) != 0) {
         int r = say_end(keeper, instance);
@@ -105,6 +124,21 @@ void sup_keeper_forget(struct sup_keeper *keeper, uint64_t number)
     free_if_forgotten(keeper, instance);
 }
 
+void sup_keeper_tell_not_run(struct sup_keeper *keeper, const struct sup_wire *run, int error)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_RAN,
+        .generation = run->generation,
+        .node = run->node,
+        .instance = run->instance,
+        .seq = SUP_RAN_NOT,
+        .a = run->a,
+        .b = error,
+    };
+    if (keeper->host.socket < 0 || keeper->host.deaf || keeper->host.greeting) return;
+    say(keeper, &message, -1);
+}
+
 void sup_keeper_tell_stranger(struct sup_keeper *keeper, pid_t pid, int status)
 {
     struct sup_wire message = {.type = SUP_WIRE_STRANGER, .a = pid, .b = status};
@@ -119,6 +153,8 @@ static uint8_t hello_bits(const struct sup_keeper_instance *instance)
 {
     switch ((enum sup_keeper_instance_state) instance->state) {
     case SUP_INSTANCE_LIVE:
+        if (instance->stage == SUP_STAGE_AFTER) return SUP_TELL_SPAWNED | SUP_TELL_ENDING;
+        if (instance->stage == SUP_STAGE_BEFORE) return SUP_TELL_STARTING;
         if (instance->report != 0 || instance->failed_step != 0) return SUP_TELL_STARTING;
         return SUP_TELL_SPAWNED;
     case SUP_INSTANCE_ENDED:
@@ -164,6 +200,7 @@ void sup_keeper_greet(struct sup_keeper *keeper)
         host->greeting_count += has_fd(keeper, kind);
     while (!sup_list_empty(&keeper->tell_queue)) sup_list_remove(keeper->tell_queue.next);
     drop_questions(keeper);
+    sup_keeper_probes_drop(keeper);
     for (uint32_t slot = 0; slot < keeper->instance_high; slot++) {
         struct sup_keeper_instance *instance = &keeper->instances[slot];
         if (instance->forgotten) {
@@ -260,6 +297,24 @@ static int say_news(struct sup_keeper *keeper)
     return r;
 }
 
+static int say_ran(struct sup_keeper *keeper)
+{
+    struct sup_keeper_probe *probe =
+        sup_container(keeper->probe_queue.next, struct sup_keeper_probe, tell_link);
+    struct sup_wire message = {
+        .type = SUP_WIRE_RAN,
+        .generation = probe->generation,
+        .node = probe->token,
+        .instance = probe->instance,
+        .seq = (uint64_t) probe->result,
+        .a = probe->kind,
+        .b = probe->value,
+    };
+    int r = say(keeper, &message, -1);
+    if (r == 0) sup_keeper_probe_told(keeper, probe);
+    return r;
+}
+
 static int say_output(struct sup_keeper *keeper)
 {
     struct sup_keeper_node *node =
@@ -280,6 +335,7 @@ static int say_next(struct sup_keeper *keeper)
     if (host->greeting) return go_on_greeting(keeper);
     if (host->owes_stop) return say_stop(keeper);
     if (!sup_list_empty(&keeper->tell_queue)) return say_news(keeper);
+    if (!sup_list_empty(&keeper->probe_queue)) return say_ran(keeper);
     if (!sup_list_empty(&keeper->output_queue)) return say_output(keeper);
     if (host->owes_reload) return say_reload(keeper);
     return 1;

@@ -48,6 +48,7 @@ static bool has_sane_numbers(const struct sup_plan *plan)
     if ((plan->flags & ~(uint32_t) SUP_PLAN_FLAGS) != 0) return false;
     if (plan->group_count > SUP_PLAN_MAX_GROUPS || plan->limit_count > SUP_PLAN_MAX_LIMITS)
         return false;
+    if (plan->command_count > SUP_PLAN_MAX_COMMANDS) return false;
     if (plan->kill_mode > SUP_KILL_PROCESS) return false;
     if (plan->umask != SUP_PLAN_KEEP && plan->umask > 0777) return false;
     if (process && plan->arg_count == 0) return false;
@@ -73,6 +74,25 @@ static bool is_array(uint64_t size, uint64_t offset, uint32_t count, size_t item
     return count <= (size - offset) / item;
 }
 
+static const struct sup_plan_command *commands_of(const void *set, const struct sup_plan *plan)
+{
+    return (const void *) ((const char *) set + plan->commands);
+}
+
+static bool are_commands(const void *set, uint64_t size, const struct sup_plan *plan)
+{
+    if (!is_array(size, plan->commands, plan->command_count, sizeof(struct sup_plan_command)))
+        return false;
+    const struct sup_plan_command *commands = commands_of(set, plan);
+    for (uint32_t i = 0; i < plan->command_count; i++) {
+        const struct sup_plan_command *command = &commands[i];
+        if (command->kind < SUP_COMMAND_BEFORE || command->kind >= SUP_COMMAND_KINDS) return false;
+        if (command->arg_count == 0 || command->timeout_ns <= 0) return false;
+        if (!is_vector(set, size, command->args, command->arg_count)) return false;
+    }
+    return true;
+}
+
 const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset)
 {
     if (size < sizeof(struct sup_plan_set)) return NULL;
@@ -89,9 +109,18 @@ const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset
         !is_array(end, plan->limits, plan->limit_count, sizeof(struct sup_plan_limit)))
         return NULL;
     if (!is_text(set, end, plan->name) || !is_text_or_absent(set, end, plan->cwd) ||
-        !is_text_or_absent(set, end, plan->log_file))
+        !is_text_or_absent(set, end, plan->log_file) || !are_commands(set, end, plan))
         return NULL;
     return plan;
+}
+
+const struct sup_plan_command *sup_plan_command(const void *set, const struct sup_plan *plan,
+                                                enum sup_plan_command_kind kind, uint32_t index)
+{
+    const struct sup_plan_command *commands = commands_of(set, plan);
+    for (uint32_t i = 0; i < plan->command_count; i++)
+        if (commands[i].kind == (uint32_t) kind && index-- == 0) return &commands[i];
+    return NULL;
 }
 
 const char *sup_plan_text(const void *set, uint64_t offset)

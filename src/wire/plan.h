@@ -1,5 +1,5 @@
 /*
-** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 2).
+** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 3).
 **
 ** The engine lays the plans of many nodes into one sealed memfd, a plan set, and sends it once
 ** (PLANS); then PLAN names the record of each node by its offset. The keeper maps the set read-only
@@ -17,7 +17,7 @@
 #include "wire/log.h"
 
 #define SUP_PLAN_MAGIC UINT32_C(0x4e4c5053) /* "SPLN" */
-#define SUP_PLAN_VERSION 2
+#define SUP_PLAN_VERSION 3
 
 struct sup_plan_set {
     uint32_t magic;
@@ -79,6 +79,25 @@ struct sup_plan {
     uint64_t limits;                      /* offset of struct sup_plan_limit */
     uint64_t log_to;                      /* token, for SUP_LOG_TO; 0: there is no such node */
     struct sup_log_settings log_settings; /* for SUP_LOG_VIEW and SUP_LOG_FILE */
+    uint64_t commands;                    /* offset of struct sup_plan_command, aligned to 8 */
+    uint32_t command_count;
+    uint32_t reserved;
+};
+
+/* The commands beside a service. They run as it does: user, folder, environment, limits, output. */
+enum sup_plan_command_kind {
+    SUP_COMMAND_BEFORE = 1, /* before each launch, all of them, in order */
+    SUP_COMMAND_AFTER_EXIT, /* after each end; at most one, as of the next */
+    SUP_COMMAND_READY,
+    SUP_COMMAND_HEALTH,
+    SUP_COMMAND_KINDS
+};
+
+struct sup_plan_command {
+    uint32_t kind; /* enum sup_plan_command_kind */
+    uint32_t arg_count;
+    uint64_t args;      /* as those of the plan */
+    int64_t timeout_ns; /* then it is killed; INT64_MAX: never */
 };
 
 struct sup_plan_limit {
@@ -91,12 +110,17 @@ struct sup_plan_limit {
 #define SUP_PLAN_KEEP_INTEGER INT32_MIN
 #define SUP_PLAN_MAX_GROUPS 65536
 #define SUP_PLAN_MAX_LIMITS 16
+#define SUP_PLAN_MAX_COMMANDS 64
 
 /* Is ${set} of ${size} bytes a plan set whose header and shared environment can be used? */
 bool sup_plan_set_is_valid(const void *set, size_t size);
 
 /* The record at ${offset}, all of its strings checked to end inside the set; NULL: broken. */
 const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset);
+
+/* The ${index}-th command of ${kind} of a checked plan; NULL: there is none. */
+const struct sup_plan_command *sup_plan_command(const void *set, const struct sup_plan *plan,
+                                                enum sup_plan_command_kind kind, uint32_t index);
 
 /* The string at ${offset} of a checked set; NULL for offset 0. */
 const char *sup_plan_text(const void *set, uint64_t offset);

@@ -23,6 +23,7 @@ static const char *const step_texts[] = {
     [SUP_STEP_USER] = "user",
     [SUP_STEP_RIGHTS] = "no_new_privs",
     [SUP_STEP_OUTPUT] = "log.to",
+    [SUP_STEP_BEFORE] = "before",
 };
 
 _Static_assert(sizeof step_texts / sizeof step_texts[0] == SUP_STEP_COUNT, "every step has a text");

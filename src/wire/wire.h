@@ -40,6 +40,9 @@ enum sup_wire_type {
     SUP_WIRE_BYE,       /* a: exit code: the tree has ended, the host is about to exit */
     /* node: send back the write end of the node's log pipe (thread services) */
     SUP_WIRE_OUTPUT,
+    /* node, instance, a: SUP_COMMAND_READY or SUP_COMMAND_HEALTH: run this command of its plan, once;
+       RAN will follow unless the instance ends first. While one runs: RAN will tell of that */
+    SUP_WIRE_RUN,
 
     /* keeper -> host */
     /* a: how many hosts have been started, this one included (1: the first); b: enum
@@ -51,9 +54,11 @@ enum sup_wire_type {
     /* instance, node, generation, a: pid, time_ns: when; fd: a pidfd (may be absent when
        descriptors ran out) */
     SUP_WIRE_SPAWNED,
-    SUP_WIRE_SPAWN_FAILED, /* instance, node, generation, a: enum sup_spawn_step, b: errno */
-    /* instance, node, generation, a: wait status, time_ns: when it was reaped; seq: user +
-       system time in ns */
+    /* instance, node, generation, a: enum sup_spawn_step, b: errno; with SUP_STEP_BEFORE: seq: see
+       enum sup_wire_before */
+    SUP_WIRE_SPAWN_FAILED,
+    /* instance, node, generation, a: wait status, b: enum sup_wire_exit bits, time_ns: when it was
+       reaped; seq: user + system time in ns */
     SUP_WIRE_EXIT,
     /* the keeper got TERM or INT; a: the signal, b: how many so far (2: kill now) */
     SUP_WIRE_STOP,
@@ -61,9 +66,41 @@ enum sup_wire_type {
     SUP_WIRE_OUTPUT_FD, /* node; fd: write end of its log pipe */
     /* a: pid, b: wait status: a process that is nobody's service was reaped (PID 1) */
     SUP_WIRE_STRANGER,
-    /* instance, node, generation, a: pid: it has been made and may hang before its program runs;
-       SPAWNED or SPAWN_FAILED will follow. Between HELLO and HELLO_END alone */
+    /* instance, node, generation, a: pid: it has been made, and it may take long until its program
+       runs: the start may hang, or `before` goes on; SPAWNED or SPAWN_FAILED will follow. Between
+       HELLO and HELLO_END alone */
     SUP_WIRE_STARTING,
+    /* instance, node, generation, a: wait status, time_ns: when it was reaped: the main process has
+       ended and `after_exit` runs; EXIT will follow */
+    SUP_WIRE_ENDING,
+    /* instance, node, generation, a: as RUN's, b: wait status or errno, seq: enum sup_wire_ran. Said
+       once to the host that is there, and not kept for the next */
+    SUP_WIRE_RAN,
+};
+
+/* How a command of `before` failed, in seq of SPAWN_FAILED. What b is: */
+enum sup_wire_before {
+    SUP_BEFORE_ENDED = 0,    /* the wait status */
+    SUP_BEFORE_TIMED_OUT,    /* nothing; it was killed */
+    SUP_BEFORE_STOPPED,      /* nothing; a stop came, it was killed */
+    SUP_BEFORE_STEPS,        /* the errno of the enum sup_spawn_step that is added to this */
+    SUP_BEFORE_NUMBER = 256, /* times this: the number of the command, from 0 */
+};
+
+/* What EXIT says of `after_exit`, in b. */
+enum sup_wire_exit {
+    SUP_EXIT_NO_RESTART = 1, /* it asks that the service is not restarted */
+    SUP_EXIT_AFTER_FAILED = 2,
+    SUP_EXIT_AFTER_TIMED_OUT = 4,
+    SUP_EXIT_AFTER_NOT_RUN = 8,
+    /* with FAILED: its wait status, with NOT_RUN: the errno, shifted by so many bits */
+    SUP_EXIT_AFTER_SHIFT = 8,
+};
+
+enum sup_wire_ran {
+    SUP_RAN_ENDED = 0, /* b: wait status */
+    SUP_RAN_TIMED_OUT, /* it was killed */
+    SUP_RAN_NOT,       /* b: errno: it could not be run */
 };
 
 enum sup_wire_target {
@@ -117,6 +154,7 @@ enum sup_spawn_step {
     SUP_STEP_USER,        /* setresuid */
     SUP_STEP_RIGHTS,      /* no_new_privs, and whether there is a way back */
     SUP_STEP_OUTPUT,      /* there is nobody that reads its output (log = { to = ... }) */
+    SUP_STEP_BEFORE,      /* a command of `before` did not succeed */
     SUP_STEP_COUNT
 };
 
@@ -145,7 +183,7 @@ struct sup_birth {
     uint64_t instance;
     uint64_t node;
     int32_t pid;
-    int32_t reserved;
+    int32_t kind; /* 0: the main process; else enum sup_plan_command_kind: a command beside it */
 };
 
 /* Tables of the keeper are reserved for this many live instances, and as many nodes. */
