@@ -414,6 +414,23 @@ static uint64_t put_vector(struct draft *draft, const char *const *texts, uint32
     return *count == 0 ? 0 : at;
 }
 
+static void put_commands(struct draft *draft, const struct stage_command *wish,
+                         struct sup_plan *plan)
+{
+    struct sup_plan_command commands[SUP_PLAN_MAX_COMMANDS + 1] = {{0}};
+    uint32_t count = 0;
+    for (; wish != NULL && wish->kind != 0; wish++, count++) {
+        const char *const argv[] = {"/bin/sh", "-c", wish->script, NULL};
+        struct sup_plan_command *command = &commands[count];
+        command->kind = wish->kind;
+        command->args = put_vector(draft, argv, &command->arg_count);
+        command->timeout_ns = wish->timeout_ns == 0 ? INT64_MAX : wish->timeout_ns;
+    }
+    pad(draft);
+    plan->command_count = count;
+    plan->commands = put(draft, commands, count * sizeof *commands);
+}
+
 static uint64_t put_plan(struct draft *draft, const struct stage_plan *wish)
 {
     static const char *const only_path[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL};
@@ -427,6 +444,7 @@ static uint64_t put_plan(struct draft *draft, const struct stage_plan *wish)
                       : wish->timeout_ns < 0 ? 0
                                              : wish->timeout_ns,
         .stop_rank = wish->rank,
+        .kill_mode = wish->kill_mode,
         .uid = SUP_PLAN_KEEP,
         .gid = SUP_PLAN_KEEP,
         .umask = SUP_PLAN_KEEP,
@@ -438,6 +456,7 @@ static uint64_t put_plan(struct draft *draft, const struct stage_plan *wish)
     plan.cwd = put_text(draft, wish->cwd);
     plan.name = put_text(draft, "service");
     plan.log_file = put_text(draft, wish->file);
+    put_commands(draft, wish->commands, &plan);
     pad(draft);
     return put(draft, &plan, sizeof plan);
 }

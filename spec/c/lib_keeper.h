@@ -84,6 +84,13 @@ void stage_drop_backlog(struct stage *stage);
 /* Until the keeper has obeyed everything said so far. */
 void stage_settle(struct stage *stage);
 
+/* A command beside a service. */
+struct stage_command {
+    enum sup_plan_command_kind kind;
+    const char *script; /* run by sh */
+    int64_t timeout_ns; /* 0: never */
+};
+
 /* What a node is to run; absent members have the defaults. */
 struct stage_plan {
     const char *const *argv;
@@ -96,7 +103,9 @@ struct stage_plan {
     uint64_t log_to;
     uint32_t rank;
     int stop_signal;
-    int64_t timeout_ns; /* 0: 10 s; < 0: at once */
+    int64_t timeout_ns;                   /* 0: 10 s; < 0: at once */
+    uint32_t kill_mode;                   /* enum sup_plan_kill */
+    const struct stage_command *commands; /* ended by kind 0; NULL: none */
 };
 
 /* A sealed set of ${count} plans; offsets[i] is that of plan i. The descriptor is the caller's. */
