@@ -6,9 +6,9 @@
 ** start and touched only as far as it is used; nothing is allocated later and nothing blocks.
 ** Zeroed memory is an empty table. Times are CLOCK_MONOTONIC in ns; INT64_MAX is never.
 **
-** Files: options, table (nodes, instances), plans, input, layout (argv, environment), service (SPAWN,
-** SIGNAL), stage (before, after_exit), probe, limit (of time), reap, talk (to the host), listen (from
-** the host), births, host, logger, stop, signals, say, loop.
+** Files: options, table (nodes, instances), plans, input, layout (argv, environment), service
+** (SPAWN, SIGNAL), stage (before, after_exit), probe, limit (of time), reap, talk (to the host),
+** listen (from the host), births, host, logger, stop, signals, say, loop.
 */
 #ifndef SUP_KEEPER_KEEPER_H
 #define SUP_KEEPER_KEEPER_H

@@ -40,8 +40,9 @@ enum sup_wire_type {
     SUP_WIRE_BYE,       /* a: exit code: the tree has ended, the host is about to exit */
     /* node: send back the write end of the node's log pipe (thread services) */
     SUP_WIRE_OUTPUT,
-    /* node, instance, a: SUP_COMMAND_READY or SUP_COMMAND_HEALTH: run this command of its plan, once;
-       RAN will follow unless the instance ends first. While one runs: RAN will tell of that */
+    /* node, instance, a: SUP_COMMAND_READY or SUP_COMMAND_HEALTH: run this command of its plan,
+       once; RAN will follow unless the instance ends first. While one runs: RAN will tell of that
+     */
     SUP_WIRE_RUN,
 
     /* keeper -> host */
@@ -73,8 +74,8 @@ enum sup_wire_type {
     /* instance, node, generation, a: wait status, time_ns: when it was reaped: the main process has
        ended and `after_exit` runs; EXIT will follow */
     SUP_WIRE_ENDING,
-    /* instance, node, generation, a: as RUN's, b: wait status or errno, seq: enum sup_wire_ran. Said
-       once to the host that is there, and not kept for the next */
+    /* instance, node, generation, a: as RUN's, b: wait status or errno, seq: enum sup_wire_ran.
+       Said once to the host that is there, and not kept for the next */
     SUP_WIRE_RAN,
 };
 
