@@ -4,6 +4,8 @@
 */
 #include "api_options.h"
 
+#include "core/cgroup.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <locale.h>
@@ -332,6 +334,37 @@ static int encode_limits(unsigned char *out, const char *text, size_t *size)
     return 0;
 }
 
+/* --- cgroup ----------------------------------------------------------------------------------- */
+
+/* Words "memory_max=64MiB" or "cpu_max=50%". */
+static int encode_cgroup(unsigned char *out, const char *text, size_t *size)
+{
+    uint64_t values[SUP_CGROUP_ITEMS];
+    bool is_said[SUP_CGROUP_ITEMS] = {false};
+    char word[128];
+    for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+        size_t length = strcspn(text, " ");
+        if (length >= sizeof word) return -EINVAL;
+        memcpy(word, text, length);
+        word[length] = '\0';
+        text += length;
+        char *equals = strchr(word, '=');
+        if (equals == NULL) return -EINVAL;
+        *equals = '\0';
+        int item = sup_cgroup_number(word);
+        if (item < 0 || !sup_cgroup_parse((unsigned) item, equals + 1, &values[item]))
+            return -EINVAL;
+        is_said[item] = item != SUP_CGROUP_REQUIRED || values[item] == 1;
+    }
+    *size = 0;
+    for (unsigned char item = 0; item < SUP_CGROUP_ITEMS; item++) {
+        if (!is_said[item]) continue;
+        out[(*size)++] = item;
+        *size += put(out + *size, &values[item], sizeof values[item]);
+    }
+    return *size > 0 ? 0 : -EINVAL;
+}
+
 /* --- any value -------------------------------------------------------------------------------- */
 
 static const char *encode_duration(const char *text, unsigned char *out, size_t *size)
@@ -440,6 +473,10 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
         return encode_limits(out, text, size) == 0
                    ? NULL
                    : "a list of limits such as \"nofile=65536 stack=8MiB:unlimited\"";
+    case SUP_TYPE_CGROUP:
+        return encode_cgroup(out, text, size) == 0
+                   ? NULL
+                   : "a list of limits such as \"memory_max=64MiB cpu_max=50%\"";
     case SUP_TYPE_PATH:
     case SUP_TYPE_COMMAND:
     case SUP_TYPE_ENV:

@@ -12,6 +12,7 @@ local VALUES = {
     string = "a text",
     path = "a path, relative to the folder of the configuration",
     names = 'a list of names of siblings, such as { "db" }',
+    cgroup = "a table; each limit as below, or \"max\": none",
     command = "a list of words, or a line for the shell",
     env = "a table of names and values; numbers become texts",
     env_file = "a path, relative to the folder of the configuration",
@@ -51,6 +52,18 @@ end
 
 -- What a value that is a table may hold: name, default, what it means.
 local FIELDS = {
+    cgroup = {
+        { "cpu_max", "max", 'Processor time: a number of cores such as 1.5, or "50%" of one.' },
+        { "cpu_weight", "100", "Its share of the processors when there are not enough: 1 to 10000." },
+        { "io_weight", "100", "The same of the disks." },
+        { "memory_high", "max", 'Above this, such as "48MiB", it is slowed down and its memory taken back.' },
+        { "memory_low", "0", "Below this its memory is not taken for others." },
+        { "memory_max", "max", "When it needs more than this, something in it is killed." },
+        { "pids_max", "max", "How many processes and threads there may be." },
+        { "required", "false", "true: the start fails when a limit cannot be set here; else it starts without that "
+            .. "limit, and status says so." },
+        { "swap_max", "max", 'How much of it may be swapped out; 0: nothing.' },
+    },
     log = {
         { "file", "none", "The output is appended to this file as well. Its folder must be there; relative paths are "
             .. "relative to the folder of the configuration." },
@@ -110,6 +123,7 @@ local EXAMPLES = {
     args = "args = { interval = 60 }",
     auto_shutdown = 'auto_shutdown = "all_significant"',
     backoff_jitter = "backoff_jitter = true",
+    cgroup = 'cgroup = { memory_max = "64MiB", cpu_max = 0.5, pids_max = 100 }',
     command = 'command = { "./web", "--port", 8080 }',
     control_group = 'control_group = "adm"',
     cwd = 'cwd = "data"',

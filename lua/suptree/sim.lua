@@ -166,10 +166,13 @@ local function live_record(self, target)
 end
 
 local function outcome_of(record, options)
-    if options.code then return "exit", options.code end
+    if options.code then
+        return "exit", options.code, options.oom and "something of it was killed for lack of memory" or nil
+    end
     if options.signal then
         local number = core.signal(tostring(options.signal))
         if not number then error(("exit: there is no signal %s"):format(tostring(options.signal)), 3) end
+        if options.oom then return "oom", number end
         return "signal", number
     end
     if options.error then return "error", nil, tostring(options.error) end
@@ -180,7 +183,8 @@ local function outcome_of(record, options)
     return "exit", 0
 end
 
---- The service ends by itself: { code = 1 }, { signal = "KILL" }, { error = "boom" }, { done = true },
+--- The service ends by itself: { code = 1 }, { signal = "KILL" }, { signal = "KILL", oom = true },
+-- { error = "boom" }, { done = true },
 -- { terminate_tree = true }, { returned = true }; nothing: it ends well. `instance`: not the newest, but that one.
 function Sim:exit(target, options)
     options = options or {}

@@ -1,6 +1,7 @@
 --- From what a person wrote to the bytes of a blob: one function per type of option, told by its row what is allowed.
 -- The range of a value is judged by the same C check that reads blobs; here it is brought into form.
 local accounts = require "suptree.accounts"
+local cgroup_value = require "suptree.cgroup_value"
 local log_value = require "suptree.log_value"
 local options = require "suptree.options"
 local paths = require "suptree.paths"
@@ -475,6 +476,8 @@ local helpers = {
 function encode.ready(v)
     return ready_value.encode(v, helpers)
 end
+
+encode.cgroup = cgroup_value.encode
 
 function encode.log(v)
     return log_value.encode(v, helpers)

@@ -73,7 +73,7 @@ void stage_send(struct stage *stage, struct sup_wire message, int fd);
 struct sup_wire stage_expect(struct stage *stage, int type, uint64_t instance, int *fd);
 /*
 ** Read until HELLO_END; returns HELLO. What stood between stays in the backlog, but for the table
-** of births, which is always given: HELLO's count is that of the others.
+** of births, which is always given, and the cgroup: HELLO's count is that of the others.
 */
 struct sup_wire stage_greet(struct stage *stage);
 /* The pid of ${instance} in the table of births; 0: it is not there. */

@@ -81,7 +81,8 @@ static void numbers_are_frozen(void)
                                                          "args",
                                                          "memory",
                                                          [50] = "control_group",
-                                                         [56] = "stop",
+                                                         [55] = "cgroup",
+                                                         "stop",
                                                          "kill_mode",
                                                          [61] = "user",
                                                          "group",
@@ -179,6 +180,7 @@ static void check_default(const struct sup_option *option, const void *field)
     case SUP_TYPE_IDS:
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
+    case SUP_TYPE_CGROUP:
     case SUP_TYPE_COUNT_OF:
         break;
     }

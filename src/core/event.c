@@ -52,8 +52,17 @@ static void put_outcome(const struct sup_event *event, const struct sup_field_si
         put_text(sink, "reason", event->text != NULL ? event->text : "failed");
     if (outcome.kind == SUP_END_EXIT) sink->integer(sink->self, "code", outcome.code);
     else if (event->type == SUP_EVENT_STOPPED) sink->integer(sink->self, "code", event->code);
-    if (outcome.kind == SUP_END_SIGNAL)
-        put_text(sink, "signal", sup_signal_name(outcome.code, buf, sizeof buf));
+    bool was_killed = outcome.kind == SUP_END_SIGNAL || outcome.kind == SUP_END_OOM;
+    if (was_killed) put_text(sink, "signal", sup_signal_name(outcome.code, buf, sizeof buf));
+    if (outcome.kind == SUP_END_OOM) sink->boolean(sink->self, "oom", true);
+}
+
+static void put_usage(const struct sup_event *event, const struct sup_field_sink *sink)
+{
+    if (event->cpu_ns > 0)
+        sink->number(sink->self, "cpu", (double) event->cpu_ns / (double) SUP_SECOND_NS);
+    if (event->memory_peak > 0)
+        sink->integer(sink->self, "memory_peak", (int64_t) event->memory_peak);
 }
 
 static bool has_meter(const struct sup_event *event)
@@ -78,6 +87,7 @@ void sup_event_fields(const struct sup_told *told, double time, double offset_s,
     }
     if (event->type == SUP_EVENT_FAILED) sink->boolean(sink->self, "restarting", event->restarting);
     if (event->type == SUP_EVENT_ENDED) sink->boolean(sink->self, "planned", event->planned);
+    if (event->type == SUP_EVENT_ENDED) put_usage(event, sink);
     if (event->until_ns != 0 && event->until_ns != SUP_INFINITY_NS)
         sink->number(sink->self, "until",
                      (double) event->until_ns / (double) SUP_SECOND_NS + offset_s);

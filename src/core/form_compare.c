@@ -119,6 +119,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_IDS:
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
+    case SUP_TYPE_CGROUP:
         return are_bytes_equal(a, b);
     case SUP_TYPE_BYTES:
         return option->id == SUP_OPTION_RUN || option->id == SUP_OPTION_ON_EVENT

@@ -51,6 +51,10 @@ size_t sup_input_write(const struct sup_input *input, void *out, size_t room)
         .blob_size = blob_size,
         .text_size = input->text == NULL ? 0 : (uint32_t) text_length + 1,
     };
+    if (input->type == SUP_IN_ENDED) {
+        head.request = input->memory_peak;
+        head.wait_ns = input->cpu_ns;
+    }
     size_t need = sizeof head + head.text_size + blob_size;
     if (need > room) return need;
     unsigned char *at = out;
@@ -96,5 +100,11 @@ bool sup_input_read(struct sup_input *input, const void *data, size_t size)
         .blob = head.blob_size > 0 ? blob : NULL,
         .blob_size = head.blob_size,
     };
+    if (input->type == SUP_IN_ENDED) {
+        input->request = 0;
+        input->wait_ns = 0;
+        input->cpu_ns = head.wait_ns;
+        input->memory_peak = head.request;
+    }
     return true;
 }

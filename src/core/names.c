@@ -126,6 +126,19 @@ static void write_launch_fault(char *buf, size_t size, int32_t code, const char 
     write_first_line(buf, size, "", text, otherwise);
 }
 
+/* ${text}: what else is known of it. */
+static void write_exit(char *buf, size_t size, int code, const char *text)
+{
+    if (text == NULL || text[0] == '\0') snprintf(buf, size, "exit code %d", code);
+    else snprintf(buf, size, "exit code %d (%s)", code, text);
+}
+
+static void write_oom(char *buf, size_t size, const char *text)
+{
+    if (text == NULL || text[0] == '\0') snprintf(buf, size, "killed for lack of memory");
+    else snprintf(buf, size, "killed for lack of memory (%s)", text);
+}
+
 /* Outcomes of which there is nothing more to say. */
 static const char *const outcome_words[] = {
     [SUP_END_NONE] = "",
@@ -143,7 +156,8 @@ char *sup_outcome_text(struct sup_outcome outcome, const char *text, char *buf, 
 {
     char number[16];
     size_t kind = (size_t) outcome.kind;
-    if (outcome.kind == SUP_END_EXIT) snprintf(buf, size, "exit code %d", (int) outcome.code);
+    if (outcome.kind == SUP_END_EXIT) write_exit(buf, size, outcome.code, text);
+    else if (outcome.kind == SUP_END_OOM) write_oom(buf, size, text);
     else if (outcome.kind == SUP_END_SIGNAL)
         snprintf(buf, size, "killed by signal %d (%s)", (int) outcome.code,
                  sup_signal_name(outcome.code, number, sizeof number));

@@ -258,6 +258,7 @@ int sup_exit_code(struct sup_outcome outcome)
 {
     switch (outcome.kind) {
     case SUP_END_SIGNAL:
+    case SUP_END_OOM:
         return 128 + outcome.code;
     case SUP_END_ERROR:
     case SUP_END_LOST:
@@ -356,6 +357,10 @@ static void note_end(struct sup_tree *tree, struct sup_node *node, struct sup_ou
     event->outcome = outcome;
     event->text = text;
     event->planned = planned;
+    event->cpu_ns = tree->ended_cpu_ns;
+    event->memory_peak = tree->ended_memory_peak;
+    tree->ended_cpu_ns = 0; /* what ends because of it has its own */
+    tree->ended_memory_peak = 0;
     node->last_outcome = outcome;
     sup_text_copy(node->last_text, sizeof node->last_text, text);
     sup_deadline_clear(tree, &node->deadline);

@@ -198,8 +198,10 @@ struct sup_tree {
     struct sup_list graves; /* list of sup_node::sibling: freed at the next apply */
     struct sup_effect *effects;
     size_t effect_count, effect_next, effect_room;
-    char text[SUP_TEXT_MAX];    /* the input's text while its effects are drained */
-    bool person;                /* that is what a person says about a command to a node */
+    char text[SUP_TEXT_MAX]; /* the input's text while its effects are drained */
+    bool person;             /* that is what a person says about a command to a node */
+    int64_t ended_cpu_ns;    /* of the ENDED under way, as the next; 0 between inputs */
+    uint64_t ended_memory_peak;
     char reply[SUP_TEXT_MAX];   /* text of replies made by the core */
     char context[SUP_TEXT_MAX]; /* of the stop, for every event from then on; "" none */
     struct sup_reload reload;

@@ -5,6 +5,8 @@
 #include "core/options.h"
 #include "core/ready.h"
 
+#include "core/cgroup.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -449,6 +451,25 @@ static int decode_limits(const struct value *v)
     return 0;
 }
 
+static int decode_cgroup(const struct value *v)
+{
+    int former = -1;
+    if (v->size == 0 || v->size % SUP_CGROUP_BYTES != 0) return refuse_broken(v);
+    for (size_t i = 0; i < v->size; i += SUP_CGROUP_BYTES) {
+        uint64_t value;
+        unsigned item = v->data[i];
+        memcpy(&value, v->data + i + 1, sizeof value);
+        if (item >= SUP_CGROUP_ITEMS || (int) item <= former) return refuse_broken(v);
+        const char *fault = sup_cgroup_fault(item, value);
+        if (fault != NULL)
+            return sup_err_set(v->err, -EINVAL, "", sup_cgroup_hint(item), "its %s %s",
+                               sup_cgroup_name(item), fault);
+        former = (int) item;
+    }
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
+}
+
 static int decode_ladder(const struct value *v)
 {
     int64_t sum = 0;
@@ -496,7 +517,7 @@ int sup_option_decode(const struct sup_option *option, const unsigned char *data
         [SUP_TYPE_INTEGER] = decode_integer, [SUP_TYPE_MODE] = decode_mode,
         [SUP_TYPE_USER] = decode_user,       [SUP_TYPE_ID] = decode_id,
         [SUP_TYPE_IDS] = decode_ids,         [SUP_TYPE_LIMITS] = decode_limits,
-        [SUP_TYPE_LADDER] = decode_ladder,
+        [SUP_TYPE_LADDER] = decode_ladder,   [SUP_TYPE_CGROUP] = decode_cgroup,
     };
     static const unsigned char nothing[1];
     struct value v = {

@@ -64,6 +64,8 @@ enum sup_option_id {
     SUP_OPTION_OOM_SCORE = 66,
     SUP_OPTION_LIMITS = 67,
     SUP_OPTION_NO_NEW_PRIVS = 68,
+    /* a process's: the limits of its cgroup */
+    SUP_OPTION_CGROUP = 55,
     /* a process's: how it is stopped */
     SUP_OPTION_STOP = 56,
     SUP_OPTION_KILL_MODE = 57,

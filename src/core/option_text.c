@@ -4,6 +4,8 @@
 #include "core/options.h"
 #include "core/ready.h"
 
+#include "core/cgroup.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -263,6 +265,17 @@ static void put_limits(struct text *text, const struct sup_bytes *limits)
     }
 }
 
+static void put_cgroup(struct text *text, const struct sup_bytes *cgroup)
+{
+    char buf[32];
+    for (uint32_t i = 0; i < cgroup->size; i += (uint32_t) SUP_CGROUP_BYTES) {
+        uint64_t value;
+        memcpy(&value, cgroup->data + i + 1, sizeof value);
+        put(text, "%s%s %s", i == 0 ? "" : ", ", sup_cgroup_name(cgroup->data[i]),
+            sup_cgroup_text(cgroup->data[i], value, buf, sizeof buf));
+    }
+}
+
 static void put_value(struct text *text, const struct sup_option *option, const void *field)
 {
     char buf[32];
@@ -330,6 +343,9 @@ static void put_value(struct text *text, const struct sup_option *option, const 
         break;
     case SUP_TYPE_LADDER:
         put_ladder(text, field);
+        break;
+    case SUP_TYPE_CGROUP:
+        put_cgroup(text, field);
         break;
     case SUP_TYPE_ENV: /* one by one: their values may be secrets */
     case SUP_TYPE_ENV_FILE:

@@ -32,6 +32,10 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_BACKOFF_JITTER, "backoff_jitter", SUP_TYPE_BOOL, FIELD(backoff_jitter), "false",
      NULL, 0, 0, SUP_OPT_SUPERVISOR,
      "Lengthens each pause by a random part of up to half of failure_backoff.", "suture"},
+    {SUP_OPTION_CGROUP, "cgroup", SUP_TYPE_CGROUP, FIELD(cgroup), NULL, NULL, 0, 0, SUP_OPT_PROCESS,
+     "Limits of all its processes together, by cgroup v2: { memory_max = \"64MiB\", cpu_max = 0.5, "
+     "pids_max = 100 }. \"suptree help cgroup\" lists all.",
+     "systemd"},
     {SUP_OPTION_COMMAND, "command", SUP_TYPE_COMMAND, FIELD(command), NULL, NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC | SUP_OPT_REQUIRED,
      "What to run: a table is run directly, word by word; a string is given to /bin/sh -c.",

@@ -55,7 +55,9 @@ enum sup_option_type {
     /* u32 resource, u64 soft, u64 hard each, sorted -> struct sup_bytes; by names of setrlimit */
     SUP_TYPE_LIMITS,
     SUP_TYPE_LADDER, /* u8 signal, i64 ns each -> struct sup_bytes; { {"INT", "5s"}, ... } */
-    SUP_TYPE_BYTES,  /* bytes                   -> struct sup_bytes; made by the script layer */
+    /* u8 item, u64 value each, sorted -> struct sup_bytes; see core/cgroup.h */
+    SUP_TYPE_CGROUP,
+    SUP_TYPE_BYTES, /* bytes                   -> struct sup_bytes; made by the script layer */
     SUP_TYPE_COUNT_OF
 };
 

@@ -210,6 +210,7 @@ struct sup_spec {
     int32_t nice;            /* SUP_NO_INTEGER: the keeper's, as are the next */
     int32_t oom_score;
     struct sup_bytes limits; /* u32 resource, u64 soft, u64 hard each */
+    struct sup_bytes cgroup; /* u8 item, u64 value each: core/cgroup.h */
     bool no_new_privs;
     bool has_no_new_privs; /* it was said; else: with a user */
 

@@ -3,9 +3,11 @@
 */
 #include "core/tree.h"
 
+#include "core/cgroup.h"
 #include "core/node.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,6 +252,26 @@ void sup_tree_end(struct sup_tree *tree, int code)
     sup_reload_stop(tree);
 }
 
+/* Whose limit the memory was, when the driver does not know better: its own. */
+static void name_limit(struct sup_tree *tree, const struct sup_node *node)
+{
+    uint64_t value;
+    char buf[32];
+    if (tree->text[0] != '\0' ||
+        !sup_cgroup_value(&node->spec.cgroup, SUP_CGROUP_MEMORY_MAX, &value))
+        return;
+    snprintf(tree->text, sizeof tree->text, "memory_max %s",
+             sup_cgroup_text(SUP_CGROUP_MEMORY_MAX, value, buf, sizeof buf));
+}
+
+static void note_ended(struct sup_tree *tree, struct sup_node *node, const struct sup_input *input)
+{
+    if (input->outcome.kind == SUP_END_OOM) name_limit(tree, node);
+    tree->ended_cpu_ns = input->cpu_ns;
+    tree->ended_memory_peak = input->memory_peak;
+    sup_node_ended(tree, node, input->outcome, tree->text[0] == '\0' ? NULL : tree->text);
+}
+
 /* A fact counts only for the node's current instance. */
 static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
 {
@@ -260,13 +282,12 @@ static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
         if (input->type == SUP_IN_ENDED && node->removed) sup_node_bury_if_over(tree, node);
         return;
     }
-    const char *text = tree->text[0] == '\0' ? NULL : tree->text;
     if (input->type == SUP_IN_LAUNCHED) sup_node_launched(tree, node);
     else if (input->type == SUP_IN_LAUNCH_FAILED) sup_node_launch_failed(tree, node, input);
     else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING &&
              !sup_node_is_oneshot(node))
         sup_node_set_ready(tree, node);
-    else if (input->type == SUP_IN_ENDED) sup_node_ended(tree, node, input->outcome, text);
+    else if (input->type == SUP_IN_ENDED) note_ended(tree, node, input);
     else if (input->type == SUP_IN_UNHEALTHY) sup_node_unhealthy(tree, node, input);
 }
 

@@ -67,6 +67,8 @@ enum sup_outcome_kind {
        that says its `ended` event: */
     SUP_END_WATCHDOG,  /* it did not say in time that it is well */
     SUP_END_UNHEALTHY, /* its health was probed */
+    /* process: killed by signal `code`, as there was no memory; text says whose limit it was */
+    SUP_END_OOM,
     SUP_END_COUNT
 };
 
@@ -122,6 +124,9 @@ struct sup_input {
     const char *text; /* context, step, message; NULL: none. Copied, cut at SUP_TEXT_MAX */
     const void *blob; /* for ADD and RELOAD; 8-aligned not required. Copied */
     size_t blob_size;
+    /* ENDED: user and system time, and the most memory that it had, in bytes; 0: not known */
+    int64_t cpu_ns;
+    uint64_t memory_peak;
 };
 
 #define SUP_TEXT_MAX 2048
@@ -212,9 +217,11 @@ struct sup_event {
     bool restarting;
     bool planned;
     int32_t code;
-    const char *text;    /* NULL or valid until the next apply */
-    const char *context; /* NULL or valid until the next apply */
-    sup_token other;     /* the sibling that caused it; 0: none */
+    const char *text;     /* NULL or valid until the next apply */
+    const char *context;  /* NULL or valid until the next apply */
+    sup_token other;      /* the sibling that caused it; 0: none */
+    int64_t cpu_ns;       /* ENDED: as in its input */
+    uint64_t memory_peak; /* ENDED */
 };
 
 enum sup_reply_status {

@@ -84,6 +84,12 @@ int sup_engine_former_config(struct sup_engine *engine, void **blob, size_t *siz
 int32_t sup_engine_pid(const struct sup_view *view, sup_token node);
 
 /*
+** The limits of ${node}'s cgroup that do not hold, as bits of enum sup_cgroup_item; which, why and
+** what to do is written into ${buf}: 768 bytes are enough. Inside sup_engine_read only.
+*/
+uint32_t sup_engine_limits_off(const struct sup_view *view, sup_token node, char *buf, size_t size);
+
+/*
 ** Send ${signal} to the process of ${node}, and to nobody else. Inside sup_engine_read only.
 ** Returns 0, -ESRCH (none lives), -EOPNOTSUPP (it is no process), -EMFILE (there is no safe way
 ** just now) or -errno.

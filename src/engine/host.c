@@ -54,6 +54,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_output_finish(&engine->events);
     sup_tap_finish(&engine->tap);
     if (engine->rings >= 0) close(engine->rings);
+    if (engine->cgroups >= 0) close(engine->cgroups);
     if (engine->births >= 0) close(engine->births);
     if (engine->kept_output >= 0) close(engine->kept_output);
     sup_link_finish(&engine->link);
@@ -82,7 +83,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     engine->config.blob = engine->config.former = -1;
     engine->recorder.fd = engine->lines.fd = engine->events.fd = engine->orphan_epoll = -1;
     engine->tap.fd = -1;
-    engine->rings = engine->births = engine->kept_output = -1;
+    engine->rings = engine->cgroups = engine->births = engine->kept_output = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
     sup_door_init(&engine->door);

@@ -15,6 +15,7 @@
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   ready.c      conditions of readiness
 **   probe.c      the engine's end of the prober; prober.c its thread, look.c one look
+**   limits.c     limits of cgroups that do not hold
 **   outside.c    one service, for those outside: a signal, how it is started
 **   tell.c       events to people and programs; narrate.c, output.c
 **   link.c recorder.c plans.c slots.c tap.c   the parts they stand on
@@ -106,7 +107,8 @@ struct sup_engine {
     struct sup_prober *prober; /* NULL: nothing has needed it yet */
     struct sup_output lines, events;
     struct sup_tap tap;
-    int rings;                                        /* of last output; -1: there are none */
+    int cgroups; /* the folder of the services' cgroups; -1: there is none */
+    int rings;   /* of last output; -1: there are none */
     const struct sup_driver *drivers[SUP_KIND_COUNT]; /* NULL: this host cannot run the kind */
 
     /* process driver */
@@ -127,6 +129,7 @@ struct sup_engine {
 
     /* recovery */
     struct sup_recorder_bases bases;
+    uint32_t limits_said; /* bits of enum sup_limits_why: a person knows */
     size_t leftovers;     /* instances of a tree that is lost, which are being killed */
     int64_t leftovers_ns; /* how long they are waited for */
     bool start_due;       /* START is to be applied once they are gone */
@@ -222,6 +225,13 @@ void sup_process_signal(struct sup_engine *engine, struct sup_slot *slot, int si
 void sup_ladder_begin(struct sup_engine *engine, struct sup_slot *slot, int64_t asked_ns);
 /* The time of the slot's timer has come. */
 void sup_ladder_check(struct sup_engine *engine, struct sup_slot *slot);
+
+/* --- limits.c --------------------------------------------------------------------------------- */
+
+/* The keeper says which limits of the slot's instance do not hold. */
+void sup_limits_note(struct sup_engine *engine, const struct sup_wire *message);
+/* The same of a start that failed for it: "memory_max does not hold: …". */
+void sup_limits_failure(const struct sup_wire *message, char *buf, size_t size);
 
 /* --- thread.c --------------------------------------------------------------------------------- */
 

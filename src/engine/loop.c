@@ -158,6 +158,7 @@ void sup_loop_settle(struct sup_engine *engine)
 static void hear(struct sup_engine *engine, const struct sup_wire *message, int fd)
 {
     switch (message->type) {
+    case SUP_WIRE_LIMITS:
     case SUP_WIRE_SPAWNED:
     case SUP_WIRE_SPAWN_FAILED:
     case SUP_WIRE_EXIT:

@@ -3,6 +3,7 @@
 */
 #include "engine/plans.h"
 
+#include "core/cgroup.h"
 #include "core/ready.h"
 
 #include <errno.h>
@@ -254,6 +255,27 @@ static void append_identity(struct sup_plan_draft *draft, struct sup_plan *plan,
     }
 }
 
+_Static_assert((int) SUP_LIMIT_SWAP_MAX == (int) SUP_CGROUP_SWAP_MAX &&
+                   (int) SUP_LIMIT_PIDS_MAX == (int) SUP_CGROUP_PIDS_MAX,
+               "the same numbers");
+
+static void append_cgroup(struct sup_plan_draft *draft, struct sup_plan *plan,
+                          const struct sup_spec *spec)
+{
+    align(draft);
+    plan->cgroup = draft->size;
+    for (size_t at = 0; at < spec->cgroup.size; at += SUP_CGROUP_BYTES) {
+        struct sup_plan_cgroup item = {.item = spec->cgroup.data[at]};
+        memcpy(&item.value, spec->cgroup.data + at + 1, sizeof item.value);
+        if (item.item == SUP_CGROUP_REQUIRED) {
+            plan->cgroup_required = item.value == 1;
+            continue;
+        }
+        append(draft, &item, sizeof item);
+        plan->cgroup_count++;
+    }
+}
+
 /* How a process gets its environment and its input. */
 static uint32_t flags_of(const struct sup_spec *spec)
 {
@@ -319,6 +341,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
     if (spec->cwd != NULL) plan.cwd = append_text(draft, spec->cwd);
     if (plan.log == SUP_LOG_FILE) plan.log_file = append_text(draft, spec->log.file);
     append_identity(draft, &plan, spec);
+    append_cgroup(draft, &plan, spec);
     align(draft);
     if (draft->failed) return 0;
     memcpy(draft->bytes + place, &plan, sizeof plan);
@@ -403,6 +426,7 @@ static uint64_t mix_identity(uint64_t print, const struct sup_spec *spec)
     print = mix(print, user->groups.data, user->groups.size);
     print = mix(print, spec->groups.data, spec->groups.size);
     print = mix(print, spec->limits.data, spec->limits.size);
+    print = mix(print, spec->cgroup.data, spec->cgroup.size);
     print = mix_text(print, user->name);
     print = mix_text(print, user->home);
     return mix_text(print, user->shell);

@@ -156,6 +156,8 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
         sup_engine_refuse(engine, slot, ENOMEM, true, NO_PLAN);
         return;
     }
+    slot->limits_off = 0;
+    slot->folder = 0;
     sup_ready_prepare(engine, slot, sup_tree_spec(engine->tree, effect->node));
     struct sup_wire message = {
         .type = SUP_WIRE_SPAWN,
@@ -304,6 +306,7 @@ static void note_spawned(struct sup_engine *engine, const struct sup_wire *messa
     slot->pid = message->a;
     slot->pidfd = fd;
     slot->launched_ns = message->time_ns;
+    slot->folder = message->seq;
     slot->launching = false;
     slot->live = true;
     pthread_mutex_unlock(&engine->mutex);
@@ -355,6 +358,10 @@ static void failure_text(struct sup_engine *engine, const struct sup_wire *messa
     if (spec != NULL && message->a == SUP_STEP_EXEC) object = spec->command.first;
     if (spec != NULL && message->a == SUP_STEP_CWD) object = spec->cwd;
     if (spec != NULL && message->a == SUP_STEP_OUTPUT) object = spec->log.to;
+    if (message->a == SUP_STEP_CGROUP) {
+        sup_limits_failure(message, buf, size);
+        return;
+    }
     bool is_refused = message->b == EPERM || message->b == EACCES;
     if (is_refused && message->a >= SUP_STEP_LIMITS && message->a < SUP_STEP_COUNT)
         object = "root may do this; run suptree as root, or take the option out";
@@ -378,12 +385,28 @@ static void note_failed(struct sup_engine *engine, const struct sup_wire *messag
     sup_process_acknowledge(engine, message->instance);
 }
 
+/* Whose memory there was too little of. */
+static void note_oom(const struct sup_wire *message, struct sup_input *input)
+{
+    bool is_own = (message->more & SUP_EXIT_OOM_OWN) != 0;
+    bool was_killed = input->outcome.kind == SUP_END_SIGNAL && input->outcome.code == SIGKILL;
+    if (was_killed) {
+        input->outcome.kind = SUP_END_OOM;
+        if (!is_own) input->text = "the machine's, not by a limit of its own";
+    } else if (input->outcome.kind == SUP_END_EXIT) {
+        input->text = "something of it was killed for lack of memory";
+    }
+}
+
 static void note_exit(struct sup_engine *engine, const struct sup_wire *message,
                       struct sup_input *input)
 {
     note_over(engine, message, input);
     input->type = SUP_IN_ENDED;
     input->outcome = sup_process_outcome(message->a);
+    input->cpu_ns = (int64_t) message->seq;
+    input->memory_peak = message->more & SUP_EXIT_PEAK;
+    if ((message->more & SUP_EXIT_OOM) != 0) note_oom(message, input);
     sup_engine_apply(engine, input);
     sup_process_acknowledge(engine, message->instance);
 }
@@ -398,6 +421,8 @@ void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message,
         sup_recovery_leftover(engine, message);
     } else if (message->type == SUP_WIRE_SPAWNED) {
         note_spawned(engine, message, fd, &input);
+    } else if (message->type == SUP_WIRE_LIMITS) {
+        sup_limits_note(engine, message);
     } else if (message->type == SUP_WIRE_STARTING) {
         if (fd >= 0) close(fd);
         note_starting(engine, &input);

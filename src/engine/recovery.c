@@ -65,7 +65,8 @@ static int hear(struct hello *hello, const struct sup_wire *message, int fd)
 {
     if (message->type == SUP_WIRE_HELLO_END) return 1;
     if (message->type == SUP_WIRE_SPAWNED || message->type == SUP_WIRE_SPAWN_FAILED ||
-        message->type == SUP_WIRE_EXIT || message->type == SUP_WIRE_STARTING)
+        message->type == SUP_WIRE_EXIT || message->type == SUP_WIRE_STARTING ||
+        message->type == SUP_WIRE_LIMITS)
         return keep_told(hello, message, fd);
     if (message->type == SUP_WIRE_HELLO) hello->word = *message;
     if (message->type == SUP_WIRE_FD && message->a > 0 && message->a < SUP_FD_COUNT && fd >= 0 &&
@@ -164,6 +165,7 @@ static void begin_afresh(struct sup_engine *engine, const struct hello *hello)
 void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *message)
 {
     struct sup_status status;
+    if (message->type == SUP_WIRE_LIMITS) return;
     if (message->type == SUP_WIRE_STARTING) return; /* it is killed; SPAWNED may still come */
     if (message->type == SUP_WIRE_SPAWNED) {
         engine->leftovers++;
@@ -398,6 +400,7 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
 {
     uint64_t hosts = (uint64_t) hello->word.a;
     engine->rings = take_fd(hello, SUP_FD_RINGS);
+    engine->cgroups = take_fd(hello, SUP_FD_CGROUP);
     engine->births = take_fd(hello, SUP_FD_BIRTHS);
     int r = sup_inbox_init(&engine->inbox, hosts, sup_loop_wake, engine);
     if (engine->library != NULL) engine->kept_output = take_fd(hello, SUP_FD_OUTPUT);

@@ -52,7 +52,11 @@ struct sup_slot {
     int pidfd;       /* owned; -1: none */
     enum sup_kind kind;
     enum sup_watch watch;
-    uint32_t ladder_step;  /* of its stop, that comes next */
+    uint32_t ladder_step; /* of its stop, that comes next */
+    uint64_t folder;      /* of its cgroup, in sup_engine::cgroups; 0: none */
+    uint32_t limits_off;  /* bits of enum sup_plan_cgroup_item: they do not hold */
+    int limits_why;       /* enum sup_limits_why of the first, and its errno */
+    int limits_error;
     bool failed;           /* waits in sup_engine::failed */
     bool failed_resources; /* for lack of resources */
     bool launching;        /* said to the driver, which has not answered yet */

@@ -59,8 +59,12 @@ static bool read_mount(char *point, char *root, size_t size)
 }
 
 /* A descriptor of the folder of our own cgroup, or -errno. */
-static int open_own(void)
+static int open_own(const struct sup_keeper *keeper)
 {
+    if (keeper->options.cgroup != NULL) {
+        int fake = open(keeper->options.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fake < 0 ? -errno : fake;
+    }
     char place[PATH_MAX], point[PATH_MAX], root[PATH_MAX], path[2 * PATH_MAX];
     if (!read_place(place, sizeof place) || !read_mount(point, root, sizeof point)) return -ENOENT;
     const char *below = place;
@@ -85,7 +89,8 @@ void sup_keeper_cgroup_init(struct sup_keeper *keeper)
     struct sup_keeper_cgroup *cgroup = &keeper->cgroup;
     char name[32];
     cgroup->folder = -1;
-    cgroup->own = keep_above(keeper, open_own());
+    cgroup->is_fake = keeper->options.cgroup != NULL;
+    cgroup->own = keep_above(keeper, open_own(keeper));
     if (cgroup->own < 0) {
         cgroup->error = -cgroup->own;
         return;
@@ -98,28 +103,28 @@ void sup_keeper_cgroup_init(struct sup_keeper *keeper)
     int fd = openat(cgroup->own, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cgroup->folder = keep_above(keeper, fd);
     cgroup->error = cgroup->folder < 0 ? (fd < 0 ? errno : -cgroup->folder) : 0;
+    if (cgroup->is_fake) /* as the kernel makes it */
+        close(
+            openat(cgroup->folder, "cgroup.subtree_control", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    keeper->fds[SUP_FD_CGROUP] = cgroup->folder < 0 ? -1 : cgroup->folder;
 }
 
 /* --- the folder of an instance -------------------------------------------------------------- */
 
-static void name_of(uint64_t folder, char *name, size_t size)
+int sup_keeper_cgroup_file(const struct sup_keeper *keeper, uint64_t folder, const char *file,
+                           int flags)
 {
-    snprintf(name, size, "%llu", (unsigned long long) folder);
-}
-
-/* Open ${file} in ${folder}. Returns a descriptor or -errno. */
-static int open_file(const struct sup_keeper *keeper, uint64_t folder, const char *file, int flags)
-{
-    char path[64];
-    snprintf(path, sizeof path, "%llu/%s", (unsigned long long) folder, file);
-    int fd = openat(keeper->cgroup.folder, path, flags | O_CLOEXEC);
+    char name[32], path[64];
+    snprintf(path, sizeof path, "%s/%s", sup_wire_folder_name(folder, name, sizeof name), file);
+    if (keeper->cgroup.is_fake && flags != O_RDONLY) flags |= O_CREAT;
+    int fd = openat(keeper->cgroup.folder, path, flags | O_CLOEXEC, 0644);
     return fd < 0 ? -errno : fd;
 }
 
 static bool remove_folder(const struct sup_keeper *keeper, uint64_t folder)
 {
     char name[32];
-    name_of(folder, name, sizeof name);
+    sup_wire_folder_name(folder, name, sizeof name);
     return unlinkat(keeper->cgroup.folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
@@ -136,9 +141,9 @@ static void remove_later(struct sup_keeper *keeper, uint64_t folder)
     }
 }
 
-bool sup_keeper_cgroup_is_wanted(const struct sup_keeper_node *node)
+bool sup_keeper_cgroup_kills(const struct sup_keeper_node *node)
 {
-    if (node->plan == NULL) return false;
+    if (node == NULL || node->plan == NULL) return false;
     return node->plan->kill_mode == SUP_KILL_AUTO || node->plan->kill_mode == SUP_KILL_CGROUP;
 }
 
@@ -152,30 +157,48 @@ static void say_why_not(struct sup_keeper *keeper)
         strerror(keeper->cgroup.error));
 }
 
+/* A folder for ${instance}, by its number; 0: there is none. */
+static uint64_t take_folder(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                            struct sup_keeper_instance *instance)
+{
+    char name[32];
+    uint64_t folder = node->spare_cgroup;
+    uint64_t kept = sup_keeper_cgroup_kills(node) ? 0 : SUP_FOLDER_KEPT;
+    if (folder != 0 && (folder & SUP_FOLDER_KEPT) == kept) {
+        instance->limits_set = node->spare_limits;
+        node->spare_cgroup = 0;
+        return folder;
+    }
+    folder = ++keeper->cgroup.serial | kept;
+    sup_wire_folder_name(folder, name, sizeof name);
+    if (mkdirat(keeper->cgroup.folder, name, 0755) == 0 || errno == EEXIST) return folder;
+    keeper->cgroup.error = errno;
+    return 0;
+}
+
 int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *node,
                            struct sup_keeper_instance *instance)
 {
     char name[32];
-    if (!sup_keeper_cgroup_is_wanted(node)) return -1;
+    bool kills = sup_keeper_cgroup_kills(node);
+    if (!kills && node->plan->cgroup_count == 0) return -1;
     if (keeper->cgroup.folder < 0) {
         if (node->plan->kill_mode == SUP_KILL_CGROUP) say_why_not(keeper);
         return -1;
     }
-    uint64_t folder = node->spare_cgroup;
-    node->spare_cgroup = 0;
-    bool is_new = folder == 0;
-    if (is_new) folder = ++keeper->cgroup.serial;
-    name_of(folder, name, sizeof name);
-    if (is_new && mkdirat(keeper->cgroup.folder, name, 0755) < 0 && errno != EEXIST) return -1;
-    instance->cgroup = folder;
+    instance->cgroup = take_folder(keeper, node, instance);
+    if (instance->cgroup == 0) return -1;
+    sup_keeper_limits_set(keeper, node, instance);
+    if (keeper->cgroup.is_fake) return -1;
+    sup_wire_folder_name(instance->cgroup, name, sizeof name);
     return openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 int sup_keeper_cgroup_join(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
 {
     char name[32];
-    if (instance->cgroup == 0 || keeper->cgroup.folder < 0) return -1;
-    name_of(instance->cgroup, name, sizeof name);
+    if (instance->cgroup == 0 || keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return -1;
+    sup_wire_folder_name(instance->cgroup, name, sizeof name);
     return openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -185,6 +208,7 @@ void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_inst
     remove_folder(keeper, instance->cgroup);
     instance->cgroup = 0;
     keeper->cgroup.error = error;
+    keeper->fds[SUP_FD_CGROUP] = -1;
     close(keeper->cgroup.folder);
     keeper->cgroup.folder = -1;
     say_why_not(keeper);
@@ -194,7 +218,7 @@ void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_inst
 static bool is_populated(const struct sup_keeper *keeper, uint64_t folder)
 {
     char text[256];
-    int fd = open_file(keeper, folder, "cgroup.events", O_RDONLY);
+    int fd = sup_keeper_cgroup_file(keeper, folder, "cgroup.events", O_RDONLY);
     if (fd < 0) return true;
     ssize_t size = read(fd, text, sizeof text - 1);
     close(fd);
@@ -204,9 +228,10 @@ static bool is_populated(const struct sup_keeper *keeper, uint64_t folder)
 
 bool sup_keeper_cgroup_kill(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
-    if (instance->cgroup == 0 || keeper->cgroup.folder < 0) return false;
+    bool is_there = instance->cgroup != 0 && (instance->cgroup & SUP_FOLDER_KEPT) == 0;
+    if (!is_there || keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return false;
     if (!is_populated(keeper, instance->cgroup)) return true;
-    int fd = open_file(keeper, instance->cgroup, "cgroup.kill", O_WRONLY);
+    int fd = sup_keeper_cgroup_file(keeper, instance->cgroup, "cgroup.kill", O_WRONLY);
     if (fd < 0) return false;
     instance->cgroup_is_spent = true;
     bool done = write(fd, "1", 1) == 1;
@@ -216,7 +241,8 @@ bool sup_keeper_cgroup_kill(struct sup_keeper *keeper, struct sup_keeper_instanc
 
 /*
 ** A folder in which something was killed is not used again: Linux compares what it has counted of
-** kills in the parent's cgroup with the child's, and kills a child that begins in such a one.
+** kills in the parent's cgroup with the child's, and kills a child that begins in such a one. What
+** lives on in a kept one holds it.
 */
 void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *node,
                              struct sup_keeper_instance *instance)
@@ -226,9 +252,15 @@ void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *
     instance->cgroup = 0;
     bool is_spent = instance->cgroup_is_spent;
     instance->cgroup_is_spent = false;
-    if (is_spent) remove_later(keeper, folder);
-    else if (node->spare_cgroup == 0) node->spare_cgroup = folder;
-    else remove_folder(keeper, folder);
+    if (keeper->cgroup.is_fake) return;
+    if (is_spent || (folder & SUP_FOLDER_KEPT) != 0) {
+        remove_later(keeper, folder);
+    } else if (node->spare_cgroup == 0) {
+        node->spare_cgroup = folder;
+        node->spare_limits = instance->limits_set;
+    } else {
+        remove_folder(keeper, folder);
+    }
 }
 
 void sup_keeper_cgroup_forget(struct sup_keeper *keeper, struct sup_keeper_node *node)
@@ -241,29 +273,52 @@ void sup_keeper_cgroup_forget(struct sup_keeper *keeper, struct sup_keeper_node 
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-static void remove_all(const struct sup_keeper *keeper)
+static bool write_word(int folder, const char *file, const char *word)
+{
+    int fd = openat(folder, file, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool done = write(fd, word, strlen(word)) > 0;
+    close(fd);
+    return done;
+}
+
+/* Remove what is empty, kill what is not: it is gone the next time. True: what lives on there is
+   meant to. */
+static bool remove_one(const struct sup_keeper *keeper, const char *name)
+{
+    char path[300];
+    if (unlinkat(keeper->cgroup.folder, name, AT_REMOVEDIR) == 0) return true;
+    if (strncmp(name, "kept-", 5) == 0 || strcmp(name, SUP_KEEPER_LEAF) == 0) return true;
+    snprintf(path, sizeof path, "%s/cgroup.kill", name);
+    write_word(keeper->cgroup.folder, path, "1");
+    return false;
+}
+
+/* True: nothing is left but what is meant to be. */
+static bool remove_all(const struct sup_keeper *keeper)
 {
     int fd = openat(keeper->cgroup.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (folder == NULL) return;
+    bool done = true;
+    if (folder == NULL) return false;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            unlinkat(keeper->cgroup.folder, entry->d_name, AT_REMOVEDIR);
+            done = remove_one(keeper, entry->d_name) && done;
     closedir(folder);
+    return done;
 }
 
 void sup_keeper_cgroup_finish(struct sup_keeper *keeper)
 {
     char name[32];
     const struct timespec moment = {0, SUP_KEEPER_MS};
-    if (keeper->cgroup.folder < 0) return;
-    int kill = openat(keeper->cgroup.folder, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-    if (kill >= 0 && write(kill, "1", 1) < 0) sup_keeper_say("cgroup.kill: %s", strerror(errno));
-    if (kill >= 0) close(kill);
+    if (keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return;
+    sup_keeper_limits_finish(keeper);
     snprintf(name, sizeof name, "suptree-%d", (int) getpid());
     for (int round = 0; round < LAST_ROUNDS; round++) {
-        remove_all(keeper);
-        if (unlinkat(keeper->cgroup.own, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return;
+        bool done = remove_all(keeper);
+        if (unlinkat(keeper->cgroup.own, name, AT_REMOVEDIR) == 0 || errno == ENOENT || done)
+            return;
         nanosleep(&moment, NULL);
     }
     sup_keeper_say("something of the services does not end even when killed: the cgroup %s is left "

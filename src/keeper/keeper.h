@@ -64,6 +64,8 @@ struct sup_keeper_options {
     int64_t speed;    /* tests only: every delay of the keeper itself is divided by it */
     bool eager;       /* tests only: what died is started again without delay */
     const char *slow; /* tests only: file systems of this type may hang; "all": every one */
+    const char
+        *cgroup; /* tests only: a folder to take for that of our cgroup; NULL: the real one */
 };
 
 /*
@@ -119,6 +121,8 @@ struct sup_keeper_node {
     struct sup_keeper_set *set; /* where the plan lies; NULL: special node or no plan */
     const struct sup_plan *plan;
     uint64_t spare_cgroup;                   /* an empty folder, for its next instance; 0: none */
+    uint32_t spare_limits;                   /* bits of the limits that were set in that */
+    struct sup_keeper_instance *newest;      /* the last that was started, while it lives */
     const char *name;                        /* shown before its lines; in `set`, or static */
     const char *file;                        /* "" without */
     const struct sup_log_settings *settings; /* in `set`; NULL: the usual ones */
@@ -140,6 +144,7 @@ enum sup_keeper_tell {
     SUP_TELL_END = 2, /* EXIT or SPAWN_FAILED */
     SUP_TELL_STARTING = 4,
     SUP_TELL_ENDING = 8,
+    SUP_TELL_LIMITS = 16,
 };
 
 /* What the process of a live instance is: one at a time, and an instance only ever goes on. */
@@ -196,6 +201,11 @@ struct sup_keeper_instance {
     int64_t ended_ns;
     uint64_t cgroup;                      /* its folder; 0: none */
     bool cgroup_is_spent;                 /* something in it was killed */
+    uint8_t limits_why;                   /* enum sup_limits_why of the first that does not hold */
+    int16_t limits_error;                 /* errno of that */
+    uint32_t limits_set;                  /* bits of enum sup_plan_cgroup_item: written */
+    uint32_t limits_off;                  /* ... wanted, but they do not hold */
+    uint64_t memory;                      /* EXIT's more */
     int64_t cpu_ns;                       /* user and system time */
     int64_t stop_ns;                      /* stop without host: when the next step is due */
     struct sup_list tell_link;            /* in sup_keeper::tell_queue */
@@ -284,13 +294,32 @@ enum sup_keeper_phase {
 
 #define SUP_KEEPER_DYING 64
 
+/* What our cgroup hands on to those of the services. */
+enum sup_keeper_controller {
+    SUP_CONTROLLER_CPU,
+    SUP_CONTROLLER_IO,
+    SUP_CONTROLLER_MEMORY,
+    SUP_CONTROLLER_PIDS,
+    SUP_CONTROLLERS
+};
+
+struct sup_keeper_controller_state {
+    bool tried;
+    bool above;  /* we have switched it on in our own cgroup too */
+    uint8_t why; /* enum sup_limits_why: it is not there */
+    int error;
+};
+
 /* Where the cgroups of the services are. */
 struct sup_keeper_cgroup {
-    int own;         /* the folder of the cgroup that the keeper was started in; < 0: none */
-    int folder;      /* ours in it; -1: there are none */
-    int error;       /* errno: why not */
-    bool said;       /* a person knows */
-    uint64_t serial; /* of the last folder */
+    int own;      /* the folder of the cgroup that the keeper was started in; < 0: none */
+    int folder;   /* ours in it; -1: there are none */
+    int error;    /* errno: why not */
+    bool said;    /* a person knows */
+    bool is_fake; /* a test's: nothing is started in it */
+    bool moved;   /* we have moved ourselves into a folder of its own */
+    struct sup_keeper_controller_state controllers[SUP_CONTROLLERS];
+    uint64_t serial;                  /* of the last folder */
     uint64_t dying[SUP_KEEPER_DYING]; /* folders that could not be removed yet; 0: free */
 };
 
@@ -411,9 +440,13 @@ int sup_keeper_watch(struct sup_keeper *keeper, int fd, enum sup_keeper_watch wa
 void sup_keeper_cgroup_init(struct sup_keeper *keeper);
 /* Kill what is left, remove the folders. */
 void sup_keeper_cgroup_finish(struct sup_keeper *keeper);
-/* Is ${node} to be killed by its cgroup, if it can have one? */
-bool sup_keeper_cgroup_is_wanted(const struct sup_keeper_node *node);
-/* The folder of ${instance} of ${node}, made when needed, to be closed by the caller; -1: none. */
+/* Is all that ${node} has made to be killed with it? NULL: no. */
+bool sup_keeper_cgroup_kills(const struct sup_keeper_node *node);
+/* Open ${file} in ${folder}. Returns a descriptor or -errno. */
+int sup_keeper_cgroup_file(const struct sup_keeper *keeper, uint64_t folder, const char *file,
+                           int flags);
+/* The folder of ${instance} of ${node}, made when needed, with its limits, to be closed by the
+   caller; -1: none. */
 int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *node,
                            struct sup_keeper_instance *instance);
 /* The folder that ${instance} lives in, to be closed by the caller; -1: none. */
@@ -428,6 +461,29 @@ void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *
                              struct sup_keeper_instance *instance);
 /* ${node} has left the tree. */
 void sup_keeper_cgroup_forget(struct sup_keeper *keeper, struct sup_keeper_node *node);
+
+/* --- limits.c: the limits of cgroups ---------------------------------------------------------- */
+
+#define SUP_KEEPER_LEAF "suptree" /* the folder for ourselves, where we cannot stay above */
+
+/* Write the limits of ${node}'s plan into the folder of ${instance}, before anything is in it. What
+   does not hold is noted in the instance. */
+void sup_keeper_limits_set(struct sup_keeper *keeper, const struct sup_keeper_node *node,
+                           struct sup_keeper_instance *instance);
+/* The start of ${instance} is about to go on without a folder. */
+void sup_keeper_limits_none(const struct sup_keeper *keeper, const struct sup_keeper_node *node,
+                            struct sup_keeper_instance *instance);
+/* May it start? Otherwise errno of what is missing. */
+int sup_keeper_limits_allow(const struct sup_keeper_node *node,
+                            const struct sup_keeper_instance *instance);
+/* ${node} has a new plan with other limits: its instance gets them. */
+void sup_keeper_limits_changed(struct sup_keeper *keeper, struct sup_keeper_node *node);
+/* ${instance} has ended and is not reaped yet: what its cgroup says of memory. ${peak}: the most
+   that a process of it has had, in KiB. */
+void sup_keeper_limits_ended(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                             long peak);
+/* Nobody is left but us: leave the folder for ourselves, undo what was switched on. */
+void sup_keeper_limits_finish(struct sup_keeper *keeper);
 
 /* --- sweep.c: what services leave behind where there are no cgroups --------------------------- */
 

@@ -9,7 +9,8 @@
 ** output of services goes to /dev/null). For tests alone: --log-program PROGRAM instead of
 ** suptree-log, --test-speed N divides the keeper's own delays by N, --test-slow TYPE takes file
 ** systems of TYPE ("all": of every one) for such as may hang, --test-eager starts hosts and
-** suptree-log again without delay.
+** suptree-log again without delay, --test-cgroup FOLDER takes a folder for that of our cgroup: its
+** files are written, nothing is started in it.
 */
 #include "keeper/keeper.h"
 

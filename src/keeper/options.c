@@ -39,6 +39,7 @@ static const struct option_row rows[] = {
     ROW("--no-log", KIND_FLAG, no_log),
     ROW("--quiet", KIND_FLAG, quiet),
     ROW("--socket", KIND_DESCRIPTOR, socket),
+    ROW("--test-cgroup", KIND_TEXT, cgroup),
     ROW("--test-eager", KIND_FLAG, eager),
     ROW("--test-slow", KIND_TEXT, slow),
     ROW("--test-speed", KIND_SPEED, speed),

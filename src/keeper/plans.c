@@ -196,6 +196,17 @@ static bool changes_before(const struct sup_keeper_node *node, const struct sup_
     }
 }
 
+/* Has ${plan} of ${set} other limits than ${node} now? */
+static bool changes_limits(const struct sup_keeper_node *node, const struct sup_keeper_set *set,
+                           const struct sup_plan *plan)
+{
+    if (node->plan == NULL) return false;
+    size_t size = plan->cgroup_count * sizeof(struct sup_plan_cgroup);
+    const char *former = node->set->bytes, *next = set->bytes;
+    return plan->cgroup_count != node->plan->cgroup_count ||
+           (size > 0 && memcmp(former + node->plan->cgroup, next + plan->cgroup, size) != 0);
+}
+
 static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
                       struct sup_keeper_set *set, const struct sup_plan *plan)
 {
@@ -204,6 +215,7 @@ static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
     const char *file = plan->log == SUP_LOG_FILE ? sup_plan_text(set->bytes, plan->log_file) : "";
     bool changed = changes_settings(node, plan, name, file);
     if (changes_before(node, set, plan)) node->before_version++;
+    bool has_other_limits = changes_limits(node, set, plan);
     set->users++;
     node->set = set;
     node->plan = plan;
@@ -220,6 +232,7 @@ static void take_plan(struct sup_keeper *keeper, struct sup_keeper_node *node,
     /* Lack of descriptors shows when the node is to be started: then it is tried again. */
     sup_keeper_make_pipe(keeper, node);
     if ((plan->flags & SUP_PLAN_INPUT) == 0) sup_keeper_drop_input(node);
+    if (has_other_limits) sup_keeper_limits_changed(keeper, node);
 }
 
 void sup_keeper_plan(struct sup_keeper *keeper, uint64_t token, int32_t number, uint64_t offset)

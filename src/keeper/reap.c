@@ -32,7 +32,7 @@ static void kill_rest(struct sup_keeper *keeper, struct sup_keeper_instance *ins
     const struct sup_plan *plan = instance->node->plan;
     if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) return;
     keeper->sys->kill(-instance->pid, SIGKILL);
-    if (sup_keeper_cgroup_is_wanted(instance->node) && !sup_keeper_cgroup_kill(keeper, instance))
+    if (sup_keeper_cgroup_kills(instance->node) && !sup_keeper_cgroup_kill(keeper, instance))
         sup_keeper_sweep_soon(keeper);
 }
 
@@ -59,6 +59,7 @@ static void finish(struct sup_keeper *keeper, struct sup_keeper_instance *instan
     instance->node = NULL;
     keeper->live--;
     node->instances--;
+    if (node->newest == instance) node->newest = NULL;
     node->ended_generation = instance->generation;
     node->ended_left = count_left(node);
     sup_keeper_logger_news(keeper, node, SUP_NEWS_ENDED);
@@ -80,6 +81,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     if (instance->stage == SUP_STAGE_MAIN) {
         instance->status = status;
         instance->ended_ns = sup_keeper_now();
+        sup_keeper_limits_ended(keeper, instance, usage.ru_maxrss);
         instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
         sup_keeper_probes_end(keeper, instance);
     }

@@ -97,6 +97,12 @@ static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance
     keeper->unwatched += instance->pidfd == 0;
 }
 
+static void tell_spawned(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    bool lacks = instance->limits_off != 0;
+    sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED | (lacks ? SUP_TELL_LIMITS : 0));
+}
+
 static bool watch_report(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
                          int report)
 {
@@ -113,6 +119,7 @@ static void note_process(struct sup_keeper *keeper, struct sup_keeper_instance *
         instance->state = SUP_INSTANCE_LIVE;
         instance->node = node;
         node->instances++;
+        node->newest = instance;
         keeper->live++;
     }
     instance->pid = pid;
@@ -126,7 +133,7 @@ static void note_process(struct sup_keeper *keeper, struct sup_keeper_instance *
         return;
     }
     if (report >= 0) close(report);
-    if (is_main) sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+    if (is_main) tell_spawned(keeper, instance);
 }
 
 void sup_keeper_leave_process(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
@@ -162,7 +169,7 @@ void sup_keeper_hear_start(struct sup_keeper *keeper, struct sup_keeper_instance
     }
     if (instance->stage != SUP_STAGE_MAIN) return;
     instance->spawned_ns = sup_keeper_now();
-    sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED);
+    tell_spawned(keeper, instance);
     sup_keeper_talk(keeper);
 }
 
@@ -186,6 +193,14 @@ static pid_t spawn_inside(struct sup_keeper *keeper, struct sup_keeper_node *nod
                           int *pidfd, int *step)
 {
     order->cgroup = sup_keeper_cgroup_open(keeper, node, instance);
+    sup_keeper_limits_none(keeper, node, instance);
+    int missing = sup_keeper_limits_allow(node, instance);
+    if (missing != 0) {
+        if (order->cgroup >= 0) close(order->cgroup);
+        sup_keeper_cgroup_leave(keeper, node, instance);
+        *step = SUP_STEP_CGROUP;
+        return -missing;
+    }
     pid_t pid = sup_spawn(&keeper->spawner, order, pidfd, step);
     if (order->cgroup >= 0) close(order->cgroup);
     if (pid > 0) return pid;
@@ -194,6 +209,10 @@ static pid_t spawn_inside(struct sup_keeper *keeper, struct sup_keeper_node *nod
         return pid;
     }
     sup_keeper_cgroup_refused(keeper, instance, -pid);
+    sup_keeper_limits_none(keeper, node, instance);
+    missing = sup_keeper_limits_allow(node, instance);
+    *step = SUP_STEP_CGROUP;
+    if (missing != 0) return -missing;
     order->cgroup = -1;
     return sup_spawn(&keeper->spawner, order, pidfd, step);
 }
@@ -256,7 +275,8 @@ void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instanc
         return;
     }
     if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) group = false;
-    if (group && signal == SIGKILL) sup_keeper_cgroup_kill(keeper, instance);
+    if (group && signal == SIGKILL && sup_keeper_cgroup_kills(instance->node))
+        sup_keeper_cgroup_kill(keeper, instance);
     /* Until we reap it, its pid and the id of its group can mean nobody else. */
     if (group && keeper->sys->kill(-instance->pid, signal) == 0) return;
     /* One whose start hangs may have no group yet. */

@@ -79,7 +79,7 @@ static bool is_left_over(const struct sup_keeper *keeper, const struct origin *o
     for (uint32_t i = 0; i < keeper->node_high; i++) {
         const struct sup_keeper_node *node = &keeper->nodes[i];
         if (node->state == SUP_NODE_FREE || strcmp(node->name, origin->path) != 0) continue;
-        known = known || sup_keeper_cgroup_is_wanted(node);
+        known = known || sup_keeper_cgroup_kills(node);
     }
     for (uint32_t i = 0; known && i < keeper->instance_high; i++) {
         const struct sup_keeper_instance *instance = &keeper->instances[i];

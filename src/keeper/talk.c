@@ -27,6 +27,7 @@ static int say_spawned(struct sup_keeper *keeper, const struct sup_keeper_instan
         .node = instance->token,
         .instance = instance->instance,
         .time_ns = instance->spawned_ns,
+        .seq = instance->cgroup,
         .a = instance->main_pid,
     };
     bool is_main = instance->stage == SUP_STAGE_MAIN && instance->pidfd != 0;
@@ -59,9 +60,24 @@ static int say_ending(struct sup_keeper *keeper, const struct sup_keeper_instanc
     return say(keeper, &message, -1);
 }
 
+static int say_limits(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_LIMITS,
+        .generation = instance->generation,
+        .node = instance->token,
+        .instance = instance->instance,
+        .seq = instance->limits_why,
+        .a = (int32_t) instance->limits_off,
+        .b = instance->limits_error,
+    };
+    return say(keeper, &message, -1);
+}
+
 static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
 {
     bool failed = instance->state == SUP_INSTANCE_FAILED;
+    uint64_t limits = (uint64_t) instance->limits_why << 32 | instance->limits_off;
     struct sup_wire message = {
         .type = failed ? SUP_WIRE_SPAWN_FAILED : SUP_WIRE_EXIT,
         .generation = instance->generation,
@@ -71,6 +87,7 @@ static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *
         .time_ns = instance->ended_ns,
         .a = instance->status,
         .b = failed ? instance->error : instance->after,
+        .more = failed ? limits : instance->memory,
     };
     return say(keeper, &message, -1);
 }
@@ -93,6 +110,11 @@ static int say_owed(struct sup_keeper *keeper, const struct sup_keeper_instance 
         int r = say_ending(keeper, instance);
         if (r < 0) return r;
         *bits &= (uint8_t) ~SUP_TELL_ENDING;
+    }
+    if ((*bits & SUP_TELL_LIMITS) != 0) {
+        int r = say_limits(keeper, instance);
+        if (r < 0) return r;
+        *bits &= (uint8_t) ~SUP_TELL_LIMITS;
     }
     if ((*bits & SUP_TELL_END) != 0) {
         int r = say_end(keeper, instance);
@@ -151,12 +173,13 @@ void sup_keeper_tell_stranger(struct sup_keeper *keeper, pid_t pid, int status)
 /* What a new host is told about ${instance}. */
 static uint8_t hello_bits(const struct sup_keeper_instance *instance)
 {
+    uint8_t limits = instance->limits_off != 0 ? SUP_TELL_LIMITS : 0;
     switch ((enum sup_keeper_instance_state) instance->state) {
     case SUP_INSTANCE_LIVE:
         if (instance->stage == SUP_STAGE_AFTER) return SUP_TELL_SPAWNED | SUP_TELL_ENDING;
         if (instance->stage == SUP_STAGE_BEFORE) return SUP_TELL_STARTING;
         if (instance->report != 0 || instance->failed_step != 0) return SUP_TELL_STARTING;
-        return SUP_TELL_SPAWNED;
+        return SUP_TELL_SPAWNED | limits;
     case SUP_INSTANCE_ENDED:
         return SUP_TELL_SPAWNED | SUP_TELL_END;
     case SUP_INSTANCE_FAILED:

@@ -3,6 +3,7 @@
 */
 #include "script/control_inside.h"
 
+#include "core/cgroup.h"
 #include "core/event.h"
 #include "core/options.h"
 
@@ -50,13 +51,21 @@ static void put_due(struct sup_json *json, const char *key, const struct sup_vie
 /* --- parts of a node -------------------------------------------------------------------------- */
 
 static const char *const reasons[] = {
-    [SUP_END_EXIT] = "exit",           [SUP_END_SIGNAL] = "signal",
-    [SUP_END_RETURNED] = "returned",   [SUP_END_ERROR] = "error",
-    [SUP_END_DONE] = "done",           [SUP_END_TERMINATE] = "terminate",
-    [SUP_END_LOST] = "lost",           [SUP_END_LIMIT] = "limit",
-    [SUP_END_SHUTDOWN] = "shutdown",   [SUP_END_STOPPED] = "stopped",
-    [SUP_END_NO_LAUNCH] = "no_launch", [SUP_END_NOT_READY] = "not_ready",
-    [SUP_END_WATCHDOG] = "watchdog",   [SUP_END_UNHEALTHY] = "unhealthy",
+    [SUP_END_EXIT] = "exit",
+    [SUP_END_SIGNAL] = "signal",
+    [SUP_END_RETURNED] = "returned",
+    [SUP_END_ERROR] = "error",
+    [SUP_END_DONE] = "done",
+    [SUP_END_TERMINATE] = "terminate",
+    [SUP_END_LOST] = "lost",
+    [SUP_END_LIMIT] = "limit",
+    [SUP_END_SHUTDOWN] = "shutdown",
+    [SUP_END_STOPPED] = "stopped",
+    [SUP_END_NO_LAUNCH] = "no_launch",
+    [SUP_END_NOT_READY] = "not_ready",
+    [SUP_END_WATCHDOG] = "watchdog",
+    [SUP_END_UNHEALTHY] = "unhealthy",
+    [SUP_END_OOM] = "oom",
 };
 
 static void put_last(struct sup_json *json, const struct sup_status *status)
@@ -69,7 +78,7 @@ static void put_last(struct sup_json *json, const struct sup_status *status)
     sup_json_begin_object(json);
     sup_json_put_string(json, "reason", reasons[outcome.kind]);
     if (outcome.kind == SUP_END_EXIT) sup_json_put_integer(json, "code", outcome.code);
-    if (outcome.kind == SUP_END_SIGNAL)
+    if (outcome.kind == SUP_END_SIGNAL || outcome.kind == SUP_END_OOM)
         sup_json_put_string(json, "signal", sup_signal_name(outcome.code, text, sizeof text));
     sup_json_put_string(json, "text",
                         sup_outcome_text(outcome, status->last_text, text, sizeof text));
@@ -128,6 +137,20 @@ static void put_state(struct sup_json *json, const struct sup_view *view,
     put_due(json, "resumes_in", view, status->resumes_ns);
 }
 
+/* Limits that were declared and do not hold. */
+static void put_limits_off(struct sup_json *json, const struct sup_view *view, sup_token node)
+{
+    char text[768];
+    uint32_t off = sup_engine_limits_off(view, node, text, sizeof text);
+    if (off == 0) return;
+    sup_json_key(json, "limits_off");
+    sup_json_begin_array(json);
+    for (unsigned item = 0; item < SUP_CGROUP_ITEMS; item++)
+        if ((off >> item & 1) != 0) sup_json_string(json, sup_cgroup_name(item));
+    sup_json_end_array(json);
+    sup_json_put_string(json, "limits_text", text);
+}
+
 static void put_run(struct sup_json *json, const struct sup_view *view,
                     const struct sup_status *status)
 {
@@ -139,6 +162,7 @@ static void put_run(struct sup_json *json, const struct sup_view *view,
     sup_json_put_integer(json, "restarts", status->restarts);
     if (launched_ns != 0) sup_json_put_number(json, "uptime", seconds(view->now_ns - launched_ns));
     put_last(json, status);
+    put_limits_off(json, view, status->node);
 }
 
 bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node)

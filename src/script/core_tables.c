@@ -43,7 +43,7 @@ static const char *const outcome_names[] = {
     [SUP_END_LIMIT] = "limit",         [SUP_END_SHUTDOWN] = "shutdown",
     [SUP_END_STOPPED] = "stopped",     [SUP_END_NO_LAUNCH] = "no_launch",
     [SUP_END_NOT_READY] = "not_ready", [SUP_END_WATCHDOG] = "watchdog",
-    [SUP_END_UNHEALTHY] = "unhealthy",
+    [SUP_END_UNHEALTHY] = "unhealthy", [SUP_END_OOM] = "oom",
 };
 
 static const char *const effect_names[] = {
@@ -188,6 +188,8 @@ void sup_core_read_input(lua_State *L, int index, struct sup_input *input)
         input->outcome.code = (int32_t) field_integer(L, index, "code");
     }
     lua_pop(L, 1);
+    input->cpu_ns = field_integer(L, index, "cpu_ns");
+    input->memory_peak = (uint64_t) field_integer(L, index, "memory_peak");
     input->text = field_text(L, index, "text", &size);
     input->blob = field_text(L, index, "blob", &input->blob_size);
 }

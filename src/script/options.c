@@ -4,6 +4,7 @@
 */
 #include "script/options.h"
 
+#include "core/cgroup.h"
 #include "core/options.h"
 
 #include <lauxlib.h>
@@ -25,7 +26,7 @@ static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
     [SUP_TYPE_INTEGER] = "integer", [SUP_TYPE_MODE] = "mode",
     [SUP_TYPE_USER] = "user",       [SUP_TYPE_ID] = "id",
     [SUP_TYPE_IDS] = "ids",         [SUP_TYPE_LIMITS] = "limits",
-    [SUP_TYPE_LADDER] = "ladder",
+    [SUP_TYPE_LADDER] = "ladder",   [SUP_TYPE_CGROUP] = "cgroup",
 };
 
 /* As people declare them; a oneshot is a process or a thread. */
@@ -258,10 +259,69 @@ static int limit_names(lua_State *L)
     return 1;
 }
 
+/* --- cgroup ----------------------------------------------------------------------------------- */
+
+static unsigned check_item(lua_State *L, int index)
+{
+    lua_Integer item = luaL_checkinteger(L, index);
+    luaL_argcheck(L, item >= 0 && item < SUP_CGROUP_ITEMS, index, "there is no such item");
+    return (unsigned) item;
+}
+
+static int cgroup_names(lua_State *L)
+{
+    lua_createtable(L, SUP_CGROUP_ITEMS, 0);
+    for (unsigned item = 0; item < SUP_CGROUP_ITEMS; item++) {
+        lua_pushstring(L, sup_cgroup_name(item));
+        lua_rawseti(L, -2, (lua_Integer) item + 1);
+    }
+    return 1;
+}
+
+static int cgroup_item(lua_State *L)
+{
+    int item = sup_cgroup_number(luaL_checkstring(L, 1));
+    return push_number_if(L, item >= 0, item);
+}
+
+/* cgroup_value(item, text or number) -> its number, or nil */
+static int cgroup_value(lua_State *L)
+{
+    unsigned item = check_item(L, 1);
+    uint64_t value = 0;
+    bool is_good;
+    if (lua_type(L, 2) == LUA_TNUMBER) {
+        is_good = sup_cgroup_from_number(item, lua_tonumber(L, 2), &value);
+    } else {
+        size_t size;
+        const char *text = luaL_checklstring(L, 2, &size);
+        is_good = strlen(text) == size && sup_cgroup_parse(item, text, &value);
+    }
+    return push_number_if(L, is_good, (lua_Integer) value);
+}
+
+/* cgroup_fault(item, number) -> what is wrong with it, or nil */
+static int cgroup_fault(lua_State *L)
+{
+    lua_pushstring(L, sup_cgroup_fault(check_item(L, 1), (uint64_t) luaL_checkinteger(L, 2)));
+    return 1;
+}
+
+static int cgroup_hint(lua_State *L)
+{
+    lua_pushstring(L, sup_cgroup_hint(check_item(L, 1)));
+    return 1;
+}
+
 int sup_options_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"applies", ask_applies},
+        {"cgroup_fault", cgroup_fault},
+        {"cgroup_hint", cgroup_hint},
+        {"cgroup_item", cgroup_item},
+        {"cgroup_names", cgroup_names},
+        {"cgroup_value", cgroup_value},
         {"check", check_value},
         {"duration", parse_duration},
         {"duration_text", duration_text},

@@ -61,6 +61,17 @@ static bool has_sane_numbers(const struct sup_plan *plan)
     return plan->timeout_ns >= 0;
 }
 
+/* Is each item known, and behind the one before? */
+static bool are_limits_sane(const char *bytes, const struct sup_plan *plan)
+{
+    const struct sup_plan_cgroup *items = (const void *) (bytes + plan->cgroup);
+    for (uint32_t i = 0; i < plan->cgroup_count; i++) {
+        if (items[i].item >= SUP_LIMIT_ITEMS) return false;
+        if (i > 0 && items[i].item <= items[i - 1].item) return false;
+    }
+    return plan->cgroup_required <= 1;
+}
+
 static bool is_text_or_absent(const char *bytes, uint64_t size, uint64_t offset)
 {
     return offset == 0 || is_text(bytes, size, offset);
@@ -106,7 +117,9 @@ const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset
     if (!is_vector(set, end, plan->args, plan->arg_count) ||
         !is_vector(set, end, plan->env, plan->env_count) ||
         !is_array(end, plan->groups, plan->group_count, sizeof(uint32_t)) ||
-        !is_array(end, plan->limits, plan->limit_count, sizeof(struct sup_plan_limit)))
+        !is_array(end, plan->limits, plan->limit_count, sizeof(struct sup_plan_limit)) ||
+        !is_array(end, plan->cgroup, plan->cgroup_count, sizeof(struct sup_plan_cgroup)) ||
+        !are_limits_sane(set, plan))
         return NULL;
     if (!is_text(set, end, plan->name) || !is_text_or_absent(set, end, plan->cwd) ||
         !is_text_or_absent(set, end, plan->log_file) || !are_commands(set, end, plan))

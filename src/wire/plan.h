@@ -1,5 +1,5 @@
 /*
-** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 3).
+** wire/plan.h: how a process is to be started, as the keeper reads it (FROZEN FORM, version 4).
 **
 ** The engine lays the plans of many nodes into one sealed memfd, a plan set, and sends it once
 ** (PLANS); then PLAN names the record of each node by its offset. The keeper maps the set read-only
@@ -17,7 +17,7 @@
 #include "wire/log.h"
 
 #define SUP_PLAN_MAGIC UINT32_C(0x4e4c5053) /* "SPLN" */
-#define SUP_PLAN_VERSION 3
+#define SUP_PLAN_VERSION 4
 
 struct sup_plan_set {
     uint32_t magic;
@@ -81,6 +81,9 @@ struct sup_plan {
     struct sup_log_settings log_settings; /* for SUP_LOG_VIEW and SUP_LOG_FILE */
     uint64_t commands;                    /* offset of struct sup_plan_command, aligned to 8 */
     uint32_t command_count;
+    uint32_t cgroup_required; /* 1: without the limits it must not start */
+    uint64_t cgroup;          /* offset of struct sup_plan_cgroup, items ascending */
+    uint32_t cgroup_count;
     uint32_t reserved;
 };
 
@@ -98,6 +101,25 @@ struct sup_plan_command {
     uint32_t arg_count;
     uint64_t args;      /* as those of the plan */
     int64_t timeout_ns; /* then it is killed; INT64_MAX: never */
+};
+
+/* The limits of a cgroup; the numbers are those of core/cgroup.h. */
+enum sup_plan_cgroup_item {
+    SUP_LIMIT_CPU_MAX, /* millionths of a core */
+    SUP_LIMIT_CPU_WEIGHT,
+    SUP_LIMIT_IO_WEIGHT,
+    SUP_LIMIT_MEMORY_HIGH, /* bytes, as the next two and SWAP_MAX */
+    SUP_LIMIT_MEMORY_LOW,
+    SUP_LIMIT_MEMORY_MAX,
+    SUP_LIMIT_PIDS_MAX,
+    SUP_LIMIT_SWAP_MAX = 8,
+    SUP_LIMIT_ITEMS
+};
+
+struct sup_plan_cgroup {
+    uint32_t item; /* enum sup_plan_cgroup_item */
+    uint32_t reserved;
+    uint64_t value; /* UINT64_MAX: no limit */
 };
 
 struct sup_plan_limit {

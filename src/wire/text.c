@@ -4,6 +4,7 @@
 #include "wire/wire.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 static const char *const step_texts[] = {
     NULL,
@@ -24,6 +25,7 @@ static const char *const step_texts[] = {
     [SUP_STEP_RIGHTS] = "no_new_privs",
     [SUP_STEP_OUTPUT] = "log.to",
     [SUP_STEP_BEFORE] = "before",
+    [SUP_STEP_CGROUP] = "cgroup",
 };
 
 _Static_assert(sizeof step_texts / sizeof step_texts[0] == SUP_STEP_COUNT, "every step has a text");
@@ -32,4 +34,11 @@ const char *sup_wire_step_text(int step)
 {
     if (step <= 0 || step >= SUP_STEP_COUNT) return "unknown step";
     return step_texts[step];
+}
+
+char *sup_wire_folder_name(uint64_t folder, char *buf, size_t size)
+{
+    snprintf(buf, size, "%s%llu", (folder & SUP_FOLDER_KEPT) != 0 ? "kept-" : "",
+             (unsigned long long) (folder & ~SUP_FOLDER_KEPT));
+    return buf;
 }

@@ -19,7 +19,7 @@ union control {
     char bytes[CMSG_SPACE(DESCRIPTOR_ROOM * sizeof(int))];
 };
 
-_Static_assert(sizeof(struct sup_wire) == 48, "the form of a message is frozen");
+_Static_assert(sizeof(struct sup_wire) == 56, "the form of a message is frozen");
 
 int sup_wire_send(int socket, const struct sup_wire *message, int fd)
 {

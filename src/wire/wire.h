@@ -1,5 +1,5 @@
 /*
-** wire/wire.h: what host and keeper say to each other (FROZEN FORM, version 1).
+** wire/wire.h: what host and keeper say to each other (FROZEN FORM, version 2).
 **
 ** A SOCK_SEQPACKET socket pair. Every message is one struct sup_wire; some carry one descriptor.
 ** The host is the process around the engine; in library mode it is the caller's process.
@@ -17,9 +17,10 @@
 #ifndef SUP_WIRE_WIRE_H
 #define SUP_WIRE_WIRE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define SUP_WIRE_VERSION 1
+#define SUP_WIRE_VERSION 2
 
 enum sup_wire_type {
     /* host -> keeper */
@@ -52,14 +53,16 @@ enum sup_wire_type {
     SUP_WIRE_HELLO = 64,
     SUP_WIRE_FD,        /* a: enum sup_wire_fd; fd. Between HELLO and HELLO_END */
     SUP_WIRE_HELLO_END, /* the keeper's table has been told */
-    /* instance, node, generation, a: pid, time_ns: when; fd: a pidfd (may be absent when
-       descriptors ran out) */
+    /* instance, node, generation, a: pid, time_ns: when, seq: number of its cgroup's folder (0:
+       none); fd: a pidfd (may be absent when descriptors ran out) */
     SUP_WIRE_SPAWNED,
     /* instance, node, generation, a: enum sup_spawn_step, b: errno; with SUP_STEP_BEFORE: seq: see
-       enum sup_wire_before */
+       enum sup_wire_before; with SUP_STEP_CGROUP more: enum sup_limits_why in the high half, bits of
+       the limits in the low one */
     SUP_WIRE_SPAWN_FAILED,
     /* instance, node, generation, a: wait status, b: enum sup_wire_exit bits, time_ns: when it was
-       reaped; seq: user + system time in ns */
+       reaped; seq: user + system time in ns; more: the most memory that it had, in bytes, and
+       SUP_EXIT_OOM bits */
     SUP_WIRE_EXIT,
     /* the keeper got TERM or INT; a: the signal, b: how many so far (2: kill now) */
     SUP_WIRE_STOP,
@@ -77,7 +80,28 @@ enum sup_wire_type {
     /* instance, node, generation, a: as RUN's, b: wait status or errno, seq: enum sup_wire_ran.
        Said once to the host that is there, and not kept for the next */
     SUP_WIRE_RAN,
+    /* instance, a: bits of enum sup_plan_cgroup_item, the limits that do not hold; seq: enum
+       sup_limits_why, b: errno, both of the first one. Behind SPAWNED when there are any, and when
+       they change */
+    SUP_WIRE_LIMITS,
 };
+
+/* Why a limit of a cgroup does not hold. */
+enum sup_limits_why {
+    SUP_LIMITS_HOLD = 0,
+    SUP_LIMITS_NO_CGROUP,     /* there is no cgroup v2, or no folder can be made in ours */
+    SUP_LIMITS_NO_CONTROLLER, /* it is not given to our cgroup */
+    SUP_LIMITS_SHARED,        /* processes that are not ours are in our cgroup */
+    SUP_LIMITS_DENIED,        /* we may not pass the controller on */
+    SUP_LIMITS_REFUSED,       /* the kernel does not take the value */
+    SUP_LIMITS_LATER,         /* the instance has no cgroup: the next one will */
+    SUP_LIMITS_WHY_COUNT
+};
+
+/* EXIT, more. */
+#define SUP_EXIT_OOM (UINT64_C(1) << 63)     /* something of it was killed for lack of memory */
+#define SUP_EXIT_OOM_OWN (UINT64_C(1) << 62) /* by its own limit */
+#define SUP_EXIT_PEAK (SUP_EXIT_OOM_OWN - 1)
 
 /* How a command of `before` failed, in seq of SPAWN_FAILED. What b is: */
 enum sup_wire_before {
@@ -127,6 +151,7 @@ enum sup_wire_fd {
     SUP_FD_CONTROL_LOCK,
     SUP_FD_BIRTHS, /* memfd, read-only: an array of struct sup_birth */
     SUP_FD_TAP,    /* the last events, for hosts alone: engine/tap.h */
+    SUP_FD_CGROUP, /* the folder of the services' cgroups; absent without one */
     SUP_FD_COUNT
 };
 
@@ -156,6 +181,7 @@ enum sup_spawn_step {
     SUP_STEP_RIGHTS,      /* no_new_privs, and whether there is a way back */
     SUP_STEP_OUTPUT,      /* there is nobody that reads its output (log = { to = ... }) */
     SUP_STEP_BEFORE,      /* a command of `before` did not succeed */
+    SUP_STEP_CGROUP,      /* a limit that is required does not hold */
     SUP_STEP_COUNT
 };
 
@@ -173,6 +199,7 @@ struct sup_wire {
     int64_t time_ns; /* CLOCK_MONOTONIC */
     int32_t a;
     int32_t b;
+    uint64_t more;
 };
 
 /*
@@ -204,6 +231,12 @@ int sup_wire_send(int socket, const struct sup_wire *message, int fd);
 ** the end.
 */
 int sup_wire_receive(int socket, struct sup_wire *message, int *fd);
+
+/* The name of a folder of a cgroup in SUP_FD_CGROUP. Returns ${buf}; 32 bytes suffice. */
+char *sup_wire_folder_name(uint64_t folder, char *buf, size_t size);
+
+/* What is left in this folder goes on living: its kill_mode says so. */
+#define SUP_FOLDER_KEPT (UINT64_C(1) << 63)
 
 /* "chdir", "exec", ... for a person; "unknown step" else. Never NULL. */
 const char *sup_wire_step_text(int step);

@@ -158,8 +158,10 @@ for key, name in pairs(LIMITS) do
 end
 for key, name in pairs(CGROUP) do
     takers[key] = function(service, value)
+        if value:find "%%$" then return false end
         service.options.cgroup = service.options.cgroup or {}
-        service.options.cgroup[name] = tonumber(value) or value:gsub("^(%d+)([KMG])$", "%1%2iB")
+        service.options.cgroup[name] = tonumber(value) or value == "infinity" and "max"
+            or value:gsub("^(%d+)([KMGT])$", "%1%2iB")
         return true
     end
 end

@@ -156,6 +156,7 @@ function status.page(node, facts, now)
     field(lines, "last end", last_end(node, now))
     field(lines, "after", node.after and node.after[1] and table.concat(node.after, ", ") or nil)
     field(lines, "status", node.status_text)
+    field(lines, "limits", node.limits_text)
     if node.held then field(lines, "held", "a person stopped it: it stays down until a person starts it") end
     if node.leaving then field(lines, "removed", "it leaves the tree as soon as it has ended") end
     return lines

@@ -57,6 +57,7 @@ end
 function words.last(node)
     local last = node.last
     if not last or not last.reason or last.reason == "none" then return nil end
+    if last.reason == "oom" then return "no memory" end
     if last.signal then return last.signal end
     if last.code then return ("code %d"):format(last.code) end
     return (last.reason:gsub("_", " "))
@@ -99,6 +100,7 @@ function words.detail(node)
     if node.leaving then parts[1] = "removed" end
     if words.is_up(node) and not node.resumes_in and not node.next_in then
         parts[#parts + 1] = node.status_text or node.description
+        if node.limits_off then parts[#parts + 1] = "without " .. table.concat(node.limits_off, ", ") end
     else
         if node.state ~= "running" then parts[#parts + 1] = words.why(node) end
         parts[#parts + 1] = words.next(node)

@@ -48,7 +48,7 @@ static const char *const outcome_names[] = {
     [SUP_END_LIMIT] = "limit",         [SUP_END_SHUTDOWN] = "shutdown",
     [SUP_END_STOPPED] = "stopped",     [SUP_END_NO_LAUNCH] = "no_launch",
     [SUP_END_NOT_READY] = "not_ready", [SUP_END_WATCHDOG] = "watchdog",
-    [SUP_END_UNHEALTHY] = "unhealthy",
+    [SUP_END_UNHEALTHY] = "unhealthy", [SUP_END_OOM] = "oom",
 };
 
 static const struct {
