@@ -57,8 +57,8 @@ enum sup_wire_type {
        none); fd: a pidfd (may be absent when descriptors ran out) */
     SUP_WIRE_SPAWNED,
     /* instance, node, generation, a: enum sup_spawn_step, b: errno; with SUP_STEP_BEFORE: seq: see
-       enum sup_wire_before; with SUP_STEP_CGROUP more: enum sup_limits_why in the high half, bits of
-       the limits in the low one */
+       enum sup_wire_before; with SUP_STEP_CGROUP more: enum sup_limits_why in the high
+       half, bits of the limits in the low one */
     SUP_WIRE_SPAWN_FAILED,
     /* instance, node, generation, a: wait status, b: enum sup_wire_exit bits, time_ns: when it was
        reaped; seq: user + system time in ns; more: the most memory that it had, in bytes, and
