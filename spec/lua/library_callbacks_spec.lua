@@ -12,7 +12,8 @@ describe("callbacks", function()
         local sup, events, lines = library.watched { failure_threshold = 0, library.failer "bad" }
         assert(sup:serve_background())
         assert(sup:add(library.idler "good"))
-        sup:services()
+        local deadline = uv.hrtime() + library.patience * 1e9
+        while find(sup, "bad").state ~= "queued" and uv.hrtime() < deadline do uv.sleep(1) end -- it has failed
         assert.is_nil(sup:stop())
         assert.are.equal(0, #events + #lines)
         local count, ended = sup:poll()

@@ -1,5 +1,8 @@
+local library = require "spec.support.library"
 local proc = require "spec.support.proc"
 local suptree = require "suptree"
+
+local eventually = library.eventually
 
 local open = {} -- supervisors to stop after each test
 
@@ -17,16 +20,6 @@ local function find(sup, name)
     for _, service in ipairs(sup:services()) do
         if service.name == name then return service end
     end
-end
-
---- Polls `sup` until `condition()` holds, with a bound that only a failure reaches.
-local function eventually(sup, condition)
-    for _ = 1, 3000 do
-        local value = condition()
-        if value then return value end
-        if sup:poll(0.01) == 0 then os.execute "true" end
-    end
-    error("it did not come to pass", 2)
 end
 
 local function is_running(sup, name)
@@ -179,9 +172,7 @@ describe("a supervisor of a Lua program", function()
 
         it("waits no longer than it was told to", function()
             local sup = new()
-            local token = assert(sup:add(suptree.process "deaf" {
-                command = "trap '' TERM; while :; do sleep 1; done", timeout = "infinity",
-                ready = suptree.ready.delay(0.3) }))
+            local token = assert(sup:add(library.deaf("deaf", { timeout = "infinity" })))
             assert(sup:serve_background())
             eventually(sup, function() return find(sup, "deaf").ready end)
             local pid = find(sup, "deaf").pid
@@ -267,8 +258,7 @@ describe("a supervisor of a Lua program", function()
         it("gets the stop that took too long", function()
             local lines = {}
             local sup = new { log = function(line) lines[#lines + 1] = line end,
-                suptree.process "deaf" { command = "trap '' TERM; while :; do sleep 0.1; done", timeout = "50ms",
-                    ready = suptree.ready.delay(0.3) } }
+                library.deaf("deaf", { timeout = "50ms" }) }
             assert(sup:serve_background())
             eventually(sup, function() return find(sup, "deaf").ready end)
             assert.is_nil(sup:stop())

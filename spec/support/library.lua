@@ -5,6 +5,9 @@ local uv = require "luv"
 
 local library = { build = os.getenv "SUPTREE_BUILD" or "build" }
 
+--- How long anything may take before a test gives up, in seconds.
+library.patience = 120
+
 local open = {}
 
 --- suptree.new, to be stopped after the test.
@@ -89,11 +92,12 @@ end
 
 --- Polls `sup` until condition() holds, with a bound that only a failure reaches; its value.
 function library.eventually(sup, condition)
-    for _ = 1, 6000 do
+    local deadline = uv.hrtime() + library.patience * 1e9
+    repeat
         local value = condition()
         if value then return value end
         if sup:poll(0.01) == 0 then uv.sleep(1) end
-    end
+    until uv.hrtime() > deadline
     error("it did not come to pass", 2)
 end
 
