@@ -86,6 +86,7 @@ describe("a thread service that is asked to stop calls ctx:on_stop functions", f
         local token = eventually(sup, function() return library.is_ready(sup, "it") end).token
         assert.is_true(sup:remove(token))
         eventually(sup, function() return all(events, { type = "stopping" })[1] end)
+        assert(sup:add(suptree.process "next" { command = { "sleep", "1000" } })) -- done after it has been asked
         io.open(go, "w"):close() -- it looks for this file, and calls nothing of its context
         assert.is_true(sup:remove_and_wait(token, 0))
         eventually(sup, function() return all(events, { type = "ended" })[1] end)
