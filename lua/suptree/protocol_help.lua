@@ -7,7 +7,8 @@ local MARGIN = 4
 local PARAM_MARGIN = 20
 
 local TYPES = {
-    boolean = "true or false", integer = "a whole number", number = "a number", text = "a text",
+    boolean = "true or false", counts = "an object of paths and whole numbers",
+    integer = "a whole number", number = "a number", text = "a text",
     texts = "a list of texts",
 }
 

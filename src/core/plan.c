@@ -224,6 +224,9 @@ static int compare_tree(const struct planning *planning, struct sup_node *node,
             result = compare_tree(planning, match, child, renamed);
             continue;
         }
+        if (planning->way == SUP_PLAN_SCALE &&
+            child_record(node->record, sup_form_name(child)) != NULL)
+            continue; /* it was temporary, or done */
         struct sup_change *change = push(planning->changes, SUP_CHANGE_ADD);
         if (change == NULL) return -ENOMEM;
         change->parent = sup_node_token(node);

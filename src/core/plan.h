@@ -45,8 +45,11 @@ struct sup_changes {
     bool empty; /* nothing but KEEP, in the same order */
 };
 
-/* FORTH: a person's reload. BACK: a rollback, which also undoes renames by `formerly`. */
-enum sup_plan_way { SUP_PLAN_FORTH, SUP_PLAN_BACK };
+/*
+** FORTH: a person's reload. BACK: a rollback, which also undoes renames by `formerly`. SCALE: what
+** was made from the running config: who has left the tree by himself stays away.
+*/
+enum sup_plan_way { SUP_PLAN_FORTH, SUP_PLAN_BACK, SUP_PLAN_SCALE };
 
 /*
 ** What differs between what a node is and what it is to be: what exec sees, from what its instance

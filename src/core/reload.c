@@ -452,17 +452,16 @@ static enum sup_reply_status refuse_unmade(struct sup_tree *tree, const char *wh
     return SUP_INVALID;
 }
 
-static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *form, bool back,
-                                        bool no_rollback)
+static enum sup_reply_status reload_now(struct sup_tree *tree, struct sup_form *form,
+                                        enum sup_plan_way way, bool no_rollback)
 {
     struct sup_err err;
     bool changed = false;
     bool can_roll_back = !no_rollback && tree->serving;
-    enum sup_plan_way way = back ? SUP_PLAN_BACK : SUP_PLAN_FORTH;
     if (reload(tree, form, way, can_roll_back, &changed, &err) < 0) return refuse(tree, &err);
     tree->reload.applied++;
     tree->reload.rolled_back = false;
-    tree->reload.went_back = back;
+    tree->reload.went_back = way == SUP_PLAN_BACK;
     if (changed) sup_tree_emit(tree, SUP_EVENT_RELOADED, tree->root)->cause = SUP_CAUSE_RELOAD;
     return SUP_OK;
 }
@@ -515,8 +514,8 @@ static void begin_pending(struct sup_tree *tree)
     struct sup_reload *reload = &tree->reload;
     struct sup_form *form = reload->pending;
     reload->pending = NULL;
-    enum sup_reply_status status =
-        reload_now(tree, form, reload->pending_back, reload->pending_no_rollback);
+    enum sup_plan_way way = reload->pending_back ? SUP_PLAN_BACK : SUP_PLAN_FORTH;
+    enum sup_reply_status status = reload_now(tree, form, way, reload->pending_no_rollback);
     sup_form_unref(form);
     const char *text = tree->reply[0] == '\0' ? NULL : tree->reply;
     if (status != SUP_OK || !reload->pending_wait) answer_pending(tree, status, text);
@@ -530,6 +529,12 @@ void sup_reload_stop(struct sup_tree *tree)
 }
 
 /* --- the command, and what follows ----------------------------------------------------------- */
+
+static enum sup_plan_way way_of(const struct sup_input *input)
+{
+    if (is_back(input)) return SUP_PLAN_BACK;
+    return input->node != 0 ? SUP_PLAN_SCALE : SUP_PLAN_FORTH;
+}
 
 /* Was it made from a config that does not run, or will not when its turn comes? */
 static bool is_outdated(const struct sup_tree *tree, const struct sup_input *input)
@@ -561,7 +566,7 @@ void sup_reload_command(struct sup_tree *tree, const struct sup_input *input)
         sup_form_unref(form);
         return;
     } else {
-        status = reload_now(tree, form, is_back(input), input->flag);
+        status = reload_now(tree, form, way_of(input), input->flag);
     }
     sup_form_unref(form);
     if (status == SUP_OK) sup_waiter_add(tree, input, tree->root, SUP_GOAL_SETTLED);

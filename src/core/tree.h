@@ -102,7 +102,8 @@ enum sup_input_type {
     SUP_IN_RESTART_NODE, /* node; with wait: until ready again */
     /* blob: the whole new config; flag: no rollback; instance 1: the way back, what the running
        config has renamed gets its former name again; node: the checksum of the config that this
-       one was made from, refused when another runs, or is about to; 0: whatever runs. With wait:
+       one was made from, refused when another runs, or is about to, and who has left the tree by
+       himself stays away; 0: whatever runs. With wait:
        until settled. Without a blob: the config could not be made, text says why; it is refused */
     SUP_IN_RELOAD,
     /* a fact: node, instance, outcome WATCHDOG or UNHEALTHY, text. One that runs is stopped for it,

@@ -264,7 +264,7 @@ static int send_command(lua_State *L)
     return sup_control_push_ticket(L, &input);
 }
 
-/* plan(blob, back, show_secrets, notes) -> JSON; or nil and why it cannot be */
+/* plan(blob, way, show_secrets, notes) -> JSON; or nil and why it cannot be */
 static int plan(lua_State *L)
 {
     lua_settop(L, 5);

@@ -117,7 +117,7 @@ struct sup_plan_note *sup_control_read_notes(lua_State *L, int index, size_t *co
 
 /* --- control_reload.c ------------------------------------------------------------------------- */
 
-/* Arguments from index ${first}: the blob, and whether it is the way back; at ${notes} an array of
+/* Arguments from index ${first}: the blob, and the way as a text; at ${notes} an array of
    { path of replicas, note }, or nothing. Pushes the plan as JSON, or nil and a text; returns how
    many. May raise. */
 int sup_control_plan(lua_State *L, int first, int notes, enum sup_plan_values values);

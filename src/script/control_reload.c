@@ -53,11 +53,12 @@ static int push_refusal(lua_State *L, const struct sup_err *err)
 
 int sup_control_plan(lua_State *L, int first, int notes, enum sup_plan_values values)
 {
+    static const char *const ways[] = {"forth", "back", "scale", NULL}; /* enum sup_plan_way */
     size_t size, note_count;
     const char *blob = luaL_checklstring(L, first, &size);
     const struct sup_plan_note *texts = sup_control_read_notes(L, notes, &note_count);
     struct planning planning = {
-        .way = lua_toboolean(L, first + 1) ? SUP_PLAN_BACK : SUP_PLAN_FORTH,
+        .way = (enum sup_plan_way) luaL_checkoption(L, first + 1, "forth", ways),
         .values = values,
         .notes = texts,
         .note_count = note_count,
@@ -74,7 +75,8 @@ int sup_control_plan(lua_State *L, int first, int notes, enum sup_plan_values va
     return 2;
 }
 
-/* plan(blob, back, notes) -> JSON, with secrets hidden; or nil and why it cannot be */
+/* plan(blob, way, notes) -> JSON, with secrets hidden; or nil and why it cannot be. `way`: "forth",
+   "back" or "scale", as a reload of it. */
 static int plan(lua_State *L)
 {
     lua_settop(L, 3);

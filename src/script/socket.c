@@ -277,6 +277,7 @@ static int catch_interrupt(lua_State *L)
     struct sigaction action = {.sa_handler = note_interrupt};
     struct sigaction former;
     (void) L;
+    interrupted = 0;
     sigemptyset(&action.sa_mask);
     /* Where it is ignored (nohup, a job in the background), it stays so. */
     if (sigaction(SIGINT, NULL, &former) == 0 && former.sa_handler != SIG_IGN)

@@ -10,6 +10,7 @@ local function print_services(arguments)
     for _, node in ipairs(reply and reply.services or {}) do
         if node.path ~= "." then print(node.path) end
     end
+    for _, group in ipairs(reply and reply.replicas or {}) do print(group.path) end
 end
 
 return {

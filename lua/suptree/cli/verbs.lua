@@ -22,6 +22,7 @@ return {
     { name = "rollback", usage = "rollback", summary = "go back to the configuration that ran before" },
     { name = "rpc", usage = "rpc METHOD [JSON]", summary = "call a method of the control protocol of a running tree" },
     { name = "run", usage = "run [FILE]", summary = "start what FILE declares and keep it running" },
+    { name = "scale", usage = "scale SERVICE=N...", summary = "another number of replicas, until the next reload" },
     { name = "shutdown", usage = "shutdown", summary = "stop the whole tree" },
     { name = "signal", usage = "signal SIG SERVICE...", summary = "send a signal" },
     { name = "simulate", usage = "simulate [FILE]", summary = "play failures through in virtual time; starts nothing" },

@@ -12,7 +12,9 @@ end
 
 local function complete_node(words, session, path, prefix, before, is_call)
     if not is_call then
-        for _, name in ipairs(values.children(session.nodes(), path)) do add(words, name, prefix, before) end
+        for _, list in ipairs { session.nodes(), session.groups() } do
+            for _, name in ipairs(values.children(list, path)) do add(words, name, prefix, before) end
+        end
         for _, name in ipairs(FIELDS) do add(words, name, prefix, before) end
     end
     for name in pairs(values.methods) do add(words, name, prefix, before) end
@@ -22,7 +24,9 @@ local function complete_name(words, session, environment, prefix)
     for _, names in ipairs { environment, session.scope, _G } do
         for name in next, names do add(words, name, prefix, "") end
     end
-    for _, name in ipairs(values.children(session.nodes(), ".")) do add(words, name, prefix, "") end
+    for _, list in ipairs { session.nodes(), session.groups() } do
+        for _, name in ipairs(values.children(list, ".")) do add(words, name, prefix, "") end
+    end
 end
 
 -- The value of a chain such as "workers.mailer", or nil: fields of plain tables, and nodes.

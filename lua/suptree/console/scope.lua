@@ -18,6 +18,7 @@ To look:
   plan()                   what a reload would change    wait(x, "ready" [, seconds])
 To change (with --write):
   start(x …)  stop(x …)  restart(x …)  signal(x, "HUP")  reload()  rollback()  shutdown()
+  rolling(x …)             restart one after another      scale(x, 5)      so many replicas
 _ is the last value; an expression shows its value, a statement needs no more. Ctrl-C cuts what runs, Ctrl-D ends.]]
 
 -- Nodes, texts, or lists of them as paths; at least one.
@@ -140,6 +141,16 @@ local function add_changing(names, session)
     change_nodes "start"
     change_nodes "stop"
     change_nodes "restart"
+    change("scale", function(node, count)
+        if math.type(count) ~= "integer" then error("scale needs a number, as in scale(web, 5)", 0) end
+        local path = some_paths("scale", node)[1]
+        local reply = session.call("scale", { replicas = { [path] = count } })
+        return values.shown(reply.results, result_lines)
+    end)
+    change("rolling", function(...)
+        local reply = session.call("restart", { paths = some_paths("rolling", ...), rolling = true })
+        return values.shown(reply.results, result_lines)
+    end)
     change("signal", function(node, signal)
         local reply = session.call("signal", { paths = some_paths("signal", node), signal = tostring(signal) })
         return values.shown(reply.results, result_lines)
@@ -150,7 +161,7 @@ local function add_changing(names, session)
 end
 
 -- What looks at, or changes, one node can be said of it: web:restart().
-for _, name in ipairs { "explain", "follow", "logs", "restart", "signal", "start", "stop", "wait", "watch" } do
+for _, name in ipairs { "explain", "follow", "logs", "restart", "rolling", "scale", "signal", "start", "stop", "wait", "watch" } do
     values.methods[name] = name
 end
 

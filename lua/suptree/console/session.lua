@@ -10,7 +10,7 @@ local NAMES_LAST_S = 0.5 -- names of nodes are asked for again after this
 --- A session on `connection`. `settings`: may_write, facts, write(text): where streams are shown.
 function session.new(connection, settings)
     local self = { may_write = settings.may_write, facts = settings.facts, streams = {} }
-    local nodes, known, asked = {}, {}, nil
+    local nodes, known, groups, asked = {}, {}, {}, nil
 
     function self.call(method, params)
         local reply, err = connection:call(method, params)
@@ -24,11 +24,25 @@ function session.new(connection, settings)
         if not reply then return end
         nodes, known, asked = reply.services, {}, socket.now()
         for _, node in ipairs(nodes) do known[node.path] = true end
+        groups = reply.replicas or {}
+        for _, group in ipairs(groups) do known[group.path] = group end
     end
 
     function self.has(path)
         ask_again()
-        return known[path] == true
+        return known[path] ~= nil
+    end
+
+    --- What is several of the same: { path, declared, count }; nil: `path` is no such thing.
+    function self.group(path)
+        ask_again()
+        return type(known[path]) == "table" and known[path] or nil
+    end
+
+    --- All of these.
+    function self.groups()
+        ask_again()
+        return groups
     end
 
     function self.nodes()

@@ -31,14 +31,17 @@ end
 
 local function fetch(node)
     local session, path = rawget(node, SESSION), rawget(node, PATH)
-    local data = session.call("status", { paths = { path } }).services[1]
+    local services = session.call("status", { paths = { path } }).services
+    local group = session.group(path)
+    local data = services[1]
+    if group then data = { path = path, kind = "replicas", declared = group.declared, count = #services } end
     for key, value in pairs(data or {}) do data[key] = math.type(value) and math.tointeger(value) or value end
     return data
 end
 
 local function below(path, name) return path == "." and name or path .. "/" .. name end
 
---- The names of the children of a node of that path, as they stand in `nodes` (a reply to status).
+--- The names of the children of a node of that path, as they stand in `nodes` (of a reply to status).
 function values.children(nodes, path)
     local names, prefix = {}, path == "." and "" or path .. "/"
     for _, node in ipairs(nodes) do
@@ -61,6 +64,10 @@ function Node.__index(node, key)
     if values.methods[key] then
         return function(_, ...) return session.scope[values.methods[key]](node, ...) end
     end
+    if math.type(key) == "integer" and session.group(path) then
+        local replica = ("%s@%d"):format(path, key)
+        return session.has(replica) and values.node(session, replica) or nil
+    end
     if type(key) ~= "string" then return nil end
     if session.has(below(path, key)) then return values.node(session, below(path, key)) end
     local data = fetch(node)
@@ -75,16 +82,33 @@ function Node.__tostring(node)
     local data = fetch(node)
     local name = rawget(node, PATH)
     if not data then return name .. ": not there any more" end
+    if data.kind == "replicas" then
+        local lines = { ("%s: %d replicas"):format(name, data.count) }
+        for _, replica in pairs(node) do lines[#lines + 1] = "  " .. tostring(replica) end
+        return table.concat(lines, "\n")
+    end
     return ("%s: %s, %s"):format(name, data.kind, terminal.printable(words.short(data)))
 end
 
---- for name, child in pairs(node): its children.
+-- The nodes of what is several of the same.
+local function replicas_of(session, path)
+    local list = {}
+    for _, node in ipairs(session.nodes()) do
+        if node.replica_of == path then list[#list + 1] = { node.name, values.node(session, node.path) } end
+    end
+    return list
+end
+
+--- for name, child in pairs(node): its children; or its replicas.
 function Node.__pairs(node)
     local session, path = rawget(node, SESSION), rawget(node, PATH)
-    local names, place = values.children(session.nodes(), path), 0
+    local list, place = session.group(path) and replicas_of(session, path) or {}, 0
+    for _, name in ipairs(values.children(session.nodes(), path)) do
+        list[#list + 1] = { name, values.node(session, below(path, name)) }
+    end
     return function()
         place = place + 1
-        if names[place] then return names[place], values.node(session, below(path, names[place])) end
+        if list[place] then return list[place][1], list[place][2] end
     end
 end
 

@@ -6,7 +6,7 @@ local arguments = {}
 local MAX_TEXTS, MAX_TEXT = 1024, 1024
 
 local function check_text(value, param)
-    local max = param.max or MAX_TEXT
+    local max = param.type == "text" and param.max or MAX_TEXT
     if type(value) ~= "string" then return nil, "a text" end
     if #value > max then return nil, ("a text of at most %d bytes"):format(max) end
     if value:find "%z" then return nil, "a text without a zero byte" end
@@ -34,6 +34,17 @@ local checks = {
         local integer = number and math.tointeger(number)
         if integer then return integer end
         return nil, ("a whole number from %.14g to %.14g"):format(param.min, param.max)
+    end,
+    counts = function(value, param)
+        local wanted = ("an object of paths and whole numbers from %.14g to %.14g"):format(param.min, param.max)
+        if type(value) ~= "table" or next(value) == nil then return nil, wanted end
+        local result, size = {}, 0
+        for key, number in pairs(value) do
+            if type(key) ~= "string" or not check_text(key, param) then return nil, wanted end
+            result[key], size = math.tointeger(check_number(number, param)), size + 1
+            if not result[key] or size > MAX_TEXTS then return nil, wanted end
+        end
+        return result
     end,
     number = check_number,
     text = check_text,

@@ -2,6 +2,7 @@
 local json = require "suptree.json"
 local message = require "suptree.control.message"
 local nodes = require "suptree.control.nodes"
+local rolling = require "suptree.control.rolling"
 local options = require "suptree.options"
 local text = require "suptree.text"
 local waiting = require "suptree.control.waiting"
@@ -45,9 +46,9 @@ local function paths_of(handle, tokens)
     return paths
 end
 
---- Their handlers. `errands`: wait(ticket, fn(status, node, text)). `follower`: control/follower.lua.
-return function(errands, follower)
-    local handlers = {}
+--- Their handlers. `world`: errands: wait(ticket, fn(status, node, text)); follower: control/follower.lua; say(line).
+return function(world)
+    local handlers, errands, follower = {}, world.errands, world.follower
 
     -- Give a command to each node, and reply when all have answered.
     local function command(call, given, verb)
@@ -86,7 +87,11 @@ return function(errands, follower)
 
     function handlers.start(call, given) command(call, given, "start") end
     function handlers.stop(call, given) command(call, given, "stop") end
-    function handlers.restart(call, given) command(call, given, "restart") end
+
+    function handlers.restart(call, given)
+        if given.rolling then return rolling.restart(world, call, given) end
+        command(call, given, "restart")
+    end
 
     function handlers.signal(call, given)
         local number = math.tointeger(tonumber(given.signal)) or options.signal(given.signal)

@@ -8,6 +8,7 @@ local native = require "suptree.control.native"
 local paths = require "suptree.paths"
 local Reload = require "suptree.control.reload"
 local reloading = require "suptree.control.reloading"
+local scaling = require "suptree.control.scaling"
 local Server = require "suptree.control.server"
 local streams = require "suptree.control.streams"
 local system = require "suptree.system"
@@ -66,14 +67,15 @@ end
 return function()
     local errands, follower = new_errands(), Follower.new()
     local compiling = Compiling.new(native, native.say, uv.hrtime())
-    local world = { native = native, say = native.say, errands = errands, compiling = compiling, under_way = {} }
+    local world = { native = native, say = native.say, errands = errands, compiling = compiling, follower = follower,
+        under_way = {} }
     local reload_handlers, reload = reloading(world)
     local server = serve(follower, merge(
         looking {
             facts = native.facts, methods = Server.methods_text(), version = system.version, time = now,
             file = source_file(),
         },
-        changing(errands, follower), streams(follower, Server.limits), waiting.handlers(follower),
+        changing(world), scaling(world), streams(follower, Server.limits), waiting.handlers(follower),
         logs(follower, Server.limits), reload_handlers))
     local watching = native.source().watch and Watching.new(reload, stands)
     local waker = assert(uv.new_poll(native.waker()))

@@ -45,6 +45,28 @@ local function change(doc)
     }
 end
 
+local function restarting()
+    local fields = change "Stops nodes and starts them again; a supervisor with all that is below it."
+    for _, param in ipairs {
+        {
+            name = "rolling", type = "boolean", default = false,
+            doc = "one after another, of a supervisor its children: each is ready again before the next; the first "
+                .. "that is not ends it, and the rest is not touched",
+        },
+        {
+            name = "settle", type = "number", default = 1, min = 0, max = 3600,
+            doc = "with rolling: seconds for which each must stay ready before the next",
+        },
+        {
+            name = "max_unavailable", type = "integer", default = 1, min = 1, max = 1000,
+            doc = "with rolling: so many at the same time",
+        },
+    } do table.insert(fields.params, param) end
+    fields.notes = fields.notes .. "; with rolling: first rolling { id, paths }, then rolled { id, path, done, of }"
+    fields.result = fields.result .. ', with rolling also "skipped"'
+    return fields
+end
+
 local function row(name, fields)
     fields.name = name
     fields.params = fields.params or {}
@@ -53,8 +75,12 @@ end
 
 return {
     row("cancel", {
-        role = "read", doc = "Ends a stream of this connection.",
-        params = { { name = "stream", type = "integer", required = true, min = 1, max = 2 ^ 53, doc = "its number" } },
+        role = "read",
+        doc = "Ends a stream of this connection; or a rolling restart, behind the one that is under way.",
+        params = {
+            { name = "stream", type = "integer", min = 1, max = 2 ^ 53, doc = "the number of the stream" },
+            { name = "call", type = "integer", min = 0, max = 2 ^ 53, doc = "or the id of the call that restarts" },
+        },
         result = "{ }",
     }),
     row("environment", {
@@ -133,7 +159,7 @@ return {
         },
         result = RELOADED, notes = STEPS,
     }),
-    row("restart", change "Stops nodes and starts them again; a supervisor with all that is below it."),
+    row("restart", restarting()),
     row("rollback", {
         role = "write", doc = "Goes back to the configuration that ran before the last reload.",
         params = {
@@ -141,6 +167,21 @@ return {
             WAIT, TIMEOUT, SETTLE, PROGRESS,
         },
         result = RELOADED, notes = STEPS,
+    }),
+    row("scale", {
+        role = "write",
+        doc = "Another number of what was declared with replicas, until the next reload: the last ones come and go. It "
+            .. "is not rolled back when a new one fails.",
+        params = {
+            {
+                name = "replicas", type = "counts", required = true, min = 0, max = 10000,
+                doc = 'paths and how many there are to be, such as { "web": 5 }',
+            },
+            WAIT, TIMEOUT, SETTLE, PROGRESS,
+        },
+        result = "{ scaled = [{ path, declared, from, to }], results = [{ path, status, message, node? }] }; results: "
+            .. 'each that came or went; status: "ok", "not_reached", "timeout"',
+        notes = "progress { id, path, state }: what a service that it launches has come to",
     }),
     row("shutdown", {
         role = "write", doc = "Stops the whole tree, after which nobody answers any more.",

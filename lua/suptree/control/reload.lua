@@ -66,10 +66,15 @@ local function holds_later(change)
     return false
 end
 
+local function is_kept_down(change)
+    return change.note ~= nil and change.note:find "^does not start" ~= nil
+end
+
 local function watched_paths(plan)
     local list = {}
     for _, change in ipairs(plan.changes) do
-        local launches = change.action == "restart" or change.action == "add" and not change.note or holds_later(change)
+        local launches = change.action == "restart" or change.action == "add" and not is_kept_down(change)
+            or holds_later(change)
         if launches and change.kind ~= "supervisor" and #list < MAX_WATCHED then
             list[#list + 1] = { path = change.path }
         end

@@ -9,6 +9,8 @@ local text = require "suptree.text"
 local NO_FILE = "this tree was not started from a file; name the configuration that you mean"
 local NO_FORMER = "there is no configuration before the one that runs: nothing to go back to"
 
+local function way(back) return back and "back" or "forth" end
+
 local function texts_of(faults)
     local lines = json.array {}
     for place, fault in ipairs(faults) do lines[place] = tostring(fault) end
@@ -79,7 +81,7 @@ return function(world)
             return call:fail("refused", "only who may change something may name a file or see secrets")
         end
         with_blob(call, given, given.rollback, function(blob)
-            local plan, why = call.handle:plan(blob, given.rollback, given.secrets, groups.notes(call.handle))
+            local plan, why = call.handle:plan(blob, way(given.rollback), given.secrets, groups.notes(call.handle))
             if plan then return call:reply(plan) end
             call:fail("config", why, { faults = json.array { why } })
         end)
@@ -88,7 +90,7 @@ return function(world)
     local function reload(call, given, back)
         given.reloads = true
         with_blob(call, given, back, function(blob)
-            local plan, why = call.handle:plan(blob, back, false, groups.notes(call.handle))
+            local plan, why = call.handle:plan(blob, way(back), false, groups.notes(call.handle))
             if not plan then
                 tell_refused { why }
                 return call:fail("config", why, { faults = json.array { why } })
@@ -128,7 +130,7 @@ return function(world)
     end
 
     local function apply(blob)
-        local plan, why = native.plan(blob, false, groups.notes(native))
+        local plan, why = native.plan(blob, "forth", groups.notes(native))
         if not plan then return tell_refused { why } end
         Reload.begin(world, { blob = blob, plan = plan, hand_in = native.reload, wishes = {}, done = tell_done })
     end

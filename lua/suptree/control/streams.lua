@@ -112,7 +112,20 @@ return function(follower, limits)
         if stream then follower:wake() end
     end
 
+    -- A call that goes on step by step.
+    local function cancel_call(call, given)
+        local steps = call.connection.steps
+        local stop = steps and steps[("%d"):format(given.call)]
+        if not stop then return call:fail("not_found", "this connection has no such call that goes on step by step") end
+        stop()
+        call:reply "{}"
+    end
+
     function handlers.cancel(call, given)
+        if given.call then return cancel_call(call, given) end
+        if not given.stream then
+            return call:fail(message.PARAMS, "stream: it is needed, or call: the id of a rolling restart")
+        end
         local stream = follower:find(call.connection, given.stream)
         if not stream then return call:fail("not_found", "this connection has no such stream") end
         follower:remove(stream)
