@@ -59,6 +59,22 @@ describe("examples/quickstart", function()
     end)
 end)
 
+describe("examples/replicas", function()
+    after_each(live.clean)
+
+    it("has several of the same, more when asked, and restarts them one after another", function()
+        local tree = example "replicas"
+        tree:await_line("web@3", "web 3 would listen on port 8003")
+        tree:await_line("proxy", "all of them are there")
+        tree:await_line("counter@2", "I am counter 2")
+        assert.are.equal(0, (live.run { live.program, "scale", "web=5", "--settle", "0" }))
+        tree:await_line("web@5", "web 5 would listen on port 8005")
+        assert.are.equal(0, (live.run { live.program, "restart", "--rolling", "web", "--settle", "0" }))
+        tree:await({ type = "launched", path = "web@5" }, 2)
+        assert.are.equal(0, tree:stop())
+    end)
+end)
+
 describe("examples/stack", function()
     setup(function()
         local code, _, err = live.run({ live.root .. "/script/stack", "--install-only" })

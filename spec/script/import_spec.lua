@@ -49,14 +49,42 @@ priority=1
 autostart=false
 autorestart=true
 ]])
-        assert.is_true(out:find('s.process "first"', 1, true) < out:find('s.process "app_00"', 1, true))
-        holds('s.process "app_01"', out)
+        assert.is_true(out:find('s.process "first"', 1, true) < out:find('s.process "app"', 1, true))
+        holds("replicas = 2", out)
         holds('command = { "/usr/bin/python3", "-m", "http.server" }', out)
         holds('env = { A = "1,2", B = "two" }', out)
         holds('restart = "transient"', out)
         holds("success_exit = { 0, 2 }", out)
         holds('timeout = "20s"', out)
         holds("enabled = false", out)
+    end)
+
+    it("takes several of the same for replicas, and those that differ one by one", function()
+        local out = import("supervisord.conf", [[
+[program:web]
+command=/usr/bin/web
+numprocs=3
+process_name=%(program_name)s_%(process_num)02d
+stdout_logfile=/var/log/web-%(process_num)d.log
+[program:work]
+command=/usr/bin/work --number %(process_num)d
+numprocs=2
+process_name=%(program_name)s_%(process_num)02d
+]])
+        holds('s.process "web" {', out)
+        holds("replicas = 3", out)
+        holds('file = "/var/log/web-%i.log"', out)
+        holds('s.process "work_00" {\n        command = { "/usr/bin/work", "--number", "0" }', out)
+        holds('s.process "work_01"', out)
+        out = import("compose.yaml", "services:\n  a:\n    command: x\n    deploy:\n      replicas: 3\n  b:\n"
+            .. "    command: y\n    scale: 0\n  c:\n    command: z\n    scale: 1\n")
+        holds("replicas = 3", out)
+        holds("replicas = 0", out)
+        assert.is_nil(out:find("replicas = 1", 1, true))
+        out = import("process-compose.yaml",
+            "processes:\n  a:\n    command: x $PC_REPLICA_NUM\n    replicas: 2\n")
+        holds("replicas = 2", out)
+        holds("its number is SUPTREE_REPLICA here", out)
     end)
 
     it("takes systemd units, several as one tree", function()

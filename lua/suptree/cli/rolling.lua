@@ -35,7 +35,7 @@ local function ask(connection, params, state, progress)
     while true do
         local reply
         reply, err = connection:response(id,
-            { on_note = on_note, timeout = params.timeout and params.timeout + params.settle + GRACE_S })
+            { raw = true, on_note = on_note, timeout = params.timeout and params.timeout + params.settle + GRACE_S })
         if reply or err.code ~= "interrupted" or state.interrupted then return reply, err end
         state.interrupted = true
         progress.clear()
@@ -101,9 +101,10 @@ function rolling.run(arguments)
         if deadline then params.timeout = math.max(deadline - socket.now(), 0.001) end
     until not again
     if not reply then return remote.fail(err, "the host stops as soon as what is under way is ready") end
-    local results = all_results(reply, state)
+    local decoded = require "cjson".decode(reply)
+    local results = all_results(decoded, state)
     if arguments.json then
-        print(require "cjson".encode { results = results })
+        print(#results == #decoded.results and reply or require "cjson".encode { results = results })
     else
         tell(connection, results, state)
     end

@@ -161,7 +161,9 @@ local function add_changing(names, session)
 end
 
 -- What looks at, or changes, one node can be said of it: web:restart().
-for _, name in ipairs { "explain", "follow", "logs", "restart", "rolling", "scale", "signal", "start", "stop", "wait", "watch" } do
+for _, name in ipairs {
+    "explain", "follow", "logs", "restart", "rolling", "scale", "signal", "start", "stop", "wait", "watch",
+} do
     values.methods[name] = name
 end
 

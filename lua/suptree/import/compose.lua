@@ -86,7 +86,7 @@ end
 local function replicas(service)
     local deploy = type(service.deploy) == "table" and service.deploy.replicas
     local count = tonumber(deploy or service.scale)
-    return count and count > 1 and count or nil
+    return count and count ~= 1 and count or nil
 end
 
 local function make_service(name, service)

@@ -49,6 +49,9 @@ local function make_service(name, process)
     local enabled
     if process.disabled == true then enabled = false end
     local replicas = tonumber(process.replicas)
+    if replicas and replicas ~= 1 and tostring(process.command):find("PC_REPLICA_NUM", 1, true) then
+        list[#list + 1] = "to be changed: its number is SUPTREE_REPLICA here, and begins with 1"
+    end
     return {
         name = words.node_name(name), from = "processes." .. name, remarks = list,
         options = {
@@ -60,7 +63,7 @@ local function make_service(name, process)
             stop_signal = shutdown.signal and (SIGNALS[tonumber(shutdown.signal)] or tostring(shutdown.signal)) or nil,
             ready = probe(process.readiness_probe), enabled = enabled,
             log = type(process.log_location) == "string" and { file = process.log_location } or nil,
-            replicas = replicas and replicas > 1 and replicas or nil,
+            replicas = replicas and replicas ~= 1 and replicas or nil,
         },
     }
 end

@@ -77,8 +77,26 @@ local TAKEN = { command = true, directory = true, environment = true, user = tru
     stdout_logfile = true, stdout_logfile_maxbytes = true, stdout_logfile_backups = true, numprocs = true,
     priority = true }
 
+-- Where a number does not matter to the programs themselves.
+local NUMBERED = { process_name = true, stdout_logfile = true, stderr_logfile = true }
+
+-- Are the processes of this section the same but for their names and log files?
+local function are_same(section)
+    for _, entry in ipairs(section) do
+        if not NUMBERED[entry.key] and entry.value:find("%(process_num)", 1, true) then return false end
+    end
+    return true
+end
+
+-- `number`: nil: it is all of them, `count` replicas.
 local function make_service(section, program, number, count, folder)
-    local fields, remarks = read_fields(section), {}
+    local fields, remarks, is_one = read_fields(section), {}, number ~= nil and count > 1
+    local replicas = not number and count or nil
+    if not number then
+        local file = fields.stdout_logfile
+        fields.stdout_logfile = file and file:gsub("%%%(process_num%)0?%d*[sd]", "%%%%i")
+        number = 0
+    end
     for key, value in pairs(fields) do
         local expanded, unknown = expand(value, program, number, folder)
         if unknown then remarks[#remarks + 1] = ("not taken over: %%(%s)s in %s"):format(unknown, key) end
@@ -99,7 +117,7 @@ local function make_service(section, program, number, count, folder)
     local enabled
     if fields.autostart == "false" then enabled = false end
     return {
-        name = words.node_name(count > 1 and ("%s_%02d"):format(program, number) or program),
+        name = words.node_name(is_one and ("%s_%02d"):format(program, number) or program),
         from = ("[%s], line %d"):format(section.name, section.number), remarks = remarks,
         priority = tonumber(fields.priority) or DEFAULT_PRIORITY,
         options = {
@@ -109,8 +127,19 @@ local function make_service(section, program, number, count, folder)
             success_exit = fields.exitcodes and codes(fields.exitcodes) or nil,
             stop_signal = fields.stopsignal ~= "TERM" and fields.stopsignal or nil,
             timeout = fields.stopwaitsecs and fields.stopwaitsecs .. "s" or nil, log = log(fields),
+            replicas = replicas,
         },
     }
+end
+
+local function add_services(services, section, program, count, folder)
+    if count ~= 1 and are_same(section) then
+        services[#services + 1] = make_service(section, program, nil, count, folder)
+        return
+    end
+    for number = 0, count - 1 do
+        services[#services + 1] = make_service(section, program, number, count, folder)
+    end
 end
 
 --- The tree that `contents` declares, and faults { line, fault }. `settings.folder`: where the file is.
@@ -126,9 +155,7 @@ return function(contents, settings)
         if program and not read_fields(section).command then
             faults[#faults + 1] = { line = section.number, fault = ("[%s] has no command"):format(section.name) }
         elseif program then
-            for number = 0, count - 1 do
-                tree.services[#tree.services + 1] = make_service(section, program, number, count, settings.folder)
-            end
+            add_services(tree.services, section, program, count, settings.folder)
         elseif section.name:find "^include" or section.name:find "^group:" or section.name:find "^eventlistener:" then
             tree.remarks[#tree.remarks + 1] = ("not taken over: [%s], line %d"):format(section.name, section.number)
         end
