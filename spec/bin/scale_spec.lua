@@ -99,6 +99,25 @@ describe("suptree scale", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    it("is there in the console, where the name stands for all of them", function()
+        local tree = shop.run(WEB)
+        local function console(line)
+            local code, out, err = suptree("console", "--write", "-e", line)
+            assert.are.same({ 0, "" }, { code, err })
+            return out
+        end
+        assert.are.equal("web@3: it runs\n", console "scale(web, 3)")
+        assert.matches("^web: 3 replicas\n  web@1: process, running.*web@3: process, running", console "web")
+        assert.are.equal("web@3\n", console "web[3].path")
+        assert.are.equal("web@2: it ended, and has left the tree\nweb@3: it ended, and has left the tree\n",
+            console "web:scale(1)")
+        assert.are.equal("web@1: it runs again\n", console "rolling(web)")
+        local code, _, err = suptree("console", "-e", "scale(web, 1)")
+        assert.are_not.equal(0, code)
+        holds("scale changes the tree, and this console only looks", err)
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("tells what does not get ready, and takes nothing back", function()
         local tree = shop.run [[s.process 'web' { replicas = 1, ready = s.ready.file "ready", command = [=[
             [ $SUPTREE_REPLICA = 3 ] && { echo broken; exit 1; }; sleep 0.1; touch ready; exec sleep 1000]=] }]]

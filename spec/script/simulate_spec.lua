@@ -1,6 +1,20 @@
 local cjson = require "cjson"
 local live = require "spec.support.live"
 
+describe("suptree simulate of replicas", function()
+    after_each(live.clean)
+
+    it("knows each of them, and all by their name", function()
+        local folder = live.folder()
+        live.write_file(folder .. "/supervise.lua", [[local s = require "suptree"
+            return s.supervisor "t" { s.process "a" { command = "x", replicas = 2 } }]])
+        local code, out = live.run { live.program, "simulate", folder, "--fail", "a@1", "--fail", "a@2@3" }
+        assert.are.equal(0, code)
+        assert.matches("a@1  2 starts, 1 failure", out)
+        assert.matches("a@2  3 starts, 2 failures", out)
+    end)
+end)
+
 describe("suptree simulate", function()
     local folder
     before_each(function() folder = live.folder() end)

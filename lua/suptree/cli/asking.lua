@@ -18,8 +18,9 @@ local function run(arguments, judge)
     local raw, err = connection:call("status", { paths = paths }, { raw = true })
     if not raw then return remote.fail(err) end
     if arguments.json then print(raw) end
-    local all = common.DONE
-    for _, node in ipairs(require "cjson".decode(raw).services) do
+    local services = require "cjson".decode(raw).services
+    local all = services[1] and common.DONE or remote.NOT_RUNNING -- what has no replicas now is not running
+    for _, node in ipairs(services) do
         local good, word = judge(node)
         if not good then all = remote.NOT_RUNNING end
         if not arguments.quiet and not arguments.json then print(word) end

@@ -98,8 +98,24 @@ local function fail_every(play, path, period)
     again()
 end
 
+-- The name of what has replicas means all of them.
+local function spread(sim, list)
+    for place = #list, 1, -1 do
+        local wish, index = list[place], 1
+        while not sim:state(wish.path) and sim:state(("%s@%d"):format(wish.path, index)) do
+            local copy = {}
+            for key, value in pairs(wish) do copy[key] = value end
+            copy.path = ("%s@%d"):format(wish.path, index)
+            table.insert(list, place + index, copy)
+            index = index + 1
+        end
+        if index > 1 then table.remove(list, place) end
+    end
+end
+
 -- Can this be done to these services? True, or false and the exit code, when it has been told why not.
 local function check_services(sim, list, verb)
+    spread(sim, list)
     for _, wish in ipairs(list) do
         local state = sim:state(wish.path)
         if not state then
