@@ -171,7 +171,7 @@ static const struct {
 /* Does this suptree look after conditions of ${kind}? */
 static bool is_driven(enum sup_ready_kind kind)
 {
-    return kind != SUP_READY_NOTIFY && kind != SUP_READY_FD && kind != SUP_READY_EXEC;
+    return kind != SUP_READY_EXEC;
 }
 
 /* What follows the text in a blob. */

@@ -157,6 +157,7 @@ local EXAMPLES = {
     period = "intensity = 3, period = 60",
     propagate_termination = "propagate_termination = false",
     ready = 'ready = s.ready.tcp(8080)',
+    reload_signal = 'reload_signal = "HUP"',
     replicas = "replicas = 3",
     remain = "remain = false",
     restart = 'restart = "transient"',
@@ -175,6 +176,7 @@ local EXAMPLES = {
     timeout = 'timeout = "30s"',
     umask = 'umask = "027"',
     user = 'user = "www-data"',
+    watchdog = 'ready = s.ready.notify(), watchdog = "30s"',
     within = 'max_pauses = 3, within = "1h"',
 }
 

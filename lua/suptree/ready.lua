@@ -38,7 +38,7 @@ ready.kinds = text.strict({
 }, "suptree.ready")
 
 -- Those that nobody looks after yet.
-local UNDRIVEN = { exec = true, fd = true, notify = true }
+local UNDRIVEN = { exec = true }
 
 --- Does this suptree look after conditions of this kind?
 function ready.is_driven(kind)

@@ -37,7 +37,7 @@ struct stage {
     struct sup_host_options options;
     pid_t host;
     int socket;
-    int blob, journal, tap;
+    int blob, journal, tap, said;
     int births;               /* table of struct sup_birth; -1: the keeper has none */
     int lines, lines_write;   /* for people */
     int events, events_write; /* for programs */
@@ -81,7 +81,7 @@ static struct stage *open_stage(int blob)
     MUST(stage != NULL);
     signal(SIGPIPE, SIG_IGN);
     stage->blob = blob;
-    stage->journal = stage->births = stage->tap = stage->socket = -1;
+    stage->journal = stage->births = stage->tap = stage->said = stage->socket = -1;
     stage->options = (struct sup_host_options){.name = "shop"};
     MUST(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
     stage->lines = ends[0];
@@ -123,6 +123,7 @@ static void greet(struct stage *stage)
     say_fd(stage, SUP_FD_EVENTS, stage->events_write);
     say_fd(stage, SUP_FD_BIRTHS, stage->births);
     say_fd(stage, SUP_FD_TAP, stage->tap);
+    say_fd(stage, SUP_FD_SAID, stage->said);
     for (size_t i = 0; i < stage->told_count; i++) say(stage, stage->told[i], stage->told_fd[i]);
     say(stage, (struct sup_wire){.type = SUP_WIRE_HELLO_END}, -1);
 }
@@ -170,8 +171,9 @@ static void obey(struct stage *stage, const struct sup_wire *message, int fd)
     if (message->type == SUP_WIRE_ACK) stage->acks++;
     if (message->type == SUP_WIRE_STORE_FD) {
         bool is_journal = message->a == SUP_FD_JOURNAL;
-        int *place = is_journal ? &stage->journal : &stage->tap;
-        CHECK(is_journal || message->a == SUP_FD_TAP);
+        bool is_tap = message->a == SUP_FD_TAP;
+        int *place = is_journal ? &stage->journal : is_tap ? &stage->tap : &stage->said;
+        CHECK(is_journal || is_tap || message->a == SUP_FD_SAID);
         if (*place >= 0) close(*place);
         *place = dup(fd);
         if (is_journal) stage->stores++;
@@ -239,6 +241,7 @@ static void close_stage(struct stage *stage)
     if (stage->journal >= 0) close(stage->journal);
     if (stage->births >= 0) close(stage->births);
     if (stage->tap >= 0) close(stage->tap);
+    if (stage->said >= 0) close(stage->said);
     close(stage->blob);
     close(stage->lines);
     close(stage->lines_write);

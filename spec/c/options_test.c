@@ -81,6 +81,8 @@ static void numbers_are_frozen(void)
                                                          "args",
                                                          "memory",
                                                          [50] = "control_group",
+                                                         "watchdog",
+                                                         "reload_signal",
                                                          [55] = "cgroup",
                                                          "stop",
                                                          "kill_mode",

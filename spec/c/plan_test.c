@@ -157,6 +157,9 @@ static void refuses_bad_numbers(void)
     REFUSED(plan->log = SUP_LOG_TO + 1);
     REFUSED(plan->stop_signal = -1);
     REFUSED(plan->stop_signal = 65);
+    REFUSED(plan->watchdog_ns = -1);
+    REFUSED(plan->ready_fd = 2);
+    REFUSED(plan->ready_fd = 256);
     REFUSED(plan->timeout_ns = -1);
     REFUSED(plan->flags = SUP_PLAN_FLAGS + 1);
     REFUSED(plan->group_count = 1);

@@ -202,11 +202,23 @@ static bool does_exec_see_log(const struct sup_log *from, const struct sup_log *
            from->reads != to->reads;
 }
 
+/* It inherits a descriptor, or finds a socket in its environment. */
+static bool says_itself(const struct sup_ready *ready)
+{
+    return ready->kind == SUP_READY_NOTIFY || ready->kind == SUP_READY_FD;
+}
+
+static bool does_exec_see_ready(const struct sup_ready *from, const struct sup_ready *to)
+{
+    return says_itself(from) || says_itself(to);
+}
+
 bool sup_form_exec_sees(const struct sup_option *option, const struct sup_spec *from,
                         const struct sup_spec *to)
 {
     if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->log, &to->log);
     if ((option->flags & SUP_OPT_ONESHOT) != 0) return from->role != to->role;
+    if (option->id == SUP_OPTION_READY) return does_exec_see_ready(&from->ready, &to->ready);
     return (option->flags & SUP_OPT_EXEC) != 0;
 }
 

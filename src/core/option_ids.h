@@ -55,6 +55,9 @@ enum sup_option_id {
     SUP_OPTION_MEMORY = 42,
     /* the root's */
     SUP_OPTION_CONTROL_GROUP = 50,
+    /* a service's and a process's: what it says of itself while it runs */
+    SUP_OPTION_WATCHDOG = 51,
+    SUP_OPTION_RELOAD_SIGNAL = 52,
     /* a process's: who it runs as, and what it may take */
     SUP_OPTION_USER = 61,
     SUP_OPTION_GROUP = 62,

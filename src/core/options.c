@@ -142,6 +142,11 @@ const struct sup_option sup_options[] = {
      "false: a child that ends the tree ends this supervisor only.", "suture"},
     {SUP_OPTION_READY, "ready", SUP_TYPE_READY, FIELD(ready), NULL, NULL, 0, 0, SUP_OPT_SERVICE,
      "When it counts as ready, one of s.ready.*; default: at launch.", "s6"},
+    {SUP_OPTION_RELOAD_SIGNAL, "reload_signal", SUP_TYPE_SIGNAL, FIELD(reload_signal), NULL, NULL,
+     0, 0, SUP_OPT_PROCESS,
+     "The signal by which it reads its own settings again: what \"suptree signal NAME reload\" "
+     "sends.",
+     "systemd"},
     {SUP_OPTION_REMAIN, "remain", SUP_TYPE_BOOL, FIELD(remain), "true", NULL, 0, 0,
      SUP_OPT_SERVICE | SUP_OPT_ONESHOT,
      "true: once done it counts as ready; false: it is down then, and a person's start of what is "
@@ -207,6 +212,11 @@ const struct sup_option sup_options[] = {
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "The user to run as, by name or number: its groups, HOME, USER and SHELL; nothing else is "
      "inherited but PATH and LANG.",
+     "systemd"},
+    {SUP_OPTION_WATCHDOG, "watchdog", SUP_TYPE_DURATION, FIELD(watchdog_ns), NULL, NULL, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_POSITIVE | SUP_OPT_EXEC,
+     "Once ready it must say this often that it is well, by sd_notify WATCHDOG=1 or "
+     "ctx:heartbeat(); else it is aborted and counts as failed.",
      "systemd"},
     {SUP_OPTION_WITHIN, "within", SUP_TYPE_DURATION, FIELD(within_ns), NULL, NULL, 0, 0,
      SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The time in which max_pauses counts.", "suptree"},

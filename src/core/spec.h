@@ -186,6 +186,7 @@ struct sup_spec {
     int64_t start_timeout_ns;
     struct sup_ready ready;
     enum sup_on_stuck on_stuck;
+    int64_t watchdog_ns; /* it must be heard of this often; 0: it need not */
     /* which one of several of the same it is, from 1: its name is theirs with "@1"; 0: alone */
     uint32_t replica;
     enum sup_role role; /* by the options that stand there: `remain` makes a oneshot */
@@ -197,6 +198,7 @@ struct sup_spec {
     struct sup_strings env; /* KEY=VALUE; env_file first, then env, later wins */
     bool inherit_env;
     int32_t stop_signal;
+    int32_t reload_signal; /* 0: it has none */
     struct sup_bytes stop; /* the ladder: u8 signal, i64 ns each; see sup_ladder_step */
     enum sup_kill_mode kill_mode;
     struct sup_log log;

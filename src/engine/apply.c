@@ -148,6 +148,7 @@ static void forget(struct sup_engine *engine, struct sup_slot *slot,
     sup_ready_cancel(engine, slot);
     if (driver != NULL) driver->forget(engine, slot, effect);
     pthread_mutex_lock(&engine->mutex);
+    sup_notify_close(engine, slot);
     sup_slot_clear(slot);
     pthread_mutex_unlock(&engine->mutex);
 }

@@ -166,13 +166,16 @@ static struct sup_slot *find_slot(struct sup_engine *engine, struct sup_thread *
     struct sup_slot *slot = sup_slots_find(&engine->slots, thread->node);
     if (slot == NULL || slot->thread != thread || slot->instance != thread->instance) return NULL;
     if (thread->news != 0 || slot->watch != SUP_WATCH_NONE) return NULL;
+    if (sup_timer_is_set(&slot->watchdog_timer)) return NULL;
     if (sup_notes_have_room(&engine->door.notes)) return slot;
     if (!atomic_exchange(&engine->door.hurried, true)) uv_async_send(&engine->wake);
     return NULL;
 }
 
+/* One with a watchdog is awaited by the engine from then on. */
 static bool can_be_ready_here(const struct sup_spec *spec)
 {
+    if (spec->watchdog_ns != 0) return false;
     return spec->ready.kind == SUP_READY_AT_LAUNCH || spec->ready.kind == SUP_READY_MANUAL;
 }
 
@@ -265,7 +268,9 @@ static bool ready(void *context, struct sup_thread *thread)
     if (!enter(engine)) return false;
     int64_t now_ns = sup_engine_clock();
     const struct sup_slot *slot = find_slot(engine, thread);
-    bool heard = slot != NULL && slot->live && apply(engine, &input, now_ns);
+    const struct sup_spec *spec = slot == NULL ? NULL : sup_tree_spec(engine->tree, thread->node);
+    bool heard =
+        spec != NULL && slot->live && can_be_ready_here(spec) && apply(engine, &input, now_ns);
     if (heard) {
         struct sup_note note = {.has_condition = true, .ran_ns = now_ns - slot->launched_ns};
         note_rise(engine, thread, &note);

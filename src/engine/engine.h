@@ -21,6 +21,8 @@ int sup_engine_submit(struct sup_engine *engine, const struct sup_input *input,
                       sup_answer_fn *answer, void *context);
 
 /* What does not change while the host lives. */
+struct sup_said;
+
 struct sup_facts {
     const char *name; /* of the tree */
     int control;      /* the listening control socket, the engine's; -1: none */
@@ -116,5 +118,9 @@ int sup_engine_rings(const struct sup_engine *engine);
 /* When the live instance of ${node} was launched; 0: none lives, or not known yet. Inside
    sup_engine_read only. */
 int64_t sup_engine_launched_ns(const struct sup_view *view, sup_token node);
+
+/* What the live instance of ${node} has said of itself (engine/said.h); NULL: nothing. Inside
+   sup_engine_read only, valid there. */
+const struct sup_said *sup_engine_said(const struct sup_view *view, sup_token node);
 
 #endif

@@ -62,6 +62,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     sup_recorder_finish(&engine->recorder);
     sup_config_finish(engine);
     sup_heap_finish(&engine->watches);
+    sup_notify_finish(engine);
     sup_slots_finish(&engine->slots);
     sup_notes_finish(&engine->door.notes);
     sup_plan_env_finish(&engine->plan_env);
@@ -86,6 +87,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     engine->rings = engine->cgroups = engine->births = engine->kept_output = -1;
     engine->drivers[SUP_PROCESS] = &sup_process_driver;
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
+    sup_notify_init(engine);
     sup_door_init(&engine->door);
     sup_thread_init(engine, options->threads);
     pthread_mutex_init(&engine->mutex, NULL);

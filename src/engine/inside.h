@@ -13,6 +13,7 @@
 **   config.c     the configuration that runs and those before it, for the next host
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
+**   notify.c     what processes say of themselves; said.c keeps it, watchdog.c waits for it
 **   ready.c      conditions of readiness
 **   probe.c      the engine's end of the prober; prober.c its thread, look.c one look
 **   limits.c     limits of cgroups that do not hold
@@ -37,6 +38,7 @@
 #include "engine/plans.h"
 #include "engine/prober.h"
 #include "engine/recorder.h"
+#include "engine/said.h"
 #include "engine/slots.h"
 #include "engine/tap.h"
 #include "engine/workers.h"
@@ -84,6 +86,13 @@ struct sup_thread_driver {
     bool output_lost;                 /* it has been said that some have no output */
 };
 
+/* Where processes are heard. */
+struct sup_ears {
+    uv_poll_t poll; /* of the next; there is none until a process has something to say */
+    int epoll;      /* of all sup_slot::notify and ready_line; -1: none */
+    int copy[2];    /* a pipe, to look at what stands in another; -1: none yet */
+};
+
 struct sup_engine {
     /* Around tree, slots, journal: held while they change, or by readers. Who may change them when
        is said by the door. */
@@ -105,6 +114,9 @@ struct sup_engine {
     struct sup_inbox inbox;
     struct sup_heap watches;   /* of sup_slot::watch_timer: conditions of readiness */
     struct sup_prober *prober; /* NULL: nothing has needed it yet */
+    struct sup_ears ears;
+    struct sup_said_table said;
+    struct sup_heap watchdogs; /* of sup_slot::watchdog_timer */
     struct sup_output lines, events;
     struct sup_tap tap;
     int cgroups; /* the folder of the services' cgroups; -1: there is none */
@@ -281,6 +293,33 @@ bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
 void sup_probe_cancel(struct sup_engine *engine, struct sup_slot *slot);
 /* Take what has been found out; applies READY facts. */
 void sup_probe_check(struct sup_engine *engine);
+
+/* --- notify.c --------------------------------------------------------------------------------- */
+
+void sup_notify_init(struct sup_engine *engine);
+void sup_notify_finish(struct sup_engine *engine);
+/* EAR came; ${fd} is taken over, -1: it was lost. */
+void sup_notify_open(struct sup_engine *engine, const struct sup_wire *message, int fd);
+/* Hear what the slot's instance has said and nobody has heard yet; applies inputs. */
+void sup_notify_hear(struct sup_engine *engine, struct sup_slot *slot);
+/* The slot's instance is over. */
+void sup_notify_close(struct sup_engine *engine, struct sup_slot *slot);
+
+/* --- watchdog.c ------------------------------------------------------------------------------- */
+
+/* The slot's instance is ready, or runs on in a new host, or has another period: from now on it
+   must be heard, if it has a watchdog and is ready. */
+void sup_watchdog_begin(struct sup_engine *engine, struct sup_slot *slot);
+void sup_watchdog_fed(struct sup_engine *engine, struct sup_slot *slot);
+/* It has said that it ends: it has the time of a stop for that. */
+void sup_watchdog_farewell(struct sup_engine *engine, struct sup_slot *slot);
+/* It need not be heard within the next ${ns}. */
+void sup_watchdog_extend(struct sup_engine *engine, struct sup_slot *slot, int64_t ns);
+void sup_watchdog_end(struct sup_engine *engine, struct sup_slot *slot);
+/* Tell the core, ${why}. */
+void sup_watchdog_bite(struct sup_engine *engine, struct sup_slot *slot, const char *why);
+void sup_watchdog_check(struct sup_engine *engine);             /* what is due at engine->now_ns */
+int64_t sup_watchdog_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS: none */
 
 /* --- tell.c ----------------------------------------------------------------------------------- */
 

@@ -72,6 +72,7 @@ static int64_t next_deadline(const struct sup_engine *engine)
 {
     int64_t at_ns = earliest(sup_tree_deadline(engine->tree), sup_ready_deadline(engine));
     at_ns = earliest(at_ns, sup_thread_deadline(engine));
+    at_ns = earliest(at_ns, sup_watchdog_deadline(engine));
     if (engine->stopping) at_ns = earliest(at_ns, engine->progress_ns);
     if (engine->start_due) at_ns = earliest(at_ns, engine->leftovers_ns);
     if (is_behind(engine)) at_ns = earliest(at_ns, engine->now_ns + RETRY_NS);
@@ -135,6 +136,7 @@ void sup_loop_settle(struct sup_engine *engine)
     sup_ready_check(engine);
     sup_probe_check(engine);
     sup_thread_check(engine);
+    sup_watchdog_check(engine);
     sup_engine_apply_refusals(engine);
     bool more = apply_letters(engine, SUP_CLASS_FACT);
     apply_stop(engine);
@@ -163,6 +165,9 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     case SUP_WIRE_SPAWN_FAILED:
     case SUP_WIRE_EXIT:
         sup_process_fact(engine, message, fd);
+        return;
+    case SUP_WIRE_EAR:
+        sup_notify_open(engine, message, fd);
         return;
     case SUP_WIRE_OUTPUT_FD:
         sup_thread_output_came(engine, message->node, fd);

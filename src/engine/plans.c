@@ -276,12 +276,19 @@ static void append_cgroup(struct sup_plan_draft *draft, struct sup_plan *plan,
     }
 }
 
+static bool says_how_it_is(const struct sup_spec *spec)
+{
+    return spec->ready.kind == SUP_READY_NOTIFY || spec->watchdog_ns != 0;
+}
+
 /* How a process gets its environment and its input. */
 static uint32_t flags_of(const struct sup_spec *spec)
 {
     if (spec->kind == SUP_THREAD) return SUP_PLAN_NO_PROCESS;
     uint32_t input = spec->log.reads ? SUP_PLAN_INPUT : 0;
-    return input | (spec->inherit_env && spec->user.uid == SUP_NO_ID ? SUP_PLAN_SHARED_ENV : 0);
+    uint32_t notify = says_how_it_is(spec) ? SUP_PLAN_NOTIFY : 0;
+    return input | notify |
+           (spec->inherit_env && spec->user.uid == SUP_NO_ID ? SUP_PLAN_SHARED_ENV : 0);
 }
 
 _Static_assert((int) SUP_TIMESTAMPS_TAI64N == (int) SUP_STAMPS_TAI64N, "the same order");
@@ -333,6 +340,8 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
         .stop_rank = wish->stop_rank,
         .log_to = wish->log_to,
         .log_settings = settings_of(spec),
+        .watchdog_ns = spec->kind == SUP_PROCESS ? spec->watchdog_ns : 0,
+        .ready_fd = spec->ready.kind == SUP_READY_FD ? spec->ready.number : 0,
     };
     plan.args = append(draft, spec->command.first, strings_size(&spec->command));
     plan.env = draft->size;
@@ -435,8 +444,15 @@ static uint64_t mix_identity(uint64_t print, const struct sup_spec *spec)
 uint64_t sup_plan_print(const struct sup_plan_wish *wish)
 {
     const struct sup_spec *spec = wish->spec;
-    const int64_t numbers[] = {spec->command.count, spec->env.count,  spec->inherit_env,
-                               spec->stop_signal,   spec->timeout_ns, (int64_t) spec->log.mode};
+    const int64_t numbers[] = {spec->command.count,
+                               spec->env.count,
+                               spec->inherit_env,
+                               spec->stop_signal,
+                               spec->timeout_ns,
+                               (int64_t) spec->log.mode,
+                               spec->watchdog_ns,
+                               spec->ready.kind == SUP_READY_NOTIFY,
+                               spec->ready.kind == SUP_READY_FD ? spec->ready.number : 0};
     const struct sup_log_settings settings = settings_of(spec);
     uint64_t print = mix(UINT64_C(0xcbf29ce484222325), numbers, sizeof numbers);
     print = mix(print, &settings, sizeof settings);

@@ -210,9 +210,18 @@ static void signal_instance(struct sup_engine *engine, struct sup_slot *slot,
     };
     if (slot->instance == effect->instance) {
         sup_ready_cancel(engine, slot);
+        sup_watchdog_end(engine, slot);
         slot->killed = slot->killed || signal == SIGKILL;
     }
     send_signal(engine, slot, &message);
+}
+
+/* It is stopped because its watchdog heard nothing: a core tells where it hangs. */
+static bool hangs(const struct sup_engine *engine, const struct sup_effect *effect)
+{
+    struct sup_status status;
+    return sup_tree_status(engine->tree, effect->node, engine->now_ns, &status) &&
+           status.instance == effect->instance && status.cause == SUP_CAUSE_WATCHDOG;
 }
 
 static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
@@ -220,7 +229,12 @@ static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
 {
     const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
     int signal = spec == NULL || spec->stop_signal == 0 ? SIGTERM : spec->stop_signal;
-    signal_instance(engine, slot, effect, signal, SUP_TARGET_STOP);
+    if (hangs(engine, effect)) {
+        signal_instance(engine, slot, effect, SIGABRT, SUP_TARGET_PROCESS);
+        if (slot->instance == effect->instance) sup_process_signal(engine, slot, SIGCONT);
+    } else {
+        signal_instance(engine, slot, effect, signal, SUP_TARGET_STOP);
+    }
     if (slot->instance == effect->instance) sup_ladder_begin(engine, slot, engine->now_ns);
 }
 
@@ -237,6 +251,7 @@ static void abandon(struct sup_engine *engine, struct sup_slot *slot,
 {
     kill_instance(engine, slot, effect);
     if (slot->instance != effect->instance) return;
+    sup_notify_close(engine, slot);
     pthread_mutex_lock(&engine->mutex);
     if (slot->pidfd >= 0) close(slot->pidfd);
     slot->pidfd = -1;
@@ -251,6 +266,11 @@ static void update(struct sup_engine *engine, struct sup_slot *slot,
 {
     (void) effect;
     sup_ready_changed(engine, slot);
+}
+
+static void note(struct sup_engine *engine, struct sup_slot *slot, const struct sup_effect *effect)
+{
+    if (effect->event.type == SUP_EVENT_READY) sup_watchdog_begin(engine, slot);
 }
 
 static void forget(struct sup_engine *engine, struct sup_slot *slot,
@@ -269,6 +289,7 @@ const struct sup_driver sup_process_driver = {
     .abandon = abandon,
     .update = update,
     .forget = forget,
+    .note = note,
 };
 
 /* --- facts ------------------------------------------------------------------------------------ */
@@ -313,7 +334,9 @@ static void note_spawned(struct sup_engine *engine, const struct sup_wire *messa
     input->type = SUP_IN_LAUNCHED;
     sup_engine_apply(engine, input);
     slot = current_slot(engine, input);
-    if (slot != NULL && slot->live) sup_ready_watch(engine, slot);
+    if (slot == NULL || !slot->live) return;
+    sup_ready_watch(engine, slot);
+    sup_watchdog_begin(engine, slot);
 }
 
 /* A former host asked for it, and its program does not run yet. */
@@ -334,6 +357,7 @@ static void note_over(struct sup_engine *engine, const struct sup_wire *message,
     if (slot == NULL) return;
     sup_ready_cancel(engine, slot);
     pthread_mutex_lock(&engine->mutex);
+    sup_notify_close(engine, slot);
     if (slot->pidfd >= 0) close(slot->pidfd);
     slot->pidfd = -1;
     slot->live = slot->launching = false;
@@ -401,6 +425,8 @@ static void note_oom(const struct sup_wire *message, struct sup_input *input)
 static void note_exit(struct sup_engine *engine, const struct sup_wire *message,
                       struct sup_input *input)
 {
+    struct sup_slot *slot = current_slot(engine, input);
+    if (slot != NULL && slot->live) sup_notify_hear(engine, slot); /* it came before */
     note_over(engine, message, input);
     input->type = SUP_IN_ENDED;
     input->outcome = sup_process_outcome(message->a);
@@ -415,6 +441,10 @@ void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message,
 {
     struct sup_input input = {.node = message->node};
     uint64_t base = engine->bases.instance;
+    if (message->type == SUP_WIRE_EAR) {
+        sup_notify_open(engine, message, fd);
+        return;
+    }
     if (message->instance > base) input.instance = message->instance - base;
     if (input.instance == 0) {
         if (fd >= 0) close(fd);

@@ -66,7 +66,7 @@ static int hear(struct hello *hello, const struct sup_wire *message, int fd)
     if (message->type == SUP_WIRE_HELLO_END) return 1;
     if (message->type == SUP_WIRE_SPAWNED || message->type == SUP_WIRE_SPAWN_FAILED ||
         message->type == SUP_WIRE_EXIT || message->type == SUP_WIRE_STARTING ||
-        message->type == SUP_WIRE_LIMITS)
+        message->type == SUP_WIRE_LIMITS || message->type == SUP_WIRE_EAR)
         return keep_told(hello, message, fd);
     if (message->type == SUP_WIRE_HELLO) hello->word = *message;
     if (message->type == SUP_WIRE_FD && message->a > 0 && message->a < SUP_FD_COUNT && fd >= 0 &&
@@ -160,6 +160,7 @@ static void begin_afresh(struct sup_engine *engine, const struct hello *hello)
     engine->done_seq = engine->link.reached = 0;
     engine->told_lines = engine->told_events = 0;
     sup_tap_clear(&engine->tap);
+    sup_said_clear(&engine->said);
 }
 
 void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *message)
@@ -208,6 +209,7 @@ static void forget_attempt(struct sup_engine *engine)
     engine->failed = NULL;
     engine->planned_all = false;
     sup_heap_finish(&engine->watches);
+    sup_heap_finish(&engine->watchdogs);
     sup_slots_finish(&engine->slots);
     sup_link_finish(&engine->link);
     sup_recorder_finish(&engine->recorder);
@@ -387,13 +389,13 @@ static int begin_tree(struct sup_engine *engine, struct hello *hello, struct sup
     return cold_start(engine, hello, err);
 }
 
-/* A new ring of events is held by the keeper from the start. */
-static void give_tap(struct sup_engine *engine)
+/* What is new is held by the keeper from the start. */
+static void give(struct sup_engine *engine, enum sup_wire_fd kind, int *fd)
 {
-    struct sup_wire message = {.type = SUP_WIRE_STORE_FD, .a = SUP_FD_TAP};
-    if (engine->tap.fd < 0) return;
-    sup_link_send(&engine->link, &message, engine->tap.fd);
-    engine->tap.fd = -1;
+    struct sup_wire message = {.type = SUP_WIRE_STORE_FD, .a = kind};
+    if (*fd < 0) return;
+    sup_link_send(&engine->link, &message, *fd);
+    *fd = -1;
 }
 
 static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err *err)
@@ -416,13 +418,15 @@ static int begin(struct sup_engine *engine, struct hello *hello, struct sup_err 
     engine->facts.control_lock = take_fd(hello, SUP_FD_CONTROL_LOCK);
     /* Without a control socket nobody would read it. */
     if (engine->facts.control >= 0) sup_tap_init(&engine->tap, take_fd(hello, SUP_FD_TAP));
+    sup_said_init(&engine->said, take_fd(hello, SUP_FD_SAID));
     engine->facts.hosts = (uint32_t) hosts;
     engine->facts.safe_mode = (hello->word.b & SUP_HELLO_SAFE_MODE) != 0;
     /* Numbers of plan sets that no former host can have used for what still lives. */
     engine->plan_number = (int32_t) ((hosts & 0x3ff) << 21);
     sup_engine_tick(engine);
     r = begin_tree(engine, hello, err);
-    if (r == 0) give_tap(engine);
+    if (r == 0) give(engine, SUP_FD_TAP, &engine->tap.fd);
+    if (r == 0 && engine->library == NULL) give(engine, SUP_FD_SAID, &engine->said.fd);
     if (r == 0) start_when_clear(engine);
     return r;
 }

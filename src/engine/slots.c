@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static const struct sup_slot empty = {.pidfd = -1, .notify = -1, .ready_line = -1};
+
 static size_t index_of(sup_token node)
 {
     return (size_t) (node & UINT32_MAX);
@@ -26,7 +28,9 @@ struct sup_slot *sup_slots_at(const struct sup_slots *slots, size_t index)
 void sup_slot_clear(struct sup_slot *slot)
 {
     if (slot->pidfd >= 0) close(slot->pidfd);
-    *slot = (struct sup_slot){.pidfd = -1};
+    if (slot->notify >= 0) close(slot->notify);
+    if (slot->ready_line >= 0) close(slot->ready_line);
+    *slot = empty;
 }
 
 void sup_slots_finish(struct sup_slots *slots)
@@ -41,7 +45,7 @@ static struct sup_slot *create_chunk(void)
 {
     struct sup_slot *chunk = malloc(SUP_SLOT_CHUNK * sizeof *chunk);
     if (chunk == NULL) return NULL;
-    for (size_t i = 0; i < SUP_SLOT_CHUNK; i++) chunk[i] = (struct sup_slot){.pidfd = -1};
+    for (size_t i = 0; i < SUP_SLOT_CHUNK; i++) chunk[i] = empty;
     return chunk;
 }
 

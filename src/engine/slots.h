@@ -52,10 +52,13 @@ struct sup_slot {
     int pidfd;       /* owned; -1: none */
     enum sup_kind kind;
     enum sup_watch watch;
-    uint32_t ladder_step; /* of its stop, that comes next */
-    uint64_t folder;      /* of its cgroup, in sup_engine::cgroups; 0: none */
-    uint32_t limits_off;  /* bits of enum sup_plan_cgroup_item: they do not hold */
-    int limits_why;       /* enum sup_limits_why of the first, and its errno */
+    int notify;                      /* owned; -1: nobody says how it is */
+    int ready_line;                  /* owned; a line in it says that it is ready; -1: none */
+    struct sup_timer watchdog_timer; /* in sup_engine::watchdogs */
+    uint32_t ladder_step;            /* of its stop, that comes next */
+    uint64_t folder;                 /* of its cgroup, in sup_engine::cgroups; 0: none */
+    uint32_t limits_off;             /* bits of enum sup_plan_cgroup_item: they do not hold */
+    int limits_why;                  /* enum sup_limits_why of the first, and its errno */
     int limits_error;
     bool failed;           /* waits in sup_engine::failed */
     bool failed_resources; /* for lack of resources */
@@ -88,7 +91,7 @@ struct sup_slot *sup_slots_find(const struct sup_slots *slots, sup_token node);
 /* The slot of ${node}, taken for it when needed. NULL: beyond what was reserved, and no memory. */
 struct sup_slot *sup_slots_take(struct sup_slots *slots, sup_token node);
 
-/* Empty ${slot}; its pidfd is closed. Its timer must not be set. */
+/* Empty ${slot}; its descriptors are closed. Its timers must not be set. */
 void sup_slot_clear(struct sup_slot *slot);
 
 #endif

@@ -158,6 +158,7 @@ static void interrupt(struct sup_engine *engine, struct sup_slot *slot,
     struct sup_thread *thread = thread_of(slot, effect);
     if (thread == NULL) return;
     sup_ready_cancel(engine, slot);
+    sup_watchdog_end(engine, slot);
     sup_worker_ask(thread);
 }
 
@@ -175,6 +176,7 @@ static void kill_thread(struct sup_engine *engine, struct sup_slot *slot,
     struct sup_thread *thread = thread_of(slot, effect);
     if (thread == NULL) return;
     sup_ready_cancel(engine, slot);
+    sup_watchdog_end(engine, slot);
     slot->killed = true;
     sup_worker_kill(thread);
     schedule(engine, thread);
@@ -187,6 +189,7 @@ static void abandon(struct sup_engine *engine, struct sup_slot *slot,
     struct sup_thread *thread = thread_of(slot, effect);
     if (thread == NULL) return;
     sup_worker_idle(thread);
+    sup_watchdog_end(engine, slot);
     slot->thread = NULL;
     pthread_mutex_lock(&engine->mutex);
     slot->live = false;
@@ -195,7 +198,7 @@ static void abandon(struct sup_engine *engine, struct sup_slot *slot,
 
 static void note(struct sup_engine *engine, struct sup_slot *slot, const struct sup_effect *effect)
 {
-    (void) engine;
+    if (effect->event.type == SUP_EVENT_READY) sup_watchdog_begin(engine, slot);
     if (slot->thread == NULL) return;
     if (effect->event.type == SUP_EVENT_STUCK) sup_worker_idle(slot->thread);
     if (effect->event.type == SUP_EVENT_STOPPING && effect->event.context != NULL)
@@ -276,6 +279,7 @@ static void note_ended(struct sup_engine *engine, struct sup_thread *thread)
     };
     if (slot != NULL) {
         sup_ready_cancel(engine, slot);
+        sup_watchdog_end(engine, slot);
         pthread_mutex_lock(&engine->mutex);
         slot->thread = NULL;
         slot->live = slot->launching = false;

@@ -77,6 +77,9 @@ char *sup_thread_context(struct sup_thread *thread, char *buf, size_t size);
 /* Wait for ${ns}; true when they are over, false as soon as it is asked to stop. */
 bool sup_thread_sleep(struct sup_thread *thread, int64_t ns);
 
+/* It is well (watchdog). Costs next to nothing, never blocks. */
+void sup_thread_heartbeat(struct sup_thread *thread);
+
 /* It is ready (s.ready.manual()). Never blocks; nothing happens the second time. */
 void sup_thread_ready(struct sup_thread *thread);
 

@@ -108,6 +108,18 @@ bool sup_thread_sleep(struct sup_thread *thread, int64_t ns)
     return !atomic_load(&thread->asked);
 }
 
+void sup_thread_heartbeat(struct sup_thread *thread)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    atomic_store(&thread->heard_ns, (int64_t) now.tv_sec * SECOND + now.tv_nsec);
+}
+
+int64_t sup_worker_heard_ns(const struct sup_thread *thread)
+{
+    return atomic_load(&thread->heard_ns);
+}
+
 /* The pipe may be non-blocking: whoever else has it decides. */
 static void wait_for_room(int fd)
 {

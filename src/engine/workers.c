@@ -373,6 +373,7 @@ int sup_worker_take(struct sup_workers *workers, const struct sup_thread_order *
     thread->room = room;
     thread->end = (struct sup_thread_end){.text = NULL};
     atomic_store(&thread->asked, false);
+    atomic_store(&thread->heard_ns, 0);
     atomic_store(&thread->killed, false);
     pthread_mutex_unlock(&thread->mutex);
     *out = thread;

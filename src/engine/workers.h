@@ -76,6 +76,7 @@ struct sup_thread {
     enum sup_thread_phase phase;
     char *context; /* owned */
     _Atomic bool asked, killed;
+    _Atomic int64_t heard_ns; /* its last heartbeat; 0: none of this instance */
 
     /* set by the engine thread while it is parked, or by renewing; its own until it has ended */
     sup_token node;
@@ -128,6 +129,8 @@ void sup_worker_renew(struct sup_thread *thread, uint64_t instance, uint32_t gen
                       struct sup_thread_output *output);
 void sup_worker_rest(struct sup_thread *thread);
 void sup_worker_post(struct sup_thread *thread, unsigned news);
+
+int64_t sup_worker_heard_ns(const struct sup_thread *thread); /* any thread */
 
 /* The next thread with news, which are put into ${news}; NULL: none. */
 struct sup_thread *sup_workers_news(struct sup_workers *workers, unsigned *news);

@@ -8,7 +8,7 @@
 **
 ** Files: options, table (nodes, instances), plans, input, layout (argv, environment), service
 ** (SPAWN, SIGNAL), stage (before, after_exit), probe, limit (of time), reap, talk (to the host),
-** listen (from the host), births, host, logger, stop, signals, say, loop.
+** listen (from the host), ears, births, host, logger, stop, signals, say, loop.
 */
 #ifndef SUP_KEEPER_KEEPER_H
 #define SUP_KEEPER_KEEPER_H
@@ -38,6 +38,7 @@
 #define SUP_KEEPER_BUCKETS SUP_WIRE_MAX_INSTANCES
 #define SUP_KEEPER_POINTERS 65536 /* of argv and env together; beyond: E2BIG */
 #define SUP_KEEPER_KEY_BUCKETS 1024
+#define SUP_KEEPER_EAR_TEXTS 3
 #define SUP_KEEPER_HOST_DEATHS 5
 #define SUP_KEEPER_HOST_WORDS 32
 
@@ -145,6 +146,8 @@ enum sup_keeper_tell {
     SUP_TELL_STARTING = 4,
     SUP_TELL_ENDING = 8,
     SUP_TELL_LIMITS = 16,
+    SUP_TELL_NOTIFY = 32,   /* EAR with the socket */
+    SUP_TELL_READY_FD = 64, /* EAR with the pipe */
 };
 
 /* What the process of a live instance is: one at a time, and an instance only ever goes on. */
@@ -188,6 +191,8 @@ struct sup_keeper_instance {
     pid_t pid;
     int pidfd;               /* 0: none */
     int report;              /* of a start that may hang, while it is under way; 0: none */
+    int notify;              /* where its datagrams arrive; 0: it has no such socket */
+    int ready_read;          /* the end of the pipe by which it gets ready; 0: none */
     int failed_step;         /* such a start has failed, its process has not ended yet; 0: no */
     int status;              /* wait status; or the step of the failed start */
     int error;               /* errno of the failed start */
@@ -393,6 +398,8 @@ struct sup_keeper {
     uint32_t key_bucket[SUP_KEEPER_KEY_BUCKETS];
     char generation_text[32]; /* SUPTREE_GENERATION=N */
     char result_text[2][48];  /* for `after_exit`: SUPTREE_RESULT and what belongs to it */
+    /* NOTIFY_SOCKET=@NAME, WATCHDOG_USEC=N, WATCHDOG_PID= (the rest is the child's to write); "" */
+    char ear_texts[SUP_KEEPER_EAR_TEXTS][128];
     struct sup_spawn_identity identity; /* of what is being started */
     char oom_score_text[16];
 };
@@ -544,6 +551,24 @@ int sup_keeper_input_of(struct sup_keeper *keeper, uint64_t token);
 void sup_keeper_ask(struct sup_keeper *keeper, struct sup_keeper_instance *instance, int signal);
 /* Say what nobody has read. */
 void sup_keeper_tell_unread(struct sup_keeper *keeper);
+
+/* --- ears.c: where processes say how they are ------------------------------------------------ */
+
+/* What a process gets, to be heard by. */
+struct sup_keeper_mouth {
+    int line;       /* to be closed when it has it; -1: none */
+    int line_at;    /* its number there */
+    char *pid_text; /* for its pid; NULL: none is asked for */
+};
+
+/* Make what the plan of ${node} wants for ${instance}, and the environment that goes with it into
+   keeper::ear_texts. 0, or -errno: nothing is left behind. */
+int sup_keeper_make_ears(struct sup_keeper *keeper, const struct sup_keeper_node *node,
+                         struct sup_keeper_instance *instance, struct sup_keeper_mouth *mouth);
+void sup_keeper_give_mouth(const struct sup_keeper_mouth *mouth, struct sup_spawn_order *order);
+/* What the host has to be told of them (enum sup_keeper_tell bits). */
+uint8_t sup_keeper_ears_owed(const struct sup_keeper_instance *instance);
+void sup_keeper_close_ears(struct sup_keeper_instance *instance);
 
 /* --- service.c ------------------------------------------------------------------------------ */
 

@@ -108,6 +108,8 @@ int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *
     snprintf(keeper->generation_text, sizeof keeper->generation_text, "SUPTREE_GENERATION=%u",
              instance->generation);
     keep_entry(&room, keeper->generation_text);
+    for (int i = 0; command == NULL && i < SUP_KEEPER_EAR_TEXTS; i++)
+        if (keeper->ear_texts[i][0] != '\0') keep_entry(&room, keeper->ear_texts[i]);
     if (instance->stage == SUP_STAGE_AFTER) keep_result(&room, instance->status);
     r = keep_vector(&room, floor, set, plan->env, plan->env_count);
     if (r == 0 && (plan->flags & SUP_PLAN_SHARED_ENV) != 0)

@@ -10,7 +10,7 @@
 static bool may_store(int32_t kind)
 {
     return kind == SUP_FD_BLOB || kind == SUP_FD_JOURNAL || kind == SUP_FD_FORMER ||
-           kind == SUP_FD_TAP;
+           kind == SUP_FD_TAP || kind == SUP_FD_SAID;
 }
 
 static void store(struct sup_keeper *keeper, int32_t kind, int *fd)

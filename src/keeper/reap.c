@@ -84,6 +84,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
         sup_keeper_limits_ended(keeper, instance, usage.ru_maxrss);
         instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
         sup_keeper_probes_end(keeper, instance);
+        sup_keeper_close_ears(instance);
     }
     if (!sup_keeper_stage_goes_on(keeper, instance, status)) finish(keeper, instance);
 }

@@ -99,8 +99,9 @@ static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance
 
 static void tell_spawned(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
-    bool lacks = instance->limits_off != 0;
-    sup_keeper_tell(keeper, instance, SUP_TELL_SPAWNED | (lacks ? SUP_TELL_LIMITS : 0));
+    uint8_t lacks = instance->limits_off != 0 ? SUP_TELL_LIMITS : 0;
+    sup_keeper_tell(keeper, instance,
+                    (uint8_t) (SUP_TELL_SPAWNED | lacks | sup_keeper_ears_owed(instance)));
 }
 
 static bool watch_report(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
@@ -217,23 +218,38 @@ static pid_t spawn_inside(struct sup_keeper *keeper, struct sup_keeper_node *nod
     return sup_spawn(&keeper->spawner, order, pidfd, step);
 }
 
+static pid_t start(struct sup_keeper *keeper, struct sup_keeper_node *node,
+                   struct sup_keeper_instance *instance, const struct sup_plan_command *command,
+                   struct sup_spawn_order *order, int *pidfd, int *step)
+{
+    *step = SUP_STEP_CLONE;
+    if (instance->state != SUP_INSTANCE_LIVE && keeper->live >= SUP_WIRE_MAX_INSTANCES)
+        return -EAGAIN;
+    order->birth = sup_keeper_birth_begin(keeper, instance, command == NULL ? 0 : command->kind);
+    return spawn_inside(keeper, node, instance, order, pidfd, step);
+}
+
 int sup_keeper_make(struct sup_keeper *keeper, struct sup_keeper_node *node,
                     struct sup_keeper_instance *instance, int *step)
 {
-    struct sup_spawn_order order;
+    struct sup_spawn_order order = {.report = NULL};
     int pidfd = -1, report = -1;
     *step = SUP_STEP_PLAN;
     int r = check_plan(node);
     if (r < 0) return r;
     const struct sup_plan_command *command = sup_keeper_stage_command(node, instance);
-    r = sup_keeper_prepare(keeper, node, instance, command, &order, step);
-    if (r < 0) return r;
-    *step = SUP_STEP_CLONE;
-    if (instance->state != SUP_INSTANCE_LIVE && keeper->live >= SUP_WIRE_MAX_INSTANCES)
-        return -EAGAIN;
-    order.birth = sup_keeper_birth_begin(keeper, instance, command == NULL ? 0 : command->kind);
-    order.report = &report;
-    pid_t pid = spawn_inside(keeper, node, instance, &order, &pidfd, step);
+    struct sup_keeper_mouth mouth = {.line = -1};
+    *step = SUP_STEP_DESCRIPTORS;
+    if (command == NULL) r = sup_keeper_make_ears(keeper, node, instance, &mouth);
+    if (r == 0) r = sup_keeper_prepare(keeper, node, instance, command, &order, step);
+    pid_t pid = r;
+    if (r == 0) {
+        sup_keeper_give_mouth(&mouth, &order);
+        order.report = &report;
+        pid = start(keeper, node, instance, command, &order, &pidfd, step);
+    }
+    if (mouth.line >= 0) close(mouth.line);
+    if (pid < 0) sup_keeper_close_ears(instance);
     if (pid < 0) return pid;
     note_process(keeper, instance, node, pid, pidfd, report);
     if (command != NULL) sup_keeper_limit_begin(keeper, &instance->limit, command->timeout_ns);

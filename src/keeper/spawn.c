@@ -156,6 +156,11 @@ IN_CHILD static int exec_program(struct sup_spawner *spawner)
     return search_and_exec(spawner, name);
 }
 
+IN_CHILD static bool has_line(const struct sup_spawn_order *order)
+{
+    return order->line_at > STDERR_FILENO;
+}
+
 /* Descriptors 0 to 2, then the extras from 3 on, over the places that are not needed any more. */
 IN_CHILD static int install_descriptors(struct sup_spawner *spawner)
 {
@@ -166,6 +171,8 @@ IN_CHILD static int install_descriptors(struct sup_spawner *spawner)
     if (r >= 0 && order->err >= 0) r = sys->install(SUP_SPAWN_ERR, STDERR_FILENO);
     for (int i = 0; r >= 0 && i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
         r = sys->install(SUP_SPAWN_EXTRA + i, STDERR_FILENO + 1 + i);
+    /* Last: the number may be that of a place that was needed until now. */
+    if (r >= 0 && has_line(order)) r = sys->install(spawner->line_place, order->line_at);
     return r;
 }
 
@@ -174,6 +181,27 @@ IN_CHILD static unsigned first_unwanted(const struct sup_spawn_order *order)
     unsigned first = STDERR_FILENO + 1;
     for (int i = 0; i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++) first++;
     return first;
+}
+
+IN_CHILD static int close_unwanted(struct sup_spawner *spawner)
+{
+    const struct sup_spawn_order *order = spawner->order;
+    unsigned first = first_unwanted(order), last = SUP_SPAWN_REPORT - 1;
+    unsigned line = has_line(order) ? (unsigned) order->line_at : 0;
+    int r = 0;
+    if (line < first || line > last) return spawner->sys->close_between(first, last);
+    if (line > first) r = spawner->sys->close_between(first, line - 1);
+    return r < 0 || line == last ? r : spawner->sys->close_between(line + 1, last);
+}
+
+IN_CHILD static void write_pid(char *text, pid_t pid)
+{
+    char digits[12];
+    int count = 0;
+    do digits[count++] = (char) ('0' + pid % 10);
+    while ((pid /= 10) > 0);
+    while (count > 0) *text++ = digits[--count];
+    *text = '\0';
 }
 
 /* What needs rights that it is about to give up. Returns the step that failed, 0: none. */
@@ -219,8 +247,8 @@ IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
     if ((*error = sys->unshare_files(SUP_SPAWN_FIRST_FREE)) < 0) return SUP_STEP_DESCRIPTORS;
     if ((*error = sys->set_session()) < 0) return SUP_STEP_SESSION;
     if ((*error = install_descriptors(spawner)) < 0) return SUP_STEP_STDIO;
-    if ((*error = sys->close_between(first_unwanted(order), SUP_SPAWN_REPORT - 1)) < 0)
-        return SUP_STEP_DESCRIPTORS;
+    if ((*error = close_unwanted(spawner)) < 0) return SUP_STEP_DESCRIPTORS;
+    if (order->pid_text != NULL) write_pid(order->pid_text, sys->own_pid());
     if (spawner->limits_are_raised && !order->keep_limits &&
         (*error = sys->set_limit(RLIMIT_NOFILE, &spawner->limits)) < 0)
         return SUP_STEP_LIMITS;
@@ -244,7 +272,7 @@ IN_CHILD static int run_child(void *argument)
     int step = take_steps(spawner, &error);
     if (spawner->is_in_background) {
         const struct sup_spawn_report report = {.step = step, .error = -error};
-        spawner->sys->tell(SUP_SPAWN_REPORT, &report, sizeof report);
+        spawner->sys->tell(spawner->report_place, &report, sizeof report);
     } else {
         spawner->report->error = -error;
         spawner->report->step = step;
@@ -261,24 +289,28 @@ static int place(const struct sup_sys *sys, int fd, int at)
 }
 
 /* Put what the child needs at the places that it keeps. */
-static int fill_places(const struct sup_sys *sys, const struct sup_spawn_order *order)
+static int fill_places(const struct sup_spawner *spawner, const struct sup_spawn_order *order)
 {
+    const struct sup_sys *sys = spawner->sys;
     int r = order->in > 0 ? place(sys, order->in, SUP_SPAWN_IN) : 0;
     if (r >= 0) r = place(sys, order->out, SUP_SPAWN_OUT);
     if (r >= 0) r = place(sys, order->err, SUP_SPAWN_ERR);
     for (int i = 0; r >= 0 && i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
         r = place(sys, order->extra[i], SUP_SPAWN_EXTRA + i);
+    if (r >= 0 && has_line(order)) r = place(sys, order->line, spawner->line_place);
     return r;
 }
 
 /* A pipe's or socket's end must not live on at a place: its reader would wait for ever. */
-static void clear_places(const struct sup_sys *sys, const struct sup_spawn_order *order)
+static void clear_places(const struct sup_spawner *spawner, const struct sup_spawn_order *order)
 {
+    const struct sup_sys *sys = spawner->sys;
     if (order->in > 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_IN);
     if (order->out >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_OUT);
     if (order->err >= 0) sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_ERR);
     for (int i = 0; i < SUP_SPAWN_EXTRAS && order->extra[i] >= 0; i++)
         sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_EXTRA + i);
+    if (has_line(order)) sys->duplicate(SUP_SPAWN_NULL, spawner->line_place);
 }
 
 /* Memory that another user's processes might reach into is not the keeper's own. */
@@ -299,7 +331,7 @@ static pid_t clone_child(struct sup_spawner *spawner, const struct sup_spawn_ord
         spawner->sys->clone(run_child, spawner->stack_top, flags | CLONE_PARENT_SETTID | SIGCHLD,
                             spawner, order->birth != NULL ? order->birth : &pid, order->cgroup);
     spawner->order = NULL;
-    clear_places(spawner->sys, order);
+    clear_places(spawner, order);
     return made;
 }
 
@@ -349,12 +381,13 @@ static bool may_hang(struct sup_spawner *spawner, const struct sup_spawn_order *
 }
 
 /* A pipe whose write end is in its place. Returns the read end or -errno. */
-static int make_report_pipe(const struct sup_sys *sys)
+static int make_report_pipe(const struct sup_spawner *spawner)
 {
+    const struct sup_sys *sys = spawner->sys;
     int ends[2];
     int r = sys->pipe(ends);
     if (r < 0) return r;
-    r = sys->duplicate(ends[1], SUP_SPAWN_REPORT);
+    r = sys->duplicate(ends[1], spawner->report_place);
     if (r >= 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) r = -errno;
     close(ends[1]);
     if (r >= 0) return ends[0];
@@ -365,17 +398,17 @@ static int make_report_pipe(const struct sup_sys *sys)
 static pid_t spawn_in_background(struct sup_spawner *spawner, const struct sup_spawn_order *order,
                                  int *pidfd, int *step)
 {
-    int report = make_report_pipe(spawner->sys);
+    int report = make_report_pipe(spawner);
     pid_t made = report;
     if (report < 0) {
-        clear_places(spawner->sys, order);
+        clear_places(spawner, order);
     } else {
         *step = SUP_STEP_CLONE;
         spawner->is_in_background = true;
         made = clone_child(spawner, order, 0);
         spawner->is_in_background = false;
     }
-    spawner->sys->duplicate(SUP_SPAWN_NULL, SUP_SPAWN_REPORT);
+    spawner->sys->duplicate(SUP_SPAWN_NULL, spawner->report_place);
     if (made > 0) {
         *pidfd = open_pidfd(spawner, made);
         *order->report = report;
@@ -402,9 +435,11 @@ pid_t sup_spawn(struct sup_spawner *spawner, const struct sup_spawn_order *order
     if (order->report != NULL) *order->report = -1;
     sup_spawner_take_reserve(spawner);
     if (spawner->reserve < 0) return -EMFILE;
-    int r = fill_places(spawner->sys, order);
+    spawner->line_place = order->line_at == SUP_SPAWN_LINE ? SUP_SPAWN_SPARE : SUP_SPAWN_LINE;
+    spawner->report_place = order->line_at == SUP_SPAWN_REPORT ? SUP_SPAWN_SPARE : SUP_SPAWN_REPORT;
+    int r = fill_places(spawner, order);
     if (r < 0) {
-        clear_places(spawner->sys, order);
+        clear_places(spawner, order);
         return r;
     }
     if (order->report != NULL && may_hang(spawner, order))

@@ -29,11 +29,13 @@ enum sup_spawn_place {
     SUP_SPAWN_OUT,
     SUP_SPAWN_ERR,
     SUP_SPAWN_EXTRA,
-    SUP_SPAWN_REPORT = SUP_SPAWN_EXTRA + 4,
+    SUP_SPAWN_LINE = SUP_SPAWN_EXTRA + 4,
+    SUP_SPAWN_REPORT,
+    SUP_SPAWN_SPARE, /* for one of these two, when the line is to have its number */
     SUP_SPAWN_FIRST_FREE,
 };
 
-#define SUP_SPAWN_EXTRAS (SUP_SPAWN_REPORT - SUP_SPAWN_EXTRA)
+#define SUP_SPAWN_EXTRAS (SUP_SPAWN_LINE - SUP_SPAWN_EXTRA)
 
 /* Who the child runs as, and what it may take. */
 struct sup_spawn_identity {
@@ -58,6 +60,9 @@ struct sup_spawn_order {
     int out;                     /* its stdout; -1: the keeper's */
     int err;                     /* its stderr; -1: the keeper's */
     int extra[SUP_SPAWN_EXTRAS]; /* its descriptors from 3 on; -1: none, and none after it */
+    int line;                    /* its descriptor ${line_at} */
+    int line_at;    /* 3 or more, wins over an extra of that number; 0: there is none */
+    char *pid_text; /* gets its pid as it sees it, in digits; 12 bytes; NULL: nobody asks */
     /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
     pid_t *birth;
     /* What the start is waited for in the background with; see sup_spawn. NULL: never. */
@@ -81,8 +86,10 @@ struct sup_spawner {
     int reserve;            /* a descriptor given up when there are no others; -1: it is used up */
     bool limits_are_raised; /* children get ${limits} back */
     struct rlimit limits;
-    struct sup_mounts *mounts;                /* NULL: nothing hangs */
-    bool is_in_background;                    /* the child being made reports through its pipe */
+    struct sup_mounts *mounts; /* NULL: nothing hangs */
+    bool is_in_background;     /* the child being made reports through its pipe */
+    int report_place;          /* where that and the line stand until then */
+    int line_place;
     const struct sup_spawn_order *order;      /* while a child is being made */
     volatile struct sup_spawn_report *report; /* shared with every child */
     char path[PATH_MAX];                      /* of the program that the child tries */

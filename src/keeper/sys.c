@@ -248,6 +248,11 @@ IN_CHILD static int execute(const char *path, char *const argv[], char *const en
     return child_result(syscall(SYS_execve, path, argv, env));
 }
 
+IN_CHILD static pid_t own_pid(void)
+{
+    return (pid_t) syscall(SYS_getpid);
+}
+
 IN_CHILD static int tell(int fd, const void *bytes, size_t size)
 {
     return child_result(syscall(SYS_write, fd, bytes, size));
@@ -285,6 +290,7 @@ const struct sup_sys sup_sys_linux = {
     .close_between = close_between,
     .clear_mask = clear_mask,
     .exec = execute,
+    .own_pid = own_pid,
     .tell = tell,
     .leave = leave,
 };

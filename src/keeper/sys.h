@@ -46,6 +46,7 @@ struct sup_sys {
     int (*close_between)(unsigned first, unsigned last); /* both included */
     int (*clear_mask)(void);
     int (*exec)(const char *path, char *const argv[], char *const env[]);
+    pid_t (*own_pid)(void);
     int (*tell)(int fd, const void *bytes, size_t size);
     void (*leave)(int code); /* does not return */
 };

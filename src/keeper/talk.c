@@ -92,6 +92,19 @@ static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *
     return say(keeper, &message, -1);
 }
 
+static int say_ear(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
+                   enum sup_wire_ear ear, int fd)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_EAR,
+        .generation = instance->generation,
+        .node = instance->token,
+        .instance = instance->instance,
+        .a = ear,
+    };
+    return say(keeper, &message, fd == 0 ? -1 : fd);
+}
+
 /* Say what ${bits} owe, clearing each bit that was said. */
 static int say_owed(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
                     uint8_t *bits)
@@ -115,6 +128,16 @@ static int say_owed(struct sup_keeper *keeper, const struct sup_keeper_instance 
         int r = say_limits(keeper, instance);
         if (r < 0) return r;
         *bits &= (uint8_t) ~SUP_TELL_LIMITS;
+    }
+    if ((*bits & SUP_TELL_NOTIFY) != 0) {
+        int r = say_ear(keeper, instance, SUP_WIRE_EAR_NOTIFY, instance->notify);
+        if (r < 0) return r;
+        *bits &= (uint8_t) ~SUP_TELL_NOTIFY;
+    }
+    if ((*bits & SUP_TELL_READY_FD) != 0) {
+        int r = say_ear(keeper, instance, SUP_WIRE_EAR_LINE, instance->ready_read);
+        if (r < 0) return r;
+        *bits &= (uint8_t) ~SUP_TELL_READY_FD;
     }
     if ((*bits & SUP_TELL_END) != 0) {
         int r = say_end(keeper, instance);
@@ -179,7 +202,7 @@ static uint8_t hello_bits(const struct sup_keeper_instance *instance)
         if (instance->stage == SUP_STAGE_AFTER) return SUP_TELL_SPAWNED | SUP_TELL_ENDING;
         if (instance->stage == SUP_STAGE_BEFORE) return SUP_TELL_STARTING;
         if (instance->report != 0 || instance->failed_step != 0) return SUP_TELL_STARTING;
-        return SUP_TELL_SPAWNED | limits;
+        return SUP_TELL_SPAWNED | limits | sup_keeper_ears_owed(instance);
     case SUP_INSTANCE_ENDED:
         return SUP_TELL_SPAWNED | SUP_TELL_END;
     case SUP_INSTANCE_FAILED:

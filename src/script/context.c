@@ -212,6 +212,7 @@ static int ctx_ready(lua_State *L)
 
 static int ctx_heartbeat(lua_State *L)
 {
+    sup_thread_heartbeat(sup_service_of(L)->thread);
     sup_service_check_stop(L);
     return 0;
 }

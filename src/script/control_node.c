@@ -6,6 +6,7 @@
 #include "core/cgroup.h"
 #include "core/event.h"
 #include "core/options.h"
+#include "engine/said.h"
 
 #include <inttypes.h>
 #include <lauxlib.h>
@@ -151,6 +152,17 @@ static void put_limits_off(struct sup_json *json, const struct sup_view *view, s
     sup_json_put_string(json, "limits_text", text);
 }
 
+/* What it says of itself. */
+static void put_said(struct sup_json *json, const struct sup_view *view, sup_token node)
+{
+    const struct sup_said *said = sup_engine_said(view, node);
+    if (said == NULL) return;
+    if (said->text[0] != '\0') sup_json_put_string(json, "status_text", said->text);
+    if ((said->flags & SUP_SAID_STOPPING) != 0) sup_json_put_bool(json, "says_stopping", true);
+    if ((said->flags & SUP_SAID_RELOADING) != 0) sup_json_put_bool(json, "says_reloading", true);
+    if (said->strangers > 0) sup_json_put_integer(json, "strangers", said->strangers);
+}
+
 static void put_run(struct sup_json *json, const struct sup_view *view,
                     const struct sup_status *status)
 {
@@ -161,6 +173,7 @@ static void put_run(struct sup_json *json, const struct sup_view *view,
     if (status->instance != 0) put_decimal(json, "instance", status->instance);
     sup_json_put_integer(json, "restarts", status->restarts);
     if (launched_ns != 0) sup_json_put_number(json, "uptime", seconds(view->now_ns - launched_ns));
+    put_said(json, view, status->node);
     put_last(json, status);
     put_limits_off(json, view, status->node);
 }

@@ -57,6 +57,8 @@ static bool has_sane_numbers(const struct sup_plan *plan)
     if (plan->log_settings.stamps >= SUP_STAMPS_COUNT) return false;
     if (plan->log_settings.format >= SUP_FORMAT_COUNT || plan->log_settings.max_age_ns < 0)
         return false;
+    if (plan->watchdog_ns < 0 || plan->ready_fd > SUP_PLAN_READY_FD_MAX) return false;
+    if (plan->ready_fd != 0 && plan->ready_fd < SUP_PLAN_READY_FD_MIN) return false;
     if (plan->stop_signal < 0 || plan->stop_signal > MAX_SIGNAL) return false;
     return plan->timeout_ns >= 0;
 }

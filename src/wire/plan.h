@@ -34,7 +34,8 @@ enum sup_plan_flags {
     SUP_PLAN_GROUPS = 4,       /* the supplementary groups are those of the record, perhaps none */
     SUP_PLAN_NO_NEW_PRIVS = 8, /* it may never gain rights */
     SUP_PLAN_INPUT = 16,       /* its input is a pipe: the output of nodes whose log_to it is */
-    SUP_PLAN_FLAGS = 31,
+    SUP_PLAN_NOTIFY = 32,      /* it gets a socket to say how it is: NOTIFY_SOCKET */
+    SUP_PLAN_FLAGS = 63,
 };
 
 enum sup_plan_log {
@@ -84,7 +85,8 @@ struct sup_plan {
     uint32_t cgroup_required; /* 1: without the limits it must not start */
     uint64_t cgroup;          /* offset of struct sup_plan_cgroup, items ascending */
     uint32_t cgroup_count;
-    uint32_t reserved;
+    uint32_t ready_fd;   /* the descriptor on which it says by a line that it is ready; 0: none */
+    int64_t watchdog_ns; /* WATCHDOG_USEC and WATCHDOG_PID; 0: not given */
 };
 
 /* The commands beside a service. They run as it does: user, folder, environment, limits, output. */
@@ -130,6 +132,8 @@ struct sup_plan_limit {
 
 #define SUP_PLAN_KEEP UINT32_MAX
 #define SUP_PLAN_KEEP_INTEGER INT32_MIN
+#define SUP_PLAN_READY_FD_MIN 3
+#define SUP_PLAN_READY_FD_MAX 255
 #define SUP_PLAN_MAX_GROUPS 65536
 #define SUP_PLAN_MAX_LIMITS 16
 #define SUP_PLAN_MAX_COMMANDS 64

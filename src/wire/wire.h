@@ -84,6 +84,8 @@ enum sup_wire_type {
        sup_limits_why, b: errno, both of the first one. Behind SPAWNED when there are any, and when
        they change */
     SUP_WIRE_LIMITS,
+    /* instance, node, generation, a: enum sup_wire_ear; fd: where it says how it is */
+    SUP_WIRE_EAR,
 };
 
 /* Why a limit of a cgroup does not hold. */
@@ -128,6 +130,12 @@ enum sup_wire_ran {
     SUP_RAN_NOT,       /* b: errno: it could not be run */
 };
 
+/* By what a process says how it is. */
+enum sup_wire_ear {
+    SUP_WIRE_EAR_NOTIFY = 1, /* datagrams of sd_notify, with credentials */
+    SUP_WIRE_EAR_LINE,       /* a pipe: a line says that it is ready */
+};
+
 enum sup_wire_target {
     SUP_TARGET_PROCESS = 0, /* by pidfd, only the main process */
     SUP_TARGET_GROUP = 1,   /* all that its kill_mode says: for kill */
@@ -152,6 +160,7 @@ enum sup_wire_fd {
     SUP_FD_BIRTHS, /* memfd, read-only: an array of struct sup_birth */
     SUP_FD_TAP,    /* the last events, for hosts alone: engine/tap.h */
     SUP_FD_CGROUP, /* the folder of the services' cgroups; absent without one */
+    SUP_FD_SAID,   /* what services have said of themselves, for hosts alone: engine/said.h */
     SUP_FD_COUNT
 };
 
