@@ -83,6 +83,26 @@ describe("when the host is killed", function()
         assert.are.equal(0, tree:all({ type = "stopped" })[1].code)
     end)
 
+    it("what it had not yet said of a stop is said by the next one", function()
+        local count = 500 -- more than its socket to the keeper holds
+        local tree = live.tree(([[
+            local s = require "suptree"
+            local group = { timeout = "1h" }
+            for i = 1, %d do group[i] = s.process("s" .. i) { command = { "/bin/sleep", "1000" } } end
+            return s.supervisor "tree" { s.supervisor "group" (group) }]]):format(count), { args = { "--quiet" } })
+        tree:await { type = "ready", path = "." }
+        local host = tree:host()
+        uv.kill(tree.pid, "sigstop") -- the keeper hears nothing
+        live.connect "tree":ask("stop", { paths = { "group" } })
+        tree:await({ type = "stopping", kind = "process" }, count)
+        uv.kill(host, "sigkill")
+        live.wait("its end", function() return not proc.lives(host) end)
+        uv.kill(tree.pid, "sigcont")
+        tree:await({ type = "ended", kind = "process" }, count)
+        assert.are.equal(count, #tree:all { type = "ended", kind = "process", signal = "TERM" })
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("by hanging, it is aborted after ten seconds and replaced", function()
         local tree = tree_of(sleeper)
         tree:await { type = "ready", path = "." }

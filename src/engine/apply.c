@@ -153,10 +153,20 @@ static void forget(struct sup_engine *engine, struct sup_slot *slot,
     pthread_mutex_unlock(&engine->mutex);
 }
 
+/* While a host does again what its predecessor may not have said, processes have no slots yet. */
+static struct sup_slot *find_slot(struct sup_engine *engine, const struct sup_effect *effect)
+{
+    struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
+    if (slot != NULL || !engine->threads.restoring) return slot;
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
+    bool is_process = spec != NULL && spec->kind == SUP_PROCESS;
+    return is_process ? sup_engine_slot(engine, effect->node, SUP_PROCESS) : NULL;
+}
+
 /* The effects that concern a slot which was taken by a launch or a plan. */
 static void drive(struct sup_engine *engine, const struct sup_effect *effect)
 {
-    struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
+    struct sup_slot *slot = find_slot(engine, effect);
     if (slot == NULL) return;
     const struct sup_driver *driver = engine->drivers[slot->kind];
     if (effect->type == SUP_DO_FORGET) forget(engine, slot, effect);
