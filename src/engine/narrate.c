@@ -215,7 +215,7 @@ static void say_cause(struct line *line, const struct sup_story *story)
         break;
     case SUP_CAUSE_RELOAD:
     case SUP_CAUSE_ROLLBACK:
-        say(line, ", its settings change");
+        say(line, ", the configuration has changed");
         break;
     case SUP_CAUSE_GROUP:
         say(line, ", it restarts together with %s", story->other);
