@@ -306,6 +306,42 @@ static void knows_when_lines_were_written(void)
     close_scene(&scene);
 }
 
+static int64_t time_at(struct scene *scene, uint64_t node, uint64_t at)
+{
+    struct sup_ring_times times;
+    CHECK_INT(sup_ring_times(scene->fd, node, &times), 0);
+    return sup_ring_time(&times, at);
+}
+
+static void tells_when_each_line_was_written(void)
+{
+    struct scene scene;
+    uint64_t node = NODE(1, 1);
+    open_scene(&scene, node, 0);
+    CHECK_INT(time_at(&scene, node, 0), 0); /* nobody knows */
+    put_at(&scene, "ten\n", 10);
+    put_at(&scene, "twenty\n", 20);
+    CHECK_INT(time_at(&scene, node, 0), 10 * SECOND);
+    CHECK_INT(time_at(&scene, node, 3), 10 * SECOND);
+    CHECK_INT(time_at(&scene, node, 4), 20 * SECOND);
+    CHECK_INT(time_at(&scene, node, 10), 20 * SECOND);
+    CHECK_INT(time_at(&scene, node, 1000), 20 * SECOND);
+    CHECK_INT(time_at(&scene, NODE(1, 2), 0), 0); /* another's */
+    /* Within a span they go from its begin to its end. */
+    sup_ring_write(&scene.hold, (const uint8_t *) "a\nb\n", 4);
+    sup_ring_note_time(&scene.hold, 4, 30 * SECOND);
+    sup_ring_write(&scene.hold, (const uint8_t *) "c\nd\n", 4);
+    sup_ring_note_time(&scene.hold, 4, 30 * SECOND + SECOND / 2);
+    int64_t before = 0;
+    for (uint64_t at = 0; at < scene.hold.ring->head; at++) {
+        int64_t now = time_at(&scene, node, at);
+        CHECK(now >= before && now <= 30 * SECOND + SECOND / 2);
+        before = now;
+    }
+    CHECK(before > 30 * SECOND);
+    close_scene(&scene);
+}
+
 /* However long it goes on: what is asked for is there, and not much more. */
 static void thins_out_what_it_knows_of_times(void)
 {
@@ -383,5 +419,6 @@ static void never_takes_a_byte_that_is_being_overwritten(void)
 TEST_MAIN(TEST(finds_nothing_where_nobody_spoke), TEST(brings_the_last_lines),
           TEST(keeps_as_much_as_it_has_room_for), TEST(keeps_what_fits_when_its_size_changes),
           TEST(follows_and_says_what_was_lost), TEST(knows_the_output_of_a_run),
-          TEST(knows_when_lines_were_written), TEST(thins_out_what_it_knows_of_times),
-          TEST(repairs_what_a_dead_writer_left), TEST(never_takes_a_byte_that_is_being_overwritten))
+          TEST(knows_when_lines_were_written), TEST(tells_when_each_line_was_written),
+          TEST(thins_out_what_it_knows_of_times), TEST(repairs_what_a_dead_writer_left),
+          TEST(never_takes_a_byte_that_is_being_overwritten))

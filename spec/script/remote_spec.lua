@@ -410,6 +410,20 @@ describe("status", function()
         end
     end)
 
+    it("warns in safe mode, and says what to do", function()
+        local env = runtime({
+            status = function() return { name = "shop", state = "running", services = { NODE }, safe_mode = true } end,
+            hello = function() return { pid = 4711 } end,
+            logs = function() return { lines = {} } end,
+        }, "shop")
+        for _, words in ipairs { {}, { "web" } } do
+            local code, out = suptree(env, "status", table.unpack(words))
+            assert.are.equal(0, code)
+            holds("SAFE MODE: hosts have died five times within a minute.", out)
+            holds("end this host (kill -9 4711; no process is touched)", out)
+        end
+    end)
+
     it("has words for scripts", function()
         local nodes = { with { ready = false }, with { path = "db" } }
         local env = runtime({ status = function() return { name = "shop", services = nodes } end }, "shop")

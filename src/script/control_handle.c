@@ -342,6 +342,7 @@ static void push_handle(lua_State *L, const struct ucred *peer, const char *type
         {"services", write_services},
         {"state", get_state},
         {"tail", sup_control_tail},
+        {"times", sup_control_times},
         {NULL, NULL},
     };
     static const luaL_Reg changing[] = {

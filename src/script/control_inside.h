@@ -152,7 +152,8 @@ int sup_control_environment(lua_State *L);
 
 /* --- control_output.c ------------------------------------------------------------------------- */
 
-/* The methods tail, follow and quote of handles. May raise. */
+/* The methods tail, follow, times and quote of handles. May raise. */
+int sup_control_times(lua_State *L);
 int sup_control_tail(lua_State *L);
 int sup_control_follow(lua_State *L);
 int sup_control_quote(lua_State *L);

@@ -76,6 +76,29 @@ int sup_control_follow(lua_State *L)
     return 3;
 }
 
+/*
+** times(token, places) -> when the bytes of these numbers (an array, ascending) were written, as an
+** array of seconds since 1970; false: nobody knows
+*/
+int sup_control_times(lua_State *L)
+{
+    struct sup_ring_times times = {.count = 0};
+    uint64_t node = (uint64_t) luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_Integer count = (lua_Integer) lua_rawlen(L, 3);
+    if (get_rings(L) >= 0 && sup_ring_times(get_rings(L), node, &times) < 0) times.count = 0;
+    lua_createtable(L, (int) count, 0);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, 3, i);
+        int64_t time_ns = sup_ring_time(&times, (uint64_t) lua_tointeger(L, -1));
+        lua_pop(L, 1);
+        if (time_ns == 0) lua_pushboolean(L, 0);
+        else lua_pushnumber(L, (lua_Number) time_ns / (lua_Number) SUP_SECOND_NS);
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
 /* quote(bytes) -> a JSON text; what is no UTF-8 becomes U+FFFD, each byte for itself */
 int sup_control_quote(lua_State *L)
 {

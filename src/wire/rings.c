@@ -267,6 +267,35 @@ int sup_ring_since(int rings, uint64_t node, int64_t since_ns, uint64_t *from)
     return find_line(rings, &sight, from);
 }
 
+int sup_ring_times(int rings, uint64_t node, struct sup_ring_times *times)
+{
+    struct sight sight;
+    struct spans spans;
+    *times = (struct sup_ring_times){0};
+    /* The spans first: bytes of a later one are then before the head. */
+    int r = see_spans(rings, node, &spans);
+    if (r == 0) r = see_steady(rings, node, &sight);
+    if (r < 0) return r;
+    if (sight.serial != node >> 32 || sight.change % 2 != 0) return 0;
+    times->count = spans.count;
+    times->head = sight.state.head;
+    memcpy(times->spans, spans.spans, spans.count * sizeof spans.spans[0]);
+    return 0;
+}
+
+int64_t sup_ring_time(const struct sup_ring_times *times, uint64_t at)
+{
+    uint32_t i = times->count;
+    while (i > 0 && times->spans[i - 1].from > at) i--;
+    if (i == 0) return 0;
+    const struct sup_ring_span *span = &times->spans[i - 1];
+    uint64_t end = i < times->count ? times->spans[i].from : times->head;
+    int64_t width_ns = span->last_ns - span->first_ns;
+    if (end <= span->from || width_ns <= 0) return span->first_ns;
+    double part = (double) (at - span->from) / (double) (end - span->from);
+    return span->first_ns + (int64_t) ((part < 1 ? part : 1) * (double) width_ns);
+}
+
 /* --- following -------------------------------------------------------------------------------- */
 
 ssize_t sup_ring_follow(int rings, uint64_t node, uint64_t *cursor, void *bytes, size_t room,

@@ -23,6 +23,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "wire/log.h"
+
 #define SUP_RINGS_FOLLOW_MS 50
 #define SUP_RING_TO_THE_END UINT64_MAX
 
@@ -51,6 +53,22 @@ int sup_ring_look(int rings, uint64_t node, struct sup_ring_state *state);
 ** exact to about a second for what is recent, to half its age for what is old. Returns 0 or -errno.
 */
 int sup_ring_since(int rings, uint64_t node, int64_t since_ns, uint64_t *from);
+
+/* When bytes were written, as far as it is known: sup_ring_times fills it in. */
+struct sup_ring_times {
+    uint32_t count;
+    uint64_t head; /* behind the last byte */
+    struct sup_ring_span spans[SUP_RING_SPANS];
+};
+
+/* Returns 0 or -errno. */
+int sup_ring_times(int rings, uint64_t node, struct sup_ring_times *times);
+
+/*
+** When byte ${at} was written, in CLOCK_REALTIME; 0: nobody knows. As exact as sup_ring_since, and
+** never earlier than for a byte before it, unless the clock was set.
+*/
+int64_t sup_ring_time(const struct sup_ring_times *times, uint64_t at);
 
 /* Which bytes sup_ring_tail is to bring. */
 struct sup_ring_wish {

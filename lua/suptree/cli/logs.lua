@@ -8,6 +8,11 @@ local FOLLOWED_LINES = 10 -- shown before what comes, unless told otherwise
 
 local COLOURS = { "cyan", "green", "yellow" }
 
+-- The time of a line, as long for each of them.
+local function time_of(line)
+    return line.time and os.date("%Y-%m-%d %H:%M:%S", math.floor(line.time)) or (" "):rep(19)
+end
+
 -- A function that makes a line of output ready to be printed.
 local function make_writer(arguments, facts)
     local paths = remote.paths(arguments.services)
@@ -23,6 +28,7 @@ local function make_writer(arguments, facts)
         for _, other in ipairs(all or {}) do meet(other.path) end
         meet(line.path)
         local text = safe(line.text or "")
+        if arguments.timestamps then text = time_of(line) .. "  " .. text end
         if line.path == bare then return text end
         local pad = (" "):rep(width - #line.path)
         return ("%s%s | %s"):format(facts.paint(colours[line.path], line.path), pad, text)
@@ -47,7 +53,7 @@ end
 
 local function json_writer()
     local json = require "suptree.json"
-    return function(line) return json.encode { path = line.path, text = line.text } end
+    return function(line) return json.encode { path = line.path, text = line.text, time = line.time } end
 end
 
 return {
@@ -62,15 +68,21 @@ return {
             :argname "LINES"
         parser:option("--since", "Only what is not older than this, such as 5m."):argname "TIME"
             :convert(remote.to_seconds)
+        parser:flag("-t --timestamps", "Show before each line when it was written, to about a second.")
         parser:flag("--prefix", "Show the name before each line, for a single service too.")
         common.add_tree(parser, false)
-        parser:flag("--json", "Print each line as a JSON object: path, text.")
+        parser:flag("--json", "Print each line as a JSON object: path, text, time.")
         common.add_colour(parser)
     end,
     run = function(arguments)
         if not sort_options(arguments) then return common.USAGE end
         local write = arguments.json and json_writer() or make_writer(arguments, remote.facts(arguments))
         local lines = arguments.lines or arguments.follow and FOLLOWED_LINES or nil
+        local at = {} -- by path: how far it has been shown
+        local function show(line, all)
+            if line.at then at[line.path] = line.at end
+            io.stdout:write(write(line, all), "\n")
+        end
         return follow.run {
             arguments = arguments, method = "logs", is_following = arguments.follow,
             lost = function(gap)
@@ -80,14 +92,16 @@ return {
             params = function(again)
                 return {
                     paths = arguments.services[1] and remote.paths(arguments.services) or nil,
-                    follow = arguments.follow or nil, lines = again and 0 or lines, since = arguments.since,
+                    follow = arguments.follow or nil, lines = again and 0 or lines,
+                    since = not again and arguments.since or nil, from = again and next(at) and at or nil,
                 }
             end,
             show_reply = function(reply)
                 local all = reply.lines or {}
-                for place, line in ipairs(all) do io.stdout:write(write(line, place == 1 and all), "\n") end
+                for place, line in ipairs(all) do show(line, place == 1 and all) end
+                for path, told in pairs(reply.at or {}) do at[path] = math.tointeger(told) end
             end,
-            show = function(line) io.stdout:write(write(line), "\n") end,
+            show = show,
         }
     end,
 }

@@ -4,6 +4,7 @@ local remote = require "suptree.cli.remote"
 local status = require "suptree.render.status"
 
 local OUTPUT_LINES = 10
+local HELLO_S = 5
 
 -- Which of the nodes are those that were asked for by name, and not what is below them.
 local function named(nodes, paths, is_pattern)
@@ -44,6 +45,20 @@ local function show_page(node, reply, logs, facts)
     remote.print_lines(lines)
 end
 
+local SAFE_MODE = [[
+SAFE MODE: hosts have died five times within a minute. Processes run on; thread services and hooks stay down.
+Find out what crashes it: "suptree events --type host_restarted", and what "suptree run" has said. Correct that,
+"suptree reload", and end this host (kill -9 %d; no process is touched): once it has lived for a minute, the next one
+starts the rest.
+]]
+
+-- What is wrong with the host itself.
+local function warn(connection, reply, facts)
+    if not reply.safe_mode then return end
+    local hello = connection:call("hello", nil, HELLO_S)
+    if hello then io.stdout:write(facts.paint("red", (SAFE_MODE:format(hello.pid))), "\n") end
+end
+
 local function show_table(reply, facts, is_all)
     if reply.services[1] then remote.print_lines(status.table(reply.services, facts)) end
     remote.print_lines(status.replicas(reply.replicas or {}))
@@ -68,6 +83,7 @@ local function show(connection, id, paths, is_pattern, arguments)
     local reply, err = connection:response(id)
     if not reply then return remote.fail(err) end
     local facts, nodes = remote.facts(arguments), reply.services
+    warn(connection, reply, facts)
     if alone and #nodes == 1 and nodes[1].kind ~= "supervisor" then
         show_page(nodes[1], reply, connection:response(logs_id, { timeout = 5 }), facts)
     else

@@ -42,7 +42,7 @@ local checks = {
         for key, number in pairs(value) do
             if type(key) ~= "string" or not check_text(key, param) then return nil, wanted end
             result[key], size = math.tointeger(check_number(number, param)), size + 1
-            if not result[key] or size > MAX_TEXTS then return nil, wanted end
+            if not result[key] or size > (param.most or MAX_TEXTS) then return nil, wanted end
         end
         return result
     end,

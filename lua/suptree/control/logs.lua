@@ -12,15 +12,28 @@ local MAX_REPLY = 8 * 1024 * 1024
 local MAX_LINE = 16 * 1024 -- a line without an end is told in parts
 local LONG_WAIT = 20 -- looks, after which an unended line is told as it is: a prompt, perhaps
 
--- Each line in `output`, and the rest without an end.
-local function each_line(output, add)
-    local from = 1
+-- The lines of `output`, whose first byte has the number `first`, and the rest without an end. A line: text, from (the
+-- number of its first byte), at (the number behind its end).
+local function lines_of(output, first)
+    local lines, from = {}, 1
     while true do
         local at = output:find("\n", from, true)
-        if not at then return output:sub(from) end
-        add(output:sub(from, at - 1))
+        if not at then return lines, output:sub(from) end
+        lines[#lines + 1] = { text = output:sub(from, at - 1), from = first + from - 1, at = first + at }
         from = at + 1
     end
+end
+
+-- `,"text":…,"time":…` for each of the lines.
+local function fields_of(handle, token, lines)
+    local places, fields = {}, {}
+    for place, line in ipairs(lines) do places[place] = line.from end
+    local times = handle:times(token, places)
+    for place, line in ipairs(lines) do
+        local time = times[place] and (',"time":%.3f'):format(times[place]) or ""
+        fields[place] = (',"text":%s%s,"at":%d'):format(handle:quote(line.text), time, line.at)
+    end
+    return fields
 end
 
 -- --- who is meant --------------------------------------------------------------------------------------------------
@@ -45,8 +58,17 @@ local function note(self, method, fields)
     return message.notification(method, ('{"stream":%d%s}'):format(self.id, fields or ""))
 end
 
-local function line_note(self, source, line)
-    return note(self, "log", (',"path":%s,"text":%s'):format(source.json, self.handle:quote(line)))
+-- Adds the notes for the lines of a source.
+local function add_notes(self, source, lines, out)
+    if not lines[1] then return end
+    for _, fields in ipairs(fields_of(self.handle, source.token, lines)) do
+        out[#out + 1] = note(self, "log", (',"path":%s%s'):format(source.json, fields))
+    end
+end
+
+-- The unended line of a source, as a line.
+local function rest_of(source)
+    return { { text = source.rest, from = source.cursor - #source.rest, at = source.cursor } }
 end
 
 -- What a source has said since, as notifications.
@@ -62,10 +84,13 @@ local function look_at(self, source, out)
         source.silent = source.silent + 1
     else
         source.silent = 0
-        source.rest = each_line(source.rest .. output, function(line) out[#out + 1] = line_note(self, source, line) end)
+        local text = source.rest .. output
+        local lines, rest = lines_of(text, cursor - #text)
+        source.rest = rest
+        add_notes(self, source, lines, out)
     end
     if source.rest ~= "" and (#source.rest > MAX_LINE or source.silent == LONG_WAIT) then
-        out[#out + 1] = line_note(self, source, source.rest)
+        add_notes(self, source, rest_of(source), out)
         source.rest = ""
     end
     return output ~= ""
@@ -105,7 +130,9 @@ function Stream.pump() end -- events wake nobody here
 function Stream:finish()
     self:look()
     for _, source in pairs(self.sources) do
-        if source.rest ~= "" then self.connection:send(line_note(self, source, source.rest)) end
+        local out = {}
+        if source.rest ~= "" then add_notes(self, source, rest_of(source), out) end
+        if out[1] then self.connection:send(out[1]) end
     end
     self.connection:send(note(self, "end"))
 end
@@ -132,16 +159,22 @@ local function collect(handle, service, given, parts)
     if not output then return 0, "" end
     if given.lines == 0 then return cursor, "" end
     local path, size = json.encode(service.path), 0
-    local function add(line)
-        parts[#parts + 1] = ('{"path":%s,"text":%s}'):format(path, handle:quote(line))
-        size = size + #parts[#parts]
-    end
-    local rest = each_line(output, add)
+    local lines, rest = lines_of(output, cursor - #output)
     if rest ~= "" and not given.follow then
-        add(rest)
+        lines[#lines + 1] = { text = rest, from = cursor - #rest, at = cursor }
         rest = ""
     end
+    for _, fields in ipairs(fields_of(handle, service.token, lines)) do
+        parts[#parts + 1] = ('{"path":%s%s}'):format(path, fields)
+        size = size + #parts[#parts]
+    end
     return cursor, rest, size
+end
+
+-- Where a stream goes on that was interrupted: where it was, or at the beginning of what has come since.
+local function go_on(handle, service, given)
+    local _, head = handle:tail(service.token, 1)
+    return math.min(given.from[service.path] or 0, head or 0)
 end
 
 --- Its handler. `follower`: control/follower.lua; `limits.streams`: how many a connection may have.
@@ -159,8 +192,15 @@ return function(follower, limits)
             end
             if given.paths and not nodes.select_some(call, given.paths, "each") then return end
             local parts, sum, stream = {}, 0, given.follow and new(call, given)
+            local ends = {}
             for _, service in ipairs(services(call.handle, given.paths)) do
-                local cursor, rest, size = collect(call.handle, service, given, parts)
+                local cursor, rest, size
+                if given.from and stream then
+                    cursor, rest = go_on(call.handle, service, given), ""
+                else
+                    cursor, rest, size = collect(call.handle, service, given, parts)
+                end
+                ends[#ends + 1] = ("%s:%d"):format(json.encode(service.path), cursor - #rest)
                 sum = sum + (size or 0)
                 if sum > MAX_REPLY then
                     return call:fail("limit", "that is more than one reply may hold; ask for fewer lines or services")
@@ -171,8 +211,8 @@ return function(follower, limits)
                 follower:add(stream)
                 watch(stream)
             end
-            call:reply(('{%s"lines":[%s]}'):format(stream and ('"stream":%d,'):format(stream.id) or "",
-                table.concat(parts, ",")))
+            local head = stream and ('"stream":%d,"at":{%s},'):format(stream.id, table.concat(ends, ",")) or ""
+            call:reply(('{%s"lines":[%s]}'):format(head, table.concat(parts, ",")))
         end,
     }
 end

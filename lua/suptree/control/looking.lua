@@ -40,9 +40,9 @@ return function(world)
         if not tokens then return end
         local services = call.handle:services(tokens)
         if not services then return call:fail("limit", "that is more than one reply may hold; name fewer paths") end
-        call:reply(('{"name":%s,"state":"%s","time":%.3f,"services":%s,"replicas":%s}'):format(
+        call:reply(('{"name":%s,"state":"%s","time":%.3f,"services":%s,"replicas":%s%s}'):format(
             json.encode(world.facts().name), call.handle:state(), world.time(), services,
-            replicas_text(call.handle, given.paths)))
+            replicas_text(call.handle, given.paths), world.facts().safe_mode and ',"safe_mode":true' or ""))
     end
 
     return handlers

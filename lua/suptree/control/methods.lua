@@ -130,10 +130,16 @@ return {
                 doc = "only what is not older than so many seconds; of what is old, rather too much",
             },
             { name = "follow", type = "boolean", default = false, doc = "open a stream of the lines to come" },
+            {
+                name = "from", type = "counts", min = 0, max = 2 ^ 53, most = 65536,
+                doc = "with follow: go on where a former stream has stopped: for each path the last `at` that was told",
+            },
         },
-        result = "{ stream?, lines = [{ path, text }] }; a text has no newline, and is as the service wrote it",
-        notes = "log { stream, path, text }; gap { stream, path, missed }: so many bytes came faster than they were "
-            .. "taken; end { stream }: the tree has ended",
+        result = "{ stream?, at?, lines = [{ path, text, time?, at }] }; a text has no newline, and is as the service "
+            .. "wrote it; time: about when it began; at: the number of the byte behind it; with follow also of each "
+            .. "service",
+        notes = "log { stream, path, text, time?, at }; gap { stream, path, missed }: so many bytes came faster than "
+            .. "they were taken; end { stream }: the tree has ended",
     }),
     row("methods", {
         role = "read", doc = "This table.", result = "{ methods = [{ name, role, doc, params, result, notes? }] }",
@@ -203,8 +209,9 @@ return {
             { name = "paths", type = "texts", doc = PATHS.doc .. "; default: every node" },
             { name = "below", type = "boolean", default = false, doc = "with all that is below them" },
         },
-        result = "{ name, state, time, services = [NODE], replicas = [{ path, declared, count }] }; replicas: what is "
-            .. "several of the same; the path of such a thing means all of them, everywhere",
+        result = "{ name, state, time, services = [NODE], replicas = [{ path, declared, count }], safe_mode? }; "
+            .. "replicas: what is several of the same; the path of such a thing means all of them, everywhere; "
+            .. "safe_mode: hosts died too often, so thread services and hooks stay down",
     }),
     row("stop", change "Stops nodes and keeps them stopped until a person starts them."),
     row("wait", {
