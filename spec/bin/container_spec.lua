@@ -64,8 +64,9 @@ describe("as PID 1", function()
 
     it_inside("exits with the code of the service that ended the tree", function()
         local tree = start [[
-            s.process "job" { command = "echo up; sleep 0.1; exit 7", terminate_exit = { 7 } },
+            s.process "job" { command = "while ! [ -e go ]; do sleep 0.05; done; exit 7", terminate_exit = { 7 } },
             s.process "web" { command = { "sleep", "1000" } },]]
+        live.write_file(tree.folder .. "/go", "")
         assert.are.equal(7, tree:wait())
     end)
 
