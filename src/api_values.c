@@ -228,6 +228,52 @@ static int put_ready(unsigned char *out, const char *text, size_t *size)
     return 0;
 }
 
+/* A word "name=value" of a health, but for its probe. */
+static bool read_health_word(const char *name, const char *value, uint32_t *failures,
+                             unsigned char *action, int64_t times[3])
+{
+    static const char *const names[] = {"every", "timeout", "start_after"};
+    if (strcmp(name, "failures") == 0) {
+        *failures = (uint32_t) strtoul(value, NULL, 10);
+        return value[0] != '\0' && value[strspn(value, "0123456789")] == '\0';
+    }
+    if (strcmp(name, "action") == 0) {
+        *action = strcmp(value, "event") == 0;
+        return *action != 0 || strcmp(value, "restart") == 0;
+    }
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0) return parse_time(value, &times[i]);
+    return false;
+}
+
+/* "every=10s timeout=2s failures=3 action=event start_after=1m probe=tcp 5432": the probe is all
+   that follows. */
+static int put_health(unsigned char *out, const char *text, size_t *size)
+{
+    int64_t times[3] = {10 * SUP_SECOND_NS, 2 * SUP_SECOND_NS, 0};
+    uint32_t failures = 3;
+    unsigned char head[4] = {0};
+    char word[64];
+    for (text += strspn(text, " "); strncmp(text, "probe=", 6) != 0; text += strspn(text, " ")) {
+        size_t length = strcspn(text, " ");
+        if (length == 0 || length >= sizeof word) return -EINVAL;
+        memcpy(word, text, length);
+        word[length] = '\0';
+        text += length;
+        char *equals = strchr(word, '=');
+        if (equals == NULL) return -EINVAL;
+        *equals = '\0';
+        if (!read_health_word(word, equals + 1, &failures, &head[0], times)) return -EINVAL;
+    }
+    *size = put(out, &failures, sizeof failures);
+    *size += put(out + *size, head, sizeof head);
+    *size += put(out + *size, times, sizeof times);
+    size_t probe;
+    if (put_condition(out + *size, text + 6, &probe) < 0) return -EINVAL;
+    *size += probe;
+    return 0;
+}
+
 /* "none", "inherit", or the path of a file. */
 static int put_log(unsigned char *out, const char *text, size_t *size)
 {
@@ -455,6 +501,10 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
         return put_ready(out, text, size) == 0
                    ? NULL
                    : "a condition such as \"2s\", \"/run/web.pid\" or \"tcp 5432\"";
+    case SUP_TYPE_HEALTH:
+        return put_health(out, text, size) == 0
+                   ? NULL
+                   : "words such as \"every=10s timeout=2s failures=3 probe=tcp 5432\"";
     case SUP_TYPE_LOG:
         return put_log(out, text, size) == 0
                    ? NULL

@@ -20,7 +20,7 @@ local KIND_NUMBERS = { supervisor = 0, process = 1, thread = 2 }
 local event_names = {
     "started", "added", "removed", "launched", "launch_failed", "ready", "stopping", "killed", "ended", "failed",
     "backoff", "resume", "delayed", "gave_up", "escalated", "stop_timeout", "stuck", "stopped", "reloaded",
-    "reload_refused", "rolled_back", "host_restarted",
+    "reload_refused", "rolled_back", "host_restarted", "unhealthy", "healthy",
 }
 local MAX_DEPTH, MAX_NODES = 64, 65536
 
@@ -240,6 +240,18 @@ local function encode_on_event(context, node, v)
     return encode_chunk(v, digest, chunk.capture(pair, note_copies(context, node), loaded(context)))
 end
 
+-- How a function among the values of an option travels.
+local function capturer(context, node, v)
+    return function(run, fail)
+        if context.search_path then
+            return fail("is a function, which is for a configuration that is run",
+                "In a program take one of s.ready.*, such as s.ready.tcp(80).")
+        end
+        local function digest() return chunk.digest(run, loaded(context)) end
+        return encode_chunk(v, digest, chunk.capture(run, note_copies(context, node), loaded(context)))
+    end
+end
+
 local HINT_ARGS = "Give it plain data: numbers, texts, booleans and tables of them."
 
 local function encode_args(v)
@@ -276,6 +288,7 @@ local function encode_option(context, node, row)
     if row.name == "run" then return encode_run(context, node, v) end
     if row.name == "args" then return encode_args(v) end
     if row.name == "on_event" then return encode_on_event(context, node, v) end
+    v.capture = capturer(context, node, v)
     local bytes = values.encode(v)
     -- In a simulation nobody makes the file or says the word.
     if row.name == "ready" and context.assume_ready and bytes and value.kind ~= "delay" then return nil end

@@ -21,6 +21,7 @@ local VALUES = {
     delay = "a duration, or a table: initial (needed), max (60s), factor (2), jitter (0: a fraction), "
         .. "reset_after (60s)",
     ready = ready.WORDS,
+    health = '{ probe = s.ready.tcp(80), … }',
     log = '{ file = PATH, … }, false or "inherit"',
     ladder = 'a list of { signal, time }, such as { { "INT", "5s" }, { "TERM", "5s" } }',
     mode = 'an octal text such as "027"',
@@ -77,6 +78,17 @@ local FIELDS = {
         { "to", "none", 'The name of a sibling, or a path such as "loggers/web": the output becomes the input of that '
             .. "process instead. Nothing else can stand beside it." },
         { "buffer", "64KiB", "How much of the last output is kept in memory; with or without a file." },
+    },
+    health = {
+        { "probe", "", "s.ready.tcp, .unix, .http or .exec; or a function(service) that returns true, or nil and what "
+            .. "is wrong; it is called on the thread of the hooks." },
+        { "every", "10s", "From one look to the next; they never overlap. The first comes within this time after it is "
+            .. "ready, by chance." },
+        { "timeout", "2s", "How long one look may take; of exec 5s." },
+        { "failures", "3", "So many in a row are too many." },
+        { "action", "restart", '"restart": it is stopped and that is a failure, counted once; "event": only an event '
+            .. "says so: unhealthy, and healthy when it is well again." },
+        { "start_after", "0", "How much later than ready the first look may come." },
     },
     ready = {
         { "notify()", "", "When the process says READY=1 by sd_notify." },
@@ -139,6 +151,7 @@ local EXAMPLES = {
     formerly = 'formerly = "www"',
     group = 'user = "www-data", group = "adm"',
     groups = 'user = "www-data", groups = { "adm", "ssl-cert" }',
+    health = 'health = { probe = s.ready.tcp(8080), every = "5s" }',
     inherit_env = "inherit_env = false",
     intensity = "intensity = 3, period = 60",
     kill_mode = 'kill_mode = "process"',

@@ -52,12 +52,14 @@ local words = {
     escalated = function(event) return ("gives up: %s; it stops its children and ends"):format(count_of(event)) end,
     stop_timeout = function() return "did not stop in time, and is killed" end,
     stuck = function() return "did not die of its kill; no second instance is started" end,
+    unhealthy = function(event) return event.reason or "unhealthy" end,
+    healthy = function() return "is well again" end,
     stopped = function(event) return ("ended%s"):format(event.code and (", exit code %d"):format(event.code) or "") end,
 }
 
 local COLOURS = {
     failed = "red", gave_up = "red", escalated = "red", launch_failed = "red", backoff = "yellow", resume = "green",
-    stop_timeout = "yellow", stuck = "red", note = "dim",
+    stop_timeout = "yellow", stuck = "red", unhealthy = "yellow", healthy = "green", note = "dim",
 }
 
 local function is_same_instant(a, b)

@@ -2,6 +2,7 @@
 -- The range of a value is judged by the same C check that reads blobs; here it is brought into form.
 local accounts = require "suptree.accounts"
 local cgroup_value = require "suptree.cgroup_value"
+local health_value = require "suptree.health_value"
 local log_value = require "suptree.log_value"
 local options = require "suptree.options"
 local paths = require "suptree.paths"
@@ -478,6 +479,10 @@ function encode.ready(v)
 end
 
 encode.cgroup = cgroup_value.encode
+
+function encode.health(v)
+    return health_value.encode(v, helpers)
+end
 
 function encode.log(v)
     return log_value.encode(v, helpers)

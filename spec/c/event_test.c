@@ -35,10 +35,11 @@ static void every_number_has_a_name_of_its_own(void)
 static void the_words_of_events_states_and_kinds(void)
 {
     static const char *const events[] = {
-        NULL,      "started",  "added",          "removed",     "launched",      "launch_failed",
-        "ready",   "stopping", "killed",         "ended",       "failed",        "backoff",
-        "resume",  "delayed",  "gave_up",        "escalated",   "stop_timeout",  "stuck",
-        "stopped", "reloaded", "reload_refused", "rolled_back", "host_restarted"};
+        NULL,      "started",  "added",          "removed",     "launched",       "launch_failed",
+        "ready",   "stopping", "killed",         "ended",       "failed",         "backoff",
+        "resume",  "delayed",  "gave_up",        "escalated",   "stop_timeout",   "stuck",
+        "stopped", "reloaded", "reload_refused", "rolled_back", "host_restarted", "unhealthy",
+        "healthy"};
     static const char *const states[] = {"stopped",  "waiting", "starting", "running",
                                          "stopping", "delayed", "queued",   "done",
                                          "failed",   "stuck",   "paused"};

@@ -94,6 +94,7 @@ static void numbers_are_frozen(void)
                                                          "oom_score",
                                                          "limits",
                                                          "no_new_privs",
+                                                         "health",
                                                          [80] = "replicas",
                                                          "replicated",
                                                          [70] = "remain",
@@ -174,6 +175,7 @@ static void check_default(const struct sup_option *option, const void *field)
     case SUP_TYPE_ENV_FILE:
     case SUP_TYPE_READY:
     case SUP_TYPE_LOG:
+    case SUP_TYPE_HEALTH:
     case SUP_TYPE_BYTES:
     case SUP_TYPE_INTEGER:
     case SUP_TYPE_MODE:

@@ -59,7 +59,8 @@ describe("the timeline of a simulation", function()
 
     it("has words for every type of event", function()
         local names = "started added removed launched launch_failed ready stopping killed ended failed backoff resume "
-            .. "delayed gave_up escalated stop_timeout stuck stopped reloaded reload_refused rolled_back host_restarted"
+            .. "delayed gave_up escalated stop_timeout stuck stopped reloaded reload_refused rolled_back "
+            .. "host_restarted unhealthy healthy"
         for name in names:gmatch "%S+" do
             local lines = timeline.lines({
                 { type = name, path = "web", kind = "process", time = 1, generation = 1, count = 1, threshold = 1 },

@@ -76,6 +76,14 @@ static bool are_logs_equal(const struct sup_log *a, const struct sup_log *b)
            a->max_age_ns == b->max_age_ns && a->max_files == b->max_files && a->buffer == b->buffer;
 }
 
+static bool are_healths_equal(const struct sup_health *a, const struct sup_health *b)
+{
+    return a->every_ns == b->every_ns && a->timeout_ns == b->timeout_ns &&
+           a->start_after_ns == b->start_after_ns && a->failures == b->failures &&
+           a->action == b->action && sup_ready_equal(&a->probe, &b->probe) &&
+           are_runs_equal(&a->function, &b->function);
+}
+
 /* ${a} and ${b}: the fields of two specs that ${option} describes. */
 static bool are_values_equal(const struct sup_option *option, const void *a, const void *b)
 {
@@ -107,6 +115,8 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
         return are_delays_equal(a, b);
     case SUP_TYPE_READY:
         return sup_ready_equal(a, b);
+    case SUP_TYPE_HEALTH:
+        return are_healths_equal(a, b);
     case SUP_TYPE_LOG:
         return are_logs_equal(a, b);
     case SUP_TYPE_INTEGER:

@@ -45,6 +45,8 @@ static const char *const event_names[SUP_EVENT_COUNT] = {
     [SUP_EVENT_RELOAD_REFUSED] = "reload_refused",
     [SUP_EVENT_ROLLED_BACK] = "rolled_back",
     [SUP_EVENT_HOST_RESTARTED] = "host_restarted",
+    [SUP_EVENT_UNHEALTHY] = "unhealthy",
+    [SUP_EVENT_HEALTHY] = "healthy",
 };
 
 static const char *const cause_names[SUP_CAUSE_COUNT] = {

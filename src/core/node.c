@@ -180,6 +180,7 @@ void sup_node_launched(struct sup_tree *tree, struct sup_node *node)
     if (node->launched) return;
     node->launched = true;
     node->resources_said = false;
+    node->sick = false;
     sup_tree_emit(tree, SUP_EVENT_LAUNCHED, node);
     if (node->state != SUP_STATE_STARTING) return; /* it is being stopped already */
     sup_node_set_state(tree, node, SUP_STATE_RUNNING, node->cause, node->cause_node);
@@ -423,10 +424,25 @@ static void follow_fault(struct sup_tree *tree, struct sup_node *node)
     follow_verdict(tree, node, fault, node->fault_text);
 }
 
+static void tell_health(struct sup_tree *tree, struct sup_node *node, const struct sup_input *input)
+{
+    bool sick = input->outcome.kind != SUP_END_NONE;
+    if (node->sick == sick) return;
+    node->sick = sick;
+    struct sup_event *event =
+        sup_tree_emit(tree, sick ? SUP_EVENT_UNHEALTHY : SUP_EVENT_HEALTHY, node);
+    event->outcome = input->outcome;
+    event->text = tree->text[0] == '\0' ? NULL : tree->text;
+}
+
 void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node, const struct sup_input *input)
 {
     bool by_watchdog = input->outcome.kind == SUP_END_WATCHDOG;
     if (node->state != SUP_STATE_RUNNING) return; /* one that is being stopped has its cause */
+    if (input->flag) {
+        tell_health(tree, node, input);
+        return;
+    }
     if (!by_watchdog && input->outcome.kind != SUP_END_UNHEALTHY) return;
     sup_stop_mark(tree, node, SUP_THEN_FAILURE,
                   by_watchdog ? SUP_CAUSE_WATCHDOG : SUP_CAUSE_UNHEALTHY, 0);

@@ -108,6 +108,7 @@ struct sup_node {
     bool resources_said;
     bool stop_asked; /* the polite stop was said to this instance */
     bool killed;
+    bool sick;             /* it was said that it is not well */
     bool self_ending;      /* supervisor: ends by itself (limit, termination, auto shutdown) */
     bool counted_starting; /* in parent's starting */
     bool awaited;          /* in parent's pending_ready */

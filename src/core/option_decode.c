@@ -274,6 +274,11 @@ static int decode_ready(const struct value *v)
     return sup_ready_decode(v->data, v->size, v->field, v->err);
 }
 
+static int decode_health(const struct value *v)
+{
+    return sup_health_decode(v->data, v->size, v->field, v->err);
+}
+
 static int refuse_log(const struct value *v, const char *part, const char *fault)
 {
     return sup_err_set(v->err, -EINVAL, "",
@@ -518,6 +523,7 @@ int sup_option_decode(const struct sup_option *option, const unsigned char *data
         [SUP_TYPE_USER] = decode_user,       [SUP_TYPE_ID] = decode_id,
         [SUP_TYPE_IDS] = decode_ids,         [SUP_TYPE_LIMITS] = decode_limits,
         [SUP_TYPE_LADDER] = decode_ladder,   [SUP_TYPE_CGROUP] = decode_cgroup,
+        [SUP_TYPE_HEALTH] = decode_health,
     };
     static const unsigned char nothing[1];
     struct value v = {

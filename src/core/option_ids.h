@@ -77,6 +77,8 @@ enum sup_option_id {
     SUP_OPTION_REPLICATED = 81, /* the root's; never written by people */
     /* a service that is expected to end */
     SUP_OPTION_REMAIN = 70, /* written of every oneshot: that it stands there makes it one */
+    /* a service's: is it well? */
+    SUP_OPTION_HEALTH = 69,
     /* every node's */
     SUP_OPTION_ON_EVENT = 91,
 

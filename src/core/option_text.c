@@ -276,6 +276,23 @@ static void put_cgroup(struct text *text, const struct sup_bytes *cgroup)
     }
 }
 
+static void put_health(struct text *text, const struct sup_health *health)
+{
+    if (health->every_ns == 0) return;
+    if (health->function.size > 0) put(text, "a function");
+    else put_condition(text, &health->probe);
+    put(text, ", every ");
+    put_duration(text, health->every_ns);
+    put(text, ", timeout ");
+    put_duration(text, health->timeout_ns);
+    put(text, ", failures %u", health->failures);
+    if (health->start_after_ns > 0) {
+        put(text, ", start_after ");
+        put_duration(text, health->start_after_ns);
+    }
+    if (health->action == SUP_HEALTH_EVENT) put(text, ", action event");
+}
+
 static void put_value(struct text *text, const struct sup_option *option, const void *field)
 {
     char buf[32];
@@ -319,6 +336,9 @@ static void put_value(struct text *text, const struct sup_option *option, const 
         break;
     case SUP_TYPE_READY:
         put_ready(text, field);
+        break;
+    case SUP_TYPE_HEALTH:
+        put_health(text, field);
         break;
     case SUP_TYPE_LOG:
         put_log(text, field);

@@ -45,6 +45,10 @@ enum sup_option_type {
        timestamps, u8 form, u32 max_files, u64 max_size, i64 max_age, u32 buffer, u8 reads
                                -> struct sup_log; { file = … }, false, "inherit" */
     SUP_TYPE_LOG,
+    /* u32 failures, u8 action, u8 0: a probe, 1: a function, u16 0, i64 every, i64 timeout,
+       i64 start_after, and then a value of SUP_TYPE_READY, or a captured chunk
+                               -> struct sup_health */
+    SUP_TYPE_HEALTH,
     SUP_TYPE_INTEGER, /* i32                   -> int32_t; whole number within min..max */
     SUP_TYPE_MODE,    /* u32, up to 0777       -> uint32_t; an octal text */
     /* u32 uid, u32 gid, u32 count, count u32 groups, name, home, shell, each with NUL

@@ -49,6 +49,10 @@ const char *sup_url_parse(const char *text, struct sup_address *address, const c
 int sup_ready_decode(const unsigned char *data, size_t size, struct sup_ready *ready,
                      struct sup_err *err);
 
+/* The same for `health` (SUP_TYPE_HEALTH). */
+int sup_health_decode(const unsigned char *data, size_t size, struct sup_health *health,
+                      struct sup_err *err);
+
 bool sup_ready_equal(const struct sup_ready *a, const struct sup_ready *b);
 
 /* Does somebody look from outside, again and again, until it holds: may it be a probe of health? */

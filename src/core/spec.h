@@ -103,6 +103,21 @@ struct sup_ready {
     struct sup_strings command;       /* SUP_READY_EXEC: argv */
 };
 
+enum sup_health_action { SUP_HEALTH_RESTART, SUP_HEALTH_EVENT };
+
+#define SUP_HEALTH_FAILURES_MAX 1000
+
+/* health: what is looked at, again and again, while it runs and is ready. */
+struct sup_health {
+    int64_t every_ns; /* 0: nothing is looked at */
+    int64_t timeout_ns;
+    int64_t start_after_ns;
+    uint32_t failures; /* so many in a row are too many */
+    enum sup_health_action action;
+    struct sup_ready probe;    /* TCP, UNIX, HTTP, EXEC; AT_LAUNCH: a function */
+    struct sup_bytes function; /* a captured chunk; size 0: a probe */
+};
+
 /* What stands before each line of a log file, and what the file is made of. */
 enum sup_log_timestamps { SUP_TIMESTAMPS_NONE, SUP_TIMESTAMPS_ISO8601, SUP_TIMESTAMPS_TAI64N };
 enum sup_log_form { SUP_LOG_RAW, SUP_LOG_JSON };
@@ -187,6 +202,7 @@ struct sup_spec {
     struct sup_ready ready;
     enum sup_on_stuck on_stuck;
     int64_t watchdog_ns; /* it must be heard of this often; 0: it need not */
+    struct sup_health health;
     /* which one of several of the same it is, from 1: its name is theirs with "@1"; 0: alone */
     uint32_t replica;
     enum sup_role role; /* by the options that stand there: `remain` makes a oneshot */

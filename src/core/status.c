@@ -189,6 +189,7 @@ bool sup_tree_status(const struct sup_tree *tree, sup_token token, int64_t now_n
         .resumes_ns = node->paused ? node->deadline.timer.at_ns : 0,
         .next_ns = next_change(node),
         .since_ns = node->since_ns,
+        .sick = node->sick,
         .cause = node->cause,
         .cause_node = node->cause_node,
         .last_outcome = node->last_outcome,

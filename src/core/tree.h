@@ -108,7 +108,8 @@ enum sup_input_type {
     SUP_IN_RELOAD,
     /* a fact: node, instance, outcome WATCHDOG or UNHEALTHY, text. One that runs is stopped for it,
        and its end is one failure with this outcome and text, whatever it ends with. A stop for
-       another cause that comes meanwhile wins */
+       another cause that comes meanwhile wins. With flag it is only said, by an event, once;
+       outcome NONE: it is well again */
     SUP_IN_UNHEALTHY,
     SUP_IN_END
 };
@@ -171,6 +172,8 @@ enum sup_event_type {
     SUP_EVENT_RELOAD_REFUSED,
     SUP_EVENT_ROLLED_BACK,
     SUP_EVENT_HOST_RESTARTED,
+    SUP_EVENT_UNHEALTHY, /* of health with action = "event": outcome, text */
+    SUP_EVENT_HEALTHY,   /* after that: it is well again */
     SUP_EVENT_COUNT
 };
 
@@ -306,6 +309,7 @@ struct sup_status {
     int64_t resumes_ns;      /* supervisor: when the pause ends; 0: not paused */
     int64_t next_ns;         /* what happens next to it, when; 0: nothing is due */
     int64_t since_ns;        /* when it came into this state */
+    bool sick;               /* the last that was said of its health: it is not well */
     enum sup_cause cause;
     sup_token cause_node; /* for whom it waits, who failed; 0: none */
     struct sup_outcome last_outcome;

@@ -279,6 +279,18 @@ static void tell_stop_timeout(struct line *line, const struct sup_story *story)
     say(line, "%s did not stop in its timeout: it is killed", story->path);
 }
 
+static void tell_unhealthy(struct line *line, const struct sup_story *story)
+{
+    say(line, "%s is ", story->path);
+    say_outcome(line, story);
+    say(line, "; it runs on");
+}
+
+static void tell_healthy(struct line *line, const struct sup_story *story)
+{
+    say(line, "%s is well again", story->path);
+}
+
 static void tell_stuck(struct line *line, const struct sup_story *story)
 {
     say(line, "%s is stuck: it was killed and has not ended", story->path);
@@ -362,6 +374,8 @@ static teller *const tellers[SUP_EVENT_COUNT] = {
     [SUP_EVENT_RELOAD_REFUSED] = tell_reload_refused,
     [SUP_EVENT_ROLLED_BACK] = tell_rolled_back,
     [SUP_EVENT_HOST_RESTARTED] = tell_host_restarted,
+    [SUP_EVENT_UNHEALTHY] = tell_unhealthy,
+    [SUP_EVENT_HEALTHY] = tell_healthy,
 };
 
 size_t sup_narrate(const struct sup_story *story, char *buf, size_t size)

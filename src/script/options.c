@@ -27,6 +27,7 @@ static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
     [SUP_TYPE_USER] = "user",       [SUP_TYPE_ID] = "id",
     [SUP_TYPE_IDS] = "ids",         [SUP_TYPE_LIMITS] = "limits",
     [SUP_TYPE_LADDER] = "ladder",   [SUP_TYPE_CGROUP] = "cgroup",
+    [SUP_TYPE_HEALTH] = "health",
 };
 
 /* As people declare them; a oneshot is a process or a thread. */

@@ -182,6 +182,7 @@ static void add_value(struct sup_form_writer *writer, const struct decl *decl, i
     case SUP_TYPE_COMMAND:
     case SUP_TYPE_ENV_FILE:
     case SUP_TYPE_LOG:
+    case SUP_TYPE_HEALTH:
     case SUP_TYPE_BYTES:
     case SUP_TYPE_COUNT_OF:
         break; /* no row uses these */

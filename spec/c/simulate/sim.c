@@ -163,6 +163,8 @@ static void check_event(struct sim *sim, struct shadow *node, const struct sup_e
         node->life |= LIFE_KILL_SAID;
         break;
     case SUP_EVENT_ADDED:
+    case SUP_EVENT_UNHEALTHY:
+    case SUP_EVENT_HEALTHY:
         break;
     case SUP_EVENT_COUNT:
         break;
