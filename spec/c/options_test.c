@@ -541,6 +541,42 @@ static void encoded_looks(void)
     CHECK(!decode_ready(SUP_READY_NOTIFY, 0, ""));
 }
 
+/* A health with a probe of ${kind} at "80", or a function of ${size} bytes. */
+static bool decode_health(uint32_t failures, uint8_t action, uint8_t form, int64_t every,
+                          int64_t timeout, int64_t start_after, uint8_t kind, size_t size)
+{
+    unsigned char bytes[128] = {[4] = action, [5] = form};
+    memcpy(bytes, &failures, 4);
+    memcpy(bytes + 8, &every, 8);
+    memcpy(bytes + 16, &timeout, 8);
+    memcpy(bytes + 24, &start_after, 8);
+    bytes[32] = kind;
+    if (form == 0) memcpy(bytes + 41, "80", 3);
+    return decode("health", bytes, 32 + size);
+}
+
+static void encoded_healths(void)
+{
+    const size_t probe = 9 + 3 + 24;
+    CHECK(decode_health(3, 0, 0, S, S, 0, SUP_READY_TCP, probe));
+    CHECK(spec.health.every_ns == S && spec.health.failures == 3);
+    CHECK(spec.health.action == SUP_HEALTH_RESTART && spec.health.function.size == 0);
+    CHECK(decode_health(1000, 1, 1, S, S, S, 0, 5));
+    CHECK(spec.health.action == SUP_HEALTH_EVENT && spec.health.function.size == 5);
+    CHECK(!decode_health(0, 0, 0, S, S, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(1001, 0, 0, S, S, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 2, 0, S, S, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 0, 2, S, S, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 0, 0, 0, S, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 0, 0, S, 0, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 0, 0, S, S, -1, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 0, 0, SUP_INFINITY_NS, S, 0, SUP_READY_TCP, probe));
+    CHECK(!decode_health(3, 0, 0, S, S, 0, SUP_READY_FILE, probe));
+    CHECK(!decode_health(3, 0, 0, S, S, 0, SUP_READY_LOG, probe));
+    CHECK(!decode_health(3, 0, 0, S, S, 0, SUP_READY_TCP, probe - 1));
+    CHECK(!decode_health(3, 0, 1, S, S, 0, 0, 0));
+}
+
 static void random_bytes_are_refused_or_taken(void)
 {
     struct sup_test_chance chance = {5};
@@ -559,5 +595,5 @@ TEST_MAIN(TEST(rows_are_sorted_complete_and_unique), TEST(numbers_are_frozen),
           TEST(encoded_booleans_and_enums), TEST(encoded_numbers),
           TEST(encoded_durations_and_sizes), TEST(encoded_texts_and_lists),
           TEST(encoded_codes_and_signals), TEST(encoded_delays), TEST(encoded_readiness_and_logs),
-          TEST(encoded_looks), TEST(encoded_details_of_logs),
+          TEST(encoded_looks), TEST(encoded_healths), TEST(encoded_details_of_logs),
           TEST(random_bytes_are_refused_or_taken))

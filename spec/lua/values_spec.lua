@@ -301,6 +301,41 @@ describe("the value of an option", function()
         refused(kinds.log "%fx", "is no Lua pattern: %f needs a set in brackets")
     end)
 
+    it("a health", function()
+        local kinds = ready.kinds
+        local function bytes(failures, action, every, timeout, start_after, probe)
+            return string.pack("=I4BBI2i8i8i8", failures, action, 0, 0, every, timeout, start_after) .. probe
+        end
+        local tcp = string.pack("=Bi8zI4I2I2i8i8", 6, 0, "80", 0, 0, 0, 0, 0)
+        good("health", { probe = kinds.tcp(80) }, bytes(3, 0, 10e9, 2e9, 0, tcp))
+        good("health", { probe = kinds.tcp(80), every = "1m", timeout = 3, failures = 5, action = "event",
+            start_after = "5s" }, bytes(5, 1, 60e9, 3e9, 5e9, tcp))
+        good("health", { probe = kinds.tcp { 80, timeout = 1 } },
+            bytes(3, 0, 10e9, 1e9, 0, string.pack("=Bi8zI4I2I2i8i8", 6, 0, "80", 0, 0, 0, 1e9, 0)))
+        local hint = ' (Write { probe = s.ready.tcp(80), every = "10s", timeout = "2s", failures = 3 }.)'
+        local hint_probe = " (Write probe = s.ready.tcp(80), .unix, .http, .exec, or a function(service).)"
+        bad("health", true, "must be a table, not true" .. hint)
+        bad("health", kinds.tcp(80), "must be a table, not a suptree readiness" .. hint)
+        bad("health", {}, "has no probe" .. hint_probe)
+        bad("health", { probe = kinds.tcp(80), evry = 5 }, 'has the unknown key "evry", did you mean "every"?' .. hint)
+        bad("health", { probe = 80 }, ".probe: must be one of s.ready.* or a function, not 80" .. hint_probe)
+        bad("health", { probe = kinds.delay(5) },
+            ".probe: is s.ready.delay, which cannot be looked at again and again" .. hint_probe)
+        bad("health", { probe = kinds.tcp(0) }, ".probe: must be a port from 1 to 65535 or an address, not 0 "
+            .. '(Write s.ready.tcp(5432), s.ready.tcp "127.0.0.1:5432", '
+            .. 'or { 5432, timeout = "1s" } in its parentheses.)')
+        bad("health", { probe = kinds.tcp { 80, every = 1 } },
+            ".probe.every: says every itself (Write every beside probe.)")
+        bad("health", { probe = kinds.tcp(80), failures = 0 },
+            ".failures: must be a whole number from 1 to 1000, not 0")
+        bad("health", { probe = kinds.tcp(80), action = "evnt" },
+            '.action: must be "restart" or "event", not "evnt", did you mean "event"?')
+        bad("health", { probe = kinds.tcp(80), every = 0 }, "its every must be greater than 0" .. hint)
+        bad("health", { probe = kinds.tcp(80), every = "x" },
+            '.every: "x" is not a duration (Write seconds as a number, or a text such as "1m30s".)')
+        bad("health", { probe = kinds.tcp(80), timeout = "infinity" }, 'its timeout cannot be "infinity"' .. hint)
+    end)
+
     it("what reading a pattern says is what matching says", function()
         local patterns = require "suptree.patterns"
         for _, good_one in ipairs { "[]]", "[^]]", "[%]]", "[a-]", "%b()", "%f[%w]x", "(a)(b)%2%1",

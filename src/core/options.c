@@ -82,8 +82,8 @@ const struct sup_option sup_options[] = {
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "Supplementary groups, names or numbers; default: those that the user is in.", "systemd"},
     {SUP_OPTION_HEALTH, "health", SUP_TYPE_HEALTH, FIELD(health), NULL, NULL, 0, 0, SUP_OPT_SERVICE,
-     "Looks again and again whether it is well, once it is ready: { probe = s.ready.tcp(80), every, "
-     "timeout, failures, action }; \"suptree help health\" says more.",
+     "Looks again and again whether it is well, once it is ready: { probe = s.ready.tcp(80), "
+     "every, timeout, failures, action }; \"suptree help health\" says more.",
      "systemd"},
     {SUP_OPTION_INHERIT_ENV, "inherit_env", SUP_TYPE_BOOL, FIELD(inherit_env), "true", NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC, "false: only PATH, HOME, USER, SHELL and LANG are inherited.",

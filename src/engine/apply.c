@@ -198,6 +198,7 @@ static void tell(struct sup_engine *engine, const struct sup_effect *batch, size
     struct sup_slot *slot = sup_slots_find(&engine->slots, effect->node);
     const struct sup_driver *driver = slot == NULL ? NULL : engine->drivers[slot->kind];
     if (driver != NULL && driver->note != NULL) driver->note(engine, slot, effect);
+    if (slot != NULL && effect->event.type == SUP_EVENT_READY) sup_health_begin(engine, slot);
     sup_config_note(engine, &effect->event);
     sup_tell_effect(engine, batch, count, at);
 }

@@ -165,7 +165,7 @@ static struct sup_slot *find_slot(struct sup_engine *engine, struct sup_thread *
 {
     struct sup_slot *slot = sup_slots_find(&engine->slots, thread->node);
     if (slot == NULL || slot->thread != thread || slot->instance != thread->instance) return NULL;
-    if (thread->news != 0 || slot->watch != SUP_WATCH_NONE) return NULL;
+    if (thread->news != 0 || slot->watch != SUP_WATCH_NONE || slot->health != NULL) return NULL;
     if (sup_timer_is_set(&slot->watchdog_timer)) return NULL;
     if (sup_notes_have_room(&engine->door.notes)) return slot;
     if (!atomic_exchange(&engine->door.hurried, true)) uv_async_send(&engine->wake);
@@ -176,6 +176,7 @@ static struct sup_slot *find_slot(struct sup_engine *engine, struct sup_thread *
 static bool can_be_ready_here(const struct sup_spec *spec)
 {
     if (spec->watchdog_ns != 0) return false;
+    if (spec->health.every_ns > 0) return false; /* who is ready is looked after */
     return spec->ready.kind == SUP_READY_AT_LAUNCH || spec->ready.kind == SUP_READY_MANUAL;
 }
 

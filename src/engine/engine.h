@@ -62,6 +62,17 @@ uint64_t sup_engine_last_event(struct sup_engine *engine); /* its number; 0: non
 void sup_engine_wake_reader(struct sup_engine *engine, enum sup_ear ear,
                             void (*wake)(void *context), void *context);
 
+/*
+** Who runs the functions of `health`, which is not for the engine: ${ask} is called on the engine
+** thread and must be quick. The judge says what he found by sup_engine_judged, from any thread;
+** who does not answer in time has found nothing good. NULL: nobody does.
+*/
+void sup_engine_set_judge(struct sup_engine *engine,
+                          void (*ask)(void *context, sup_token node, uint64_t instance),
+                          void *context);
+void sup_engine_judged(struct sup_engine *engine, sup_token node, uint64_t instance, bool well,
+                       const char *text);
+
 /* What a reader sees: valid only inside the call. */
 struct sup_view {
     const struct sup_tree *tree;
@@ -122,5 +133,21 @@ int64_t sup_engine_launched_ns(const struct sup_view *view, sup_token node);
 /* What the live instance of ${node} has said of itself (engine/said.h); NULL: nothing. Inside
    sup_engine_read only, valid there. */
 const struct sup_said *sup_engine_said(const struct sup_view *view, sup_token node);
+
+/* What is known of the health of an instance. */
+struct sup_health_view {
+    bool known; /* it was looked at; else the rest says nothing */
+    bool well;
+    uint32_t failures; /* in a row */
+    int64_t at_ns;     /* the last look */
+    int64_t since_ns;  /* the first with that result */
+    char text[160];    /* why it is not well */
+};
+
+/* False: nobody looks. */
+bool sup_engine_health(const struct sup_view *view, sup_token node, struct sup_health_view *health);
+/* What is awaited until the instance is ready, and why it does not hold yet, as far as that is
+   known: "tcp 5432: connection refused". False: nothing is. */
+bool sup_engine_awaits(const struct sup_view *view, sup_token node, char *buf, size_t size);
 
 #endif

@@ -15,7 +15,8 @@
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   notify.c     what processes say of themselves; said.c keeps it, watchdog.c waits for it
 **   ready.c      conditions of readiness
-**   probe.c      the engine's end of the prober; prober.c its thread, look.c one look
+**   probe.c      the engine's end of the prober; prober.c its thread, look.c and tail.c one look
+**   health.c     is what runs well?
 **   limits.c     limits of cgroups that do not hold
 **   outside.c    one service, for those outside: a signal, how it is started
 **   tell.c       events to people and programs; narrate.c, output.c
@@ -117,6 +118,10 @@ struct sup_engine {
     struct sup_ears ears;
     struct sup_said_table said;
     struct sup_heap watchdogs; /* of sup_slot::watchdog_timer */
+    struct {
+        void (*ask)(void *context, sup_token node, uint64_t instance); /* NULL: there is none */
+        void *context;
+    } judge; /* see engine.h */
     struct sup_output lines, events;
     struct sup_tap tap;
     int cgroups; /* the folder of the services' cgroups; -1: there is none */
@@ -291,8 +296,33 @@ void sup_probe_prepare(struct sup_engine *engine, struct sup_slot *slot);
 bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
                      const struct sup_ready *ready);
 void sup_probe_cancel(struct sup_engine *engine, struct sup_slot *slot);
-/* Take what has been found out; applies READY facts. */
+/* Take what has been found out; applies READY and UNHEALTHY facts. */
 void sup_probe_check(struct sup_engine *engine);
+/* NULL: it cannot be done, and it has been said. */
+struct sup_probe *sup_probe_open(struct sup_engine *engine, const struct sup_probe_order *order);
+/* The keeper says how a command went that was asked for. */
+void sup_probe_ran(struct sup_engine *engine, const struct sup_wire *message);
+
+/* --- health.c --------------------------------------------------------------------------------- */
+
+/* The health of an instance, while somebody looks after it. */
+struct sup_slot_health {
+    struct sup_probe *probe;
+    bool known, holds;
+    bool told; /* the core knows that it is not well */
+    uint32_t failures;
+    int64_t at_ns, since_ns;
+    char text[SUP_LOOK_TEXT];
+};
+
+/* The slot's instance may be ready: look after it from now on, if it is. */
+void sup_health_begin(struct sup_engine *engine, struct sup_slot *slot);
+void sup_health_end(struct sup_engine *engine, struct sup_slot *slot);
+/* News of its probe. */
+void sup_health_take(struct sup_engine *engine, struct sup_slot *slot,
+                     const struct sup_probe_news *news);
+/* Its probe wants a function to be asked. */
+void sup_health_ask(struct sup_engine *engine, struct sup_slot *slot);
 
 /* --- notify.c --------------------------------------------------------------------------------- */
 

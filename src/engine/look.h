@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SUP_LOOK_TEXT 96
+#define SUP_LOOK_TEXT 160
 
 enum sup_look_state {
     SUP_LOOK_WAITS, /* for `events` of `fd` */

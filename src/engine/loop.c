@@ -169,6 +169,9 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     case SUP_WIRE_EAR:
         sup_notify_open(engine, message, fd);
         return;
+    case SUP_WIRE_RAN:
+        sup_probe_ran(engine, message);
+        break;
     case SUP_WIRE_OUTPUT_FD:
         sup_thread_output_came(engine, message->node, fd);
         return;

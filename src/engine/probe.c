@@ -4,8 +4,10 @@
 */
 #include "engine/inside.h"
 
+#include "wire/plan.h"
 #include "wire/rings.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -28,13 +30,12 @@ static bool has_prober(struct sup_engine *engine)
     return false;
 }
 
-static struct sup_probe *open_probe(struct sup_engine *engine, const struct sup_probe_order *order)
+struct sup_probe *sup_probe_open(struct sup_engine *engine, const struct sup_probe_order *order)
 {
     if (!has_prober(engine)) return NULL;
     struct sup_probe *probe = sup_prober_open(engine->prober, order);
     if (probe == NULL)
-        sup_tell_line(engine, "there is no memory to look whether a service is ready; it is "
-                              "started again when its start_timeout is over");
+        sup_tell_line(engine, "there is no memory to look whether a service is ready or well");
     return probe;
 }
 
@@ -67,6 +68,14 @@ static struct sup_tail_order order_of_tail(const struct sup_engine *engine,
     };
 }
 
+/* Readers may ask it why it does not hold. */
+static void set_probe(struct sup_engine *engine, struct sup_slot *slot, struct sup_probe *probe)
+{
+    pthread_mutex_lock(&engine->mutex);
+    slot->probe = probe;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
 bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
                      const struct sup_ready *ready)
 {
@@ -76,6 +85,7 @@ bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
         .ready = *ready,
         .tail = order_of_tail(engine, slot),
         .first_ns = engine->now_ns,
+        .asks = ready->kind == SUP_READY_EXEC,
         .every_ns = ready->every_ns,
         .timeout_ns = ready->timeout_ns,
     };
@@ -85,14 +95,16 @@ bool sup_probe_begin(struct sup_engine *engine, struct sup_slot *slot,
                               "started again when its start_timeout is over");
         return false;
     }
-    slot->probe = open_probe(engine, &order);
+    set_probe(engine, slot, sup_probe_open(engine, &order));
     return slot->probe != NULL;
 }
 
 void sup_probe_cancel(struct sup_engine *engine, struct sup_slot *slot)
 {
-    if (slot->probe != NULL) sup_prober_close(engine->prober, slot->probe);
-    slot->probe = NULL;
+    struct sup_probe *former = slot->probe;
+    if (former == NULL) return;
+    set_probe(engine, slot, NULL);
+    sup_prober_close(engine->prober, former);
 }
 
 /* A look at output that cannot be trusted any more. */
@@ -114,20 +126,62 @@ static void tell_trouble(struct sup_engine *engine, const struct sup_probe_news 
 
 /* --- the news --------------------------------------------------------------------------------- */
 
+/* Somebody is to look. */
+static void ask(struct sup_engine *engine, struct sup_slot *slot, bool for_health)
+{
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, slot->node);
+    bool by_function = for_health && spec != NULL && spec->health.function.size > 0;
+    struct sup_wire message = {
+        .type = SUP_WIRE_RUN,
+        .node = slot->node,
+        .instance = slot->instance + engine->bases.instance,
+        .generation = slot->generation,
+        .a = for_health ? SUP_COMMAND_HEALTH : SUP_COMMAND_READY,
+    };
+    if (by_function) sup_health_ask(engine, slot);
+    else if (!engine->orphaned) sup_link_send(&engine->link, &message, -1);
+}
+
+void sup_probe_ran(struct sup_engine *engine, const struct sup_wire *message)
+{
+    char text[SUP_LOOK_TEXT] = "no answer in time";
+    struct sup_slot *slot = sup_slots_find(&engine->slots, message->node);
+    if (slot == NULL || slot->instance + engine->bases.instance != message->instance) return;
+    bool for_health = message->a == SUP_COMMAND_HEALTH;
+    struct sup_probe *probe = !for_health            ? slot->probe
+                              : slot->health == NULL ? NULL
+                                                     : slot->health->probe;
+    if (probe == NULL) return;
+    struct sup_outcome outcome = sup_process_outcome(message->b);
+    bool has_ended = message->seq == SUP_RAN_ENDED;
+    bool holds = has_ended && outcome.kind == SUP_END_EXIT && outcome.code == 0;
+    if (message->seq == SUP_RAN_NOT)
+        snprintf(text, sizeof text, "it cannot be run: %s", strerror(message->b));
+    else if (has_ended) sup_outcome_text(outcome, NULL, text, sizeof text);
+    sup_prober_answer(engine->prober, probe, holds, text);
+}
+
+static void take_readiness(struct sup_engine *engine, struct sup_slot *slot,
+                           const struct sup_probe_news *news)
+{
+    struct sup_input input = {.type = SUP_IN_READY, .node = slot->node, .instance = slot->instance};
+    if (!news->holds) {
+        tell_trouble(engine, news);
+        return;
+    }
+    slot->watch = SUP_WATCH_NONE;
+    sup_engine_apply(engine, &input);
+}
+
 void sup_probe_check(struct sup_engine *engine)
 {
     struct sup_probe_news news;
     while (engine->prober != NULL && sup_prober_take(engine->prober, &news)) {
-        struct sup_input input = {.type = SUP_IN_READY,
-                                  .node = news.node,
-                                  .instance = news.instance};
         struct sup_slot *slot = sup_slots_find(&engine->slots, news.node);
         if (slot == NULL || slot->instance != news.instance) continue;
-        if (!news.holds) {
-            tell_trouble(engine, &news);
-            continue;
-        }
-        slot->watch = SUP_WATCH_NONE;
-        sup_engine_apply(engine, &input);
+        if (news.asks) ask(engine, slot, news.repeats);
+        if (!news.found) continue;
+        if (news.repeats) sup_health_take(engine, slot, &news);
+        else take_readiness(engine, slot, &news);
     }
 }

@@ -23,9 +23,11 @@
 #define FIRST_PAUSE_NS (50 * MS)
 #define FIRST_TAIL_NS (5 * MS) /* between looks at output; up to FIRST_PAUSE_NS */
 #define LAST_PAUSE_NS (1000 * MS)
+#define ASK_PATIENCE_NS (10000 * MS) /* beyond its time: who is asked may be busy */
 #define EVENTS_AT_ONCE 64
 #define SHORT_MS 500 /* until memory is asked for again */
 
+enum answer { ANSWER_NONE, ANSWER_AWAITED, ANSWER_HOLDS, ANSWER_FAILS };
 enum step { STEP_PAUSES, STEP_LOOKS, STEP_DRAINS, STEP_DONE };
 
 struct sup_probe {
@@ -33,7 +35,10 @@ struct sup_probe {
     struct sup_list news_link;    /* in news; with the mutex */
     struct sup_list closing_link; /* in closed; with the mutex */
     struct sup_probe_news news;
-    bool is_closed; /* with the mutex: no news from now on */
+    bool is_closed;                /* with the mutex: no news from now on */
+    enum answer answer;            /* of who was asked; with the mutex, as the next */
+    struct sup_list answered_link; /* in answered */
+    char answer_text[SUP_LOOK_TEXT];
 
     /* the thread's own */
     struct sup_probe_order order;
@@ -51,9 +56,10 @@ struct sup_probe {
 struct sup_prober {
     pthread_t thread;
     pthread_mutex_t mutex;
-    struct sup_list opened; /* of sup_probe::link */
-    struct sup_list closed; /* of sup_probe::closing_link */
-    struct sup_list news;   /* of sup_probe::news_link */
+    struct sup_list opened;   /* of sup_probe::link */
+    struct sup_list closed;   /* of sup_probe::closing_link */
+    struct sup_list news;     /* of sup_probe::news_link */
+    struct sup_list answered; /* of sup_probe::answered_link */
     bool ends;
     void (*wake)(void *context);
     void *context;
@@ -76,18 +82,43 @@ static int64_t read_clock(void)
 
 /* --- what is found out ------------------------------------------------------------------------ */
 
+/* There is news; with the mutex. */
+static void tell(struct sup_prober *prober, struct sup_probe *probe)
+{
+    if (probe->is_closed) return;
+    if (sup_list_empty(&probe->news_link)) sup_list_insert(&prober->news, &probe->news_link);
+    prober->wake(prober->context);
+}
+
+static void ask(struct sup_prober *prober, struct sup_probe *probe)
+{
+    pthread_mutex_lock(&prober->mutex);
+    probe->news.asks = true;
+    probe->answer = ANSWER_AWAITED;
+    tell(prober, probe);
+    pthread_mutex_unlock(&prober->mutex);
+}
+
+/* Nobody waits for that: it is there for who asks. */
+static void note_why(struct sup_prober *prober, struct sup_probe *probe)
+{
+    pthread_mutex_lock(&prober->mutex);
+    snprintf(probe->news.text, sizeof probe->news.text, "%s", probe->look.text);
+    pthread_mutex_unlock(&prober->mutex);
+}
+
 static void report(struct sup_prober *prober, struct sup_probe *probe, bool holds, int64_t now_ns)
 {
     probe->failures = holds ? 0 : probe->failures + 1;
     pthread_mutex_lock(&prober->mutex);
     if (!probe->is_closed) {
+        probe->news.found = true;
         probe->news.holds = holds;
         probe->news.failures = probe->failures;
         probe->news.lost = probe->tail == NULL ? 0 : probe->tail->lost;
         probe->news.at_ns = now_ns;
         snprintf(probe->news.text, sizeof probe->news.text, "%s", holds ? "" : probe->look.text);
-        if (sup_list_empty(&probe->news_link)) sup_list_insert(&prober->news, &probe->news_link);
-        prober->wake(prober->context);
+        tell(prober, probe);
     }
     pthread_mutex_unlock(&prober->mutex);
 }
@@ -136,8 +167,8 @@ static void watch(struct sup_prober *prober, struct sup_probe *probe, int former
 static void note_result(struct sup_prober *prober, struct sup_probe *probe, bool holds,
                         int64_t now_ns)
 {
-    bool only_said = !holds && !probe->order.repeats; /* nobody asks why it is not ready yet */
-    if (!only_said) report(prober, probe, holds, now_ns);
+    if (holds || probe->order.repeats) report(prober, probe, holds, now_ns);
+    else note_why(prober, probe);
     probe->is_over = holds && !probe->order.repeats;
     if (sup_look_drain(&probe->look)) {
         probe->step = STEP_DRAINS;
@@ -157,6 +188,11 @@ static void take_state(struct sup_prober *prober, struct sup_probe *probe, int f
 static void begin_look(struct sup_prober *prober, struct sup_probe *probe, int64_t now_ns)
 {
     probe->step = STEP_LOOKS;
+    if (probe->order.asks) {
+        set_timer(prober, probe, now_ns + probe->order.timeout_ns + ASK_PATIENCE_NS);
+        ask(prober, probe);
+        return;
+    }
     set_timer(prober, probe, now_ns + probe->order.timeout_ns);
     take_state(prober, probe, -1, sup_look_begin(&probe->look, &probe->order.ready), now_ns);
 }
@@ -195,6 +231,31 @@ static void read_output(struct sup_prober *prober, struct sup_probe *probe, int6
         set_timer(prober, probe, now_ns + probe->pause_ns);
         probe->pause_ns += probe->pause_ns / 2;
         if (probe->pause_ns > FIRST_PAUSE_NS) probe->pause_ns = FIRST_PAUSE_NS;
+    }
+}
+
+static void take_answer(struct sup_prober *prober, struct sup_probe *probe, int64_t now_ns)
+{
+    pthread_mutex_lock(&prober->mutex);
+    bool holds = probe->answer == ANSWER_HOLDS;
+    memcpy(probe->look.text, probe->answer_text, sizeof probe->look.text);
+    probe->answer = ANSWER_NONE;
+    pthread_mutex_unlock(&prober->mutex);
+    if (probe->step == STEP_LOOKS) note_result(prober, probe, holds, now_ns);
+}
+
+/* What comes after the patience was over belongs to no look. */
+static void take_answers(struct sup_prober *prober)
+{
+    for (;;) {
+        pthread_mutex_lock(&prober->mutex);
+        bool any = !sup_list_empty(&prober->answered);
+        struct sup_probe *probe =
+            any ? sup_container(prober->answered.next, struct sup_probe, answered_link) : NULL;
+        if (any) sup_list_remove(&probe->answered_link);
+        pthread_mutex_unlock(&prober->mutex);
+        if (!any) return;
+        take_answer(prober, probe, read_clock());
     }
 }
 
@@ -270,6 +331,7 @@ static void *run(void *argument)
     struct sup_prober *prober = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
     while (take_orders(prober)) {
+        take_answers(prober);
         check_times(prober);
         int count =
             epoll_wait(prober->epoll, events, EVENTS_AT_ONCE, wait_ms(prober, read_clock()));
@@ -331,6 +393,7 @@ int sup_prober_create(struct sup_prober **created, void (*wake)(void *context), 
     sup_list_init(&prober->opened);
     sup_list_init(&prober->closed);
     sup_list_init(&prober->news);
+    sup_list_init(&prober->answered);
     sup_list_init(&prober->running);
     pthread_mutex_init(&prober->mutex, NULL);
     int r = open_descriptors(prober);
@@ -361,7 +424,8 @@ void sup_prober_destroy(struct sup_prober *prober)
 
 struct sup_probe *sup_prober_open(struct sup_prober *prober, const struct sup_probe_order *order)
 {
-    size_t size = strlen(order->ready.text) + 1;
+    const char *text = order->ready.text == NULL ? "" : order->ready.text;
+    size_t size = strlen(text) + 1;
     struct sup_probe *probe = calloc(1, sizeof *probe + size);
     bool is_log = order->ready.kind == SUP_READY_LOG;
     struct sup_tail *tail = is_log ? malloc(sizeof *tail) : NULL;
@@ -372,7 +436,7 @@ struct sup_probe *sup_prober_open(struct sup_prober *prober, const struct sup_pr
     }
     if (is_log) sup_tail_init(tail, &order->tail);
     probe->tail = tail;
-    memcpy(probe->text, order->ready.text, size);
+    memcpy(probe->text, text, size);
     probe->order = *order;
     probe->order.ready.text = probe->text;
     probe->order.ready.command = (struct sup_strings){NULL, 0};
@@ -384,6 +448,7 @@ struct sup_probe *sup_prober_open(struct sup_prober *prober, const struct sup_pr
     sup_list_init(&probe->link);
     sup_list_init(&probe->news_link);
     sup_list_init(&probe->closing_link);
+    sup_list_init(&probe->answered_link);
     pthread_mutex_lock(&prober->mutex);
     sup_list_insert(&prober->opened, &probe->link);
     pthread_mutex_unlock(&prober->mutex);
@@ -397,9 +462,33 @@ void sup_prober_close(struct sup_prober *prober, struct sup_probe *probe)
     pthread_mutex_lock(&prober->mutex);
     probe->is_closed = true;
     sup_list_remove(&probe->news_link);
+    sup_list_remove(&probe->answered_link);
+    probe->answer = ANSWER_NONE;
     sup_list_insert(&prober->closed, &probe->closing_link);
     pthread_mutex_unlock(&prober->mutex);
     ring(prober);
+}
+
+void sup_prober_answer(struct sup_prober *prober, struct sup_probe *probe, bool holds,
+                       const char *text)
+{
+    pthread_mutex_lock(&prober->mutex);
+    bool is_awaited = probe->answer == ANSWER_AWAITED;
+    if (is_awaited) {
+        probe->answer = holds ? ANSWER_HOLDS : ANSWER_FAILS;
+        snprintf(probe->answer_text, sizeof probe->answer_text, "%s", text);
+        sup_list_insert(&prober->answered, &probe->answered_link);
+    }
+    pthread_mutex_unlock(&prober->mutex);
+    if (is_awaited) ring(prober);
+}
+
+bool sup_prober_why(struct sup_prober *prober, const struct sup_probe *probe, char *buf)
+{
+    pthread_mutex_lock(&prober->mutex);
+    snprintf(buf, SUP_LOOK_TEXT, "%s", probe->news.text);
+    pthread_mutex_unlock(&prober->mutex);
+    return buf[0] != '\0';
 }
 
 bool sup_prober_take(struct sup_prober *prober, struct sup_probe_news *news)
@@ -410,6 +499,7 @@ bool sup_prober_take(struct sup_prober *prober, struct sup_probe_news *news)
         struct sup_probe *probe = sup_container(prober->news.next, struct sup_probe, news_link);
         sup_list_remove(&probe->news_link);
         *news = probe->news;
+        probe->news.asks = probe->news.found = false;
     }
     pthread_mutex_unlock(&prober->mutex);
     return any;

@@ -27,6 +27,7 @@ struct sup_probe_order {
     struct sup_ready ready;     /* of kind TCP, UNIX, HTTP, LOG; texts are copied */
     struct sup_tail_order tail; /* LOG */
     bool repeats;               /* it goes on when it holds: health */
+    bool asks;                  /* others look, when the news ask for it: EXEC, functions */
     int64_t first_ns;           /* when to look first: a time of CLOCK_MONOTONIC */
     int64_t every_ns;           /* from the end of a look to the next; 0: 50 ms, growing to 1 s */
     int64_t timeout_ns;         /* of one look */
@@ -37,6 +38,8 @@ struct sup_probe_news {
     sup_token node;
     uint64_t instance;
     bool repeats;
+    bool asks;  /* look, and tell by sup_prober_answer */
+    bool found; /* what follows */
     bool holds;
     bool gave_up;      /* it is not looked at any more */
     uint64_t lost;     /* LOG: bytes of the output that came too fast to be seen */
@@ -54,6 +57,13 @@ void sup_prober_destroy(struct sup_prober *prober);
 struct sup_probe *sup_prober_open(struct sup_prober *prober, const struct sup_probe_order *order);
 /* There is no news of it from now on. NULL: harmless. */
 void sup_prober_close(struct sup_prober *prober, struct sup_probe *probe);
+
+/* What was found out by who was asked; any thread. What comes too late is not used. */
+void sup_prober_answer(struct sup_prober *prober, struct sup_probe *probe, bool holds,
+                       const char *text);
+
+/* Why the last look failed, into ${buf}[SUP_LOOK_TEXT]; any thread. False: none has. */
+bool sup_prober_why(struct sup_prober *prober, const struct sup_probe *probe, char *buf);
 
 /* False: there is no more. */
 bool sup_prober_take(struct sup_prober *prober, struct sup_probe_news *news);

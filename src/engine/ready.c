@@ -46,7 +46,7 @@ static void look_again(struct sup_engine *engine, struct sup_slot *slot, int64_t
 static bool is_looked_at(enum sup_ready_kind kind)
 {
     return kind == SUP_READY_TCP || kind == SUP_READY_UNIX || kind == SUP_READY_HTTP ||
-           kind == SUP_READY_LOG;
+           kind == SUP_READY_LOG || kind == SUP_READY_EXEC;
 }
 
 void sup_ready_begin(struct sup_engine *engine, struct sup_slot *slot, const struct sup_spec *spec)
@@ -76,6 +76,7 @@ void sup_ready_watch(struct sup_engine *engine, struct sup_slot *slot)
     if (status.state == SUP_STATE_STOPPING) sup_ladder_begin(engine, slot, status.since_ns);
     else if (spec->ready.kind != SUP_READY_AT_LAUNCH && !status.ready)
         sup_ready_begin(engine, slot, spec);
+    else sup_health_begin(engine, slot);
 }
 
 void sup_ready_changed(struct sup_engine *engine, struct sup_slot *slot)
@@ -91,6 +92,7 @@ void sup_ready_cancel(struct sup_engine *engine, struct sup_slot *slot)
 {
     sup_heap_cancel(&engine->watches, &slot->watch_timer);
     sup_probe_cancel(engine, slot);
+    sup_health_end(engine, slot);
     slot->watch = SUP_WATCH_NONE;
 }
 

@@ -28,6 +28,7 @@ struct sup_slot *sup_slots_at(const struct sup_slots *slots, size_t index)
 void sup_slot_clear(struct sup_slot *slot)
 {
     if (slot->pidfd >= 0) close(slot->pidfd);
+    free(slot->health);
     if (slot->notify >= 0) close(slot->notify);
     if (slot->ready_line >= 0) close(slot->ready_line);
     *slot = empty;

@@ -24,6 +24,7 @@ enum sup_watch {
 };
 
 struct sup_probe;
+struct sup_slot_health;
 struct sup_thread;
 struct sup_thread_output;
 
@@ -41,7 +42,8 @@ struct sup_slot {
     uint64_t file_inode; /* file condition: what stood there before the launch; 0: nothing */
     int64_t file_changed_ns;
     uint64_t output_floor;            /* how much output there was before the launch */
-    struct sup_probe *probe;          /* of its readiness; NULL: none is open */
+    struct sup_probe *probe;          /* of its readiness; NULL: none is open. Set with the mutex */
+    struct sup_slot_health *health;   /* of engine/health.c; NULL: nobody looks. With the mutex */
     struct sup_thread *thread;        /* of the instance; NULL: a process, or none */
     struct sup_thread_output *output; /* thread services; NULL: not known yet */
     const char *failed_text;          /* constant text of a launch that the driver refused */

@@ -178,6 +178,22 @@ static void put_run(struct sup_json *json, const struct sup_view *view,
     put_limits_off(json, view, status->node);
 }
 
+static void put_health(struct sup_json *json, const struct sup_view *view, sup_token node)
+{
+    struct sup_health_view health;
+    char text[SUP_CONTROL_PATH];
+    if (sup_engine_awaits(view, node, text, sizeof text)) sup_json_put_string(json, "awaits", text);
+    if (!sup_engine_health(view, node, &health) || !health.known) return;
+    sup_json_key(json, "health");
+    sup_json_begin_object(json);
+    sup_json_put_bool(json, "well", health.well);
+    sup_json_put_number(json, "since", seconds(view->now_ns - health.since_ns));
+    sup_json_put_number(json, "looked", seconds(view->now_ns - health.at_ns));
+    if (!health.well) sup_json_put_integer(json, "failures", health.failures);
+    if (!health.well) sup_json_put_string(json, "reason", health.text);
+    sup_json_end_object(json);
+}
+
 bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node)
 {
     struct sup_status status;
@@ -187,6 +203,7 @@ bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, 
     put_identity(json, view, &status, spec);
     put_state(json, view, &status);
     put_run(json, view, &status);
+    put_health(json, view, node);
     if (status.kind == SUP_SUPERVISOR) {
         sup_json_put_number(json, "count", round(status.count * 1000) / 1000);
         sup_json_put_number(json, "threshold", status.threshold);

@@ -1,6 +1,7 @@
 /*
-** script/hooks.c: the hook thread: gathers the functions, hands them events, cuts those that take
-** too long. A state is made when there are functions, and anew when a reload may have changed them.
+** script/hooks.c: the hook thread: gathers the functions, hands them events, asks those of
+** `health`, cuts those that take too long. A state is made when there are functions, and anew when
+** a reload may have changed them.
 */
 #include "script/hooks.h"
 
@@ -28,9 +29,19 @@
 /* A function that was found in the tree. */
 struct hook {
     struct hook *next;
+    sup_token node;
+    bool is_health;     /* it is asked; else it is told */
+    int64_t timeout_ns; /* of one question */
     char path[1024];
     size_t size;
-    unsigned char bytes[]; /* as in struct sup_spec::on_event */
+    unsigned char bytes[]; /* as in struct sup_spec::on_event, or in struct sup_health */
+};
+
+/* What the engine wants to know. */
+struct question {
+    struct question *next;
+    sup_token node;
+    uint64_t instance;
 };
 
 struct sup_hooks {
@@ -39,13 +50,16 @@ struct sup_hooks {
     bool runs;
     pthread_mutex_t mutex;
     pthread_cond_t change;
-    bool awake, closing, gone; /* under the mutex */
+    bool awake, closing, gone;  /* under the mutex */
+    struct question *questions; /* under the mutex; the oldest first */
     struct sup_event_cursor cursor;
     struct hook *first;
     size_t count;
+    bool is_told; /* one of them is told events */
     lua_State *L; /* NULL: there are no functions */
     struct sup_service service;
     _Atomic int64_t deadline_ns; /* of the call that runs; 0: none */
+    const char *patience;        /* with it, in words */
     char buffer[BUFFER];
 };
 
@@ -63,15 +77,18 @@ struct search {
     struct hook **last;
 };
 
-static void take_hook(struct search *search, const struct sup_view *view, sup_token node)
+static void take_hook(struct search *search, const struct sup_view *view, sup_token node,
+                      const struct sup_bytes *bytes, int64_t timeout_ns)
 {
-    const struct sup_spec *spec = sup_tree_spec(view->tree, node);
-    if (spec == NULL || spec->on_event.size == 0) return;
-    struct hook *hook = malloc(sizeof *hook + spec->on_event.size);
+    struct hook *hook = bytes->size == 0 ? NULL : malloc(sizeof *hook + bytes->size);
     if (hook == NULL) return;
     hook->next = NULL;
-    hook->size = spec->on_event.size;
-    memcpy(hook->bytes, spec->on_event.data, hook->size);
+    hook->node = node;
+    hook->is_health = timeout_ns > 0;
+    hook->timeout_ns = timeout_ns;
+    if (!hook->is_health) search->hooks->is_told = true;
+    hook->size = bytes->size;
+    memcpy(hook->bytes, bytes->data, hook->size);
     sup_tree_path(view->tree, node, hook->path, sizeof hook->path);
     *search->last = hook;
     search->last = &hook->next;
@@ -82,8 +99,12 @@ static void look(void *context, const struct sup_view *view)
 {
     struct search *search = context;
     for (sup_token node = sup_tree_next(view->tree, 0); node != 0;
-         node = sup_tree_next(view->tree, node))
-        take_hook(search, view, node);
+         node = sup_tree_next(view->tree, node)) {
+        const struct sup_spec *spec = sup_tree_spec(view->tree, node);
+        if (spec == NULL) continue;
+        take_hook(search, view, node, &spec->on_event, 0);
+        take_hook(search, view, node, &spec->health.function, spec->health.timeout_ns);
+    }
 }
 
 static void forget_hooks(struct sup_hooks *hooks)
@@ -94,6 +115,7 @@ static void forget_hooks(struct sup_hooks *hooks)
         free(hook);
     }
     hooks->count = 0;
+    hooks->is_told = false;
 }
 
 static void find_hooks(struct sup_hooks *hooks)
@@ -101,7 +123,7 @@ static void find_hooks(struct sup_hooks *hooks)
     struct search search = {hooks, &hooks->first};
     forget_hooks(hooks);
     sup_engine_read(hooks->engine, look, &search);
-    hooks->cursor.ear = hooks->first == NULL ? SUP_EAR_RELOADS : SUP_EAR_HOOKS;
+    hooks->cursor.ear = hooks->is_told ? SUP_EAR_HOOKS : SUP_EAR_RELOADS;
 }
 
 /* --- their state ------------------------------------------------------------------------------ */
@@ -114,8 +136,8 @@ static void watch_time(lua_State *L, lua_Debug *debug)
         (void *) ((char *) sup_service_of(L) - offsetof(struct sup_hooks, service));
     if (now_ns() < atomic_load(&hooks->deadline_ns)) return;
     lua_sethook(L, watch_time, LUA_MASKCOUNT, 1);
-    lua_pushliteral(L,
-                    "it took longer than a second and was cut; let a process do what takes long");
+    lua_pushfstring(L, "it took longer than %s and was cut; let a process do what takes long",
+                    hooks->patience);
     lua_error(L);
 }
 
@@ -142,7 +164,8 @@ static int furnish(lua_State *L)
 static void complain(const struct hook *hook, lua_State *L)
 {
     const char *message = lua_tostring(L, -1);
-    sup_control_say("on_event of %s: %s; supervision goes on", hook->path,
+    sup_control_say("%s of %s: %s; supervision goes on",
+                    hook->is_health ? "the function of health" : "on_event", hook->path,
                     message != NULL ? message : "an error that is no text");
 }
 
@@ -155,7 +178,8 @@ static void open_state(struct sup_hooks *hooks)
     if (hooks->first == NULL) return;
     lua_State *L = sup_state_create(MEMORY_CAP);
     if (L == NULL || !lua_checkstack(L, (int) hooks->count + 16)) {
-        sup_control_say("there is no memory for on_event functions; they are not called");
+        sup_control_say("there is no memory for functions of on_event and health; they are not "
+                        "called");
         if (L != NULL) sup_state_destroy(L);
         return;
     }
@@ -217,6 +241,7 @@ static void tell_one(struct sup_hooks *hooks, const struct hook *hook, int place
     lua_pushcfunction(L, call_hook);
     lua_pushvalue(L, place);
     lua_pushvalue(L, event);
+    hooks->patience = "a second";
     atomic_store(&hooks->deadline_ns, now_ns() + BUDGET_NS);
     lua_sethook(L, watch_time, LUA_MASKCOUNT, LOOK_EVERY);
     int status = lua_pcall(L, 2, 0, 0);
@@ -234,7 +259,7 @@ static void tell_all(struct sup_hooks *hooks)
     const char *path = lua_tostring(L, -1);
     for (struct hook *hook = hooks->first; hook != NULL; hook = hook->next) {
         place++;
-        if (lua_istable(L, place) && concerns(hook, path == NULL ? "." : path))
+        if (!hook->is_health && lua_istable(L, place) && concerns(hook, path == NULL ? "." : path))
             tell_one(hooks, hook, place, event);
         lua_settop(L, event);
         lua_getfield(L, event, "path");
@@ -245,7 +270,7 @@ static void tell_all(struct sup_hooks *hooks)
 
 static void tell_line(struct sup_hooks *hooks, const char *line, size_t size)
 {
-    if (hooks->L == NULL) return;
+    if (hooks->L == NULL || !hooks->is_told) return;
     lua_pushcfunction(hooks->L, decode);
     lua_pushlstring(hooks->L, line, size);
     if (lua_pcall(hooks->L, 1, 1, 0) == LUA_OK && lua_istable(hooks->L, -1)) {
@@ -258,7 +283,7 @@ static void tell_line(struct sup_hooks *hooks, const char *line, size_t size)
 
 static void tell_missed(struct sup_hooks *hooks, uint64_t missed)
 {
-    if (missed == 0 || hooks->L == NULL) return;
+    if (missed == 0 || hooks->L == NULL || !hooks->is_told) return;
     lua_createtable(hooks->L, 0, 3);
     lua_pushliteral(hooks->L, "gap");
     lua_setfield(hooks->L, -2, "type");
@@ -306,6 +331,130 @@ static bool tell_some(struct sup_hooks *hooks)
     return size > 0 || missed > 0;
 }
 
+/* --- questions -------------------------------------------------------------------------------- */
+
+/* What a function of health is told of its service. */
+struct subject {
+    sup_token node;
+    const char *path;
+    int32_t pid;
+    uint32_t generation;
+};
+
+static void find_subject(void *context, const struct sup_view *view)
+{
+    struct subject *subject = context;
+    struct sup_status status;
+    subject->pid = sup_engine_pid(view, subject->node);
+    if (sup_tree_status(view->tree, subject->node, view->now_ns, &status))
+        subject->generation = status.generation;
+}
+
+/* Called protected: the function at 1, the subject at 2. Leaves two values. */
+static int call_health(lua_State *L)
+{
+    const struct subject *subject = lua_touserdata(L, 2);
+    lua_pushvalue(L, 1);
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, subject->path);
+    lua_setfield(L, -2, "path");
+    if (subject->pid > 0) lua_pushinteger(L, subject->pid);
+    else lua_pushnil(L);
+    lua_setfield(L, -2, "pid");
+    lua_pushinteger(L, (lua_Integer) subject->generation);
+    lua_setfield(L, -2, "generation");
+    lua_call(L, 1, 2);
+    return 2;
+}
+
+static bool is_closing(struct sup_hooks *hooks)
+{
+    pthread_mutex_lock(&hooks->mutex);
+    bool closing = hooks->closing;
+    pthread_mutex_unlock(&hooks->mutex);
+    return closing;
+}
+
+static void judge(struct sup_hooks *hooks, const struct hook *hook, int place,
+                  const struct question *question)
+{
+    lua_State *L = hooks->L;
+    int top = lua_gettop(L);
+    struct subject subject = {.node = hook->node, .path = hook->path};
+    sup_engine_read(hooks->engine, find_subject, &subject);
+    lua_pushcfunction(L, call_health);
+    lua_pushvalue(L, place);
+    lua_pushlightuserdata(L, &subject);
+    hooks->patience = "its timeout";
+    atomic_store(&hooks->deadline_ns, now_ns() + hook->timeout_ns);
+    lua_sethook(L, watch_time, LUA_MASKCOUNT, LOOK_EVERY);
+    int status = lua_pcall(L, 2, 2, 0);
+    lua_sethook(L, NULL, 0, 0);
+    bool well = status == LUA_OK && lua_toboolean(L, -2);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                       : status == LUA_OK             ? "it did not return true"
+                                                      : "it raised an error that is no text";
+    /* At the end the engine waits for nobody. */
+    if (!is_closing(hooks))
+        sup_engine_judged(hooks->engine, question->node, question->instance, well,
+                          well ? "" : text);
+    lua_settop(L, top);
+}
+
+static struct question *take_question(struct sup_hooks *hooks)
+{
+    pthread_mutex_lock(&hooks->mutex);
+    struct question *question = hooks->closing ? NULL : hooks->questions;
+    if (question != NULL) hooks->questions = question->next;
+    pthread_mutex_unlock(&hooks->mutex);
+    return question;
+}
+
+/* False: there was none. */
+static bool answer_one(struct sup_hooks *hooks)
+{
+    int place = 0;
+    struct question *question = take_question(hooks);
+    if (question == NULL) return false;
+    const struct hook *found = NULL;
+    for (const struct hook *hook = hooks->first; hook != NULL && found == NULL; hook = hook->next) {
+        place++;
+        if (hook->is_health && hook->node == question->node) found = hook;
+    }
+    if (found != NULL && hooks->L != NULL && lua_isfunction(hooks->L, place))
+        judge(hooks, found, place, question);
+    else
+        sup_engine_judged(hooks->engine, question->node, question->instance, false,
+                          "it could not be loaded; see the lines of the host");
+    free(question);
+    return true;
+}
+
+/* Called by the engine. Without memory nothing is found out, and it asks again. */
+static void ask(void *context, sup_token node, uint64_t instance)
+{
+    struct sup_hooks *hooks = context;
+    struct question *question = malloc(sizeof *question);
+    if (question == NULL) return;
+    *question = (struct question){.node = node, .instance = instance};
+    pthread_mutex_lock(&hooks->mutex);
+    struct question **last = &hooks->questions;
+    while (*last != NULL) last = &(*last)->next;
+    *last = question;
+    hooks->awake = true;
+    pthread_cond_broadcast(&hooks->change);
+    pthread_mutex_unlock(&hooks->mutex);
+}
+
+static void forget_questions(struct sup_hooks *hooks)
+{
+    while (hooks->questions != NULL) {
+        struct question *question = hooks->questions;
+        hooks->questions = question->next;
+        free(question);
+    }
+}
+
 /* --- the thread ------------------------------------------------------------------------------- */
 
 static bool await_news(struct sup_hooks *hooks)
@@ -323,7 +472,8 @@ static void *live(void *context)
     struct sup_hooks *hooks = context;
     open_state(hooks);
     do {
-        while (tell_some(hooks)) continue;
+        /* Events first: after a reload there are other functions to ask. */
+        while (tell_some(hooks) || answer_one(hooks)) continue;
     } while (await_news(hooks));
     while (tell_some(hooks)) continue;
     if (hooks->L != NULL) sup_state_destroy(hooks->L);
@@ -370,6 +520,7 @@ void sup_hooks_destroy(struct sup_hooks *hooks)
 {
     if (hooks == NULL || (hooks->runs && !hooks->gone)) return;
     forget_hooks(hooks);
+    forget_questions(hooks);
     pthread_cond_destroy(&hooks->change);
     pthread_mutex_destroy(&hooks->mutex);
     free(hooks);
@@ -387,8 +538,13 @@ void sup_hooks_opened(struct sup_hooks *hooks, struct sup_engine *engine)
     pthread_sigmask(SIG_SETMASK, &all, &former);
     hooks->runs = pthread_create(&hooks->thread, NULL, live, hooks) == 0;
     pthread_sigmask(SIG_SETMASK, &former, NULL);
-    if (hooks->runs) hear(hooks, wake);
-    else sup_control_say("there is no thread for on_event functions; they are not called");
+    if (!hooks->runs)
+        sup_control_say("there is no thread for functions of on_event and health; they are not "
+                        "called");
+    else {
+        hear(hooks, wake);
+        sup_engine_set_judge(engine, ask, hooks);
+    }
 }
 
 void sup_hooks_closing(struct sup_hooks *hooks)
@@ -397,6 +553,7 @@ void sup_hooks_closing(struct sup_hooks *hooks)
     int64_t until_ns = now_ns() + LAST_WORDS_NS + BUDGET_NS;
     const struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
     hear(hooks, NULL);
+    sup_engine_set_judge(hooks->engine, NULL, NULL);
     pthread_mutex_lock(&hooks->mutex);
     hooks->closing = true;
     pthread_cond_broadcast(&hooks->change);
@@ -406,5 +563,7 @@ void sup_hooks_closing(struct sup_hooks *hooks)
     bool gone = hooks->gone;
     pthread_mutex_unlock(&hooks->mutex);
     if (gone) pthread_join(hooks->thread, NULL);
-    else sup_control_say("an on_event function does not come to an end and is left behind");
+    else
+        sup_control_say(
+            "a function of on_event or health does not come to an end and is left behind");
 }

@@ -30,16 +30,26 @@ end
 
 local sentences = {}
 
+-- What is known of its health, to be put behind a sentence.
+local function health_of(node)
+    local health = node.health
+    if not health then return "" end
+    if health.well then return ("; it was well %s ago"):format(seconds(health.looked)) end
+    return ("; it is not well for %s: %s (%d in a row)"):format(seconds(health.since), health.reason,
+        math.tointeger(health.failures) or health.failures)
+end
+
 local function and_why(node, words)
     return node.why and ("%s: %s"):format(words, node.why) or words
 end
 
 function sentences.running(node)
     local since = node.uptime or node.since or 0
-    if node.ready then return ("runs and is ready, for %s"):format(seconds(since)) end
+    if node.ready then return ("runs and is ready, for %s%s"):format(seconds(since), health_of(node)) end
     if node.kind == "supervisor" then return "runs, but not all that is wanted below it has been ready yet" end
     if node.kind == "oneshot" then return ("runs for %s, and is not done yet"):format(seconds(since)) end
-    return ("runs for %s, but is not ready yet"):format(seconds(since))
+    local awaits = node.awaits and (" (%s)"):format(node.awaits) or ""
+    return ("runs for %s, but is not ready yet%s"):format(seconds(since), awaits)
 end
 
 function sentences.starting(node)

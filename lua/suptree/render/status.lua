@@ -136,6 +136,15 @@ local function last_end(node, now)
     return at and now and ("%s, %s ago"):format(full, words.duration(now - at)) or full
 end
 
+-- The last look at its health, in words.
+local function health(node)
+    local last = node.health
+    if not last then return nil end
+    local ago = words.duration(last.looked)
+    if last.well then return ("well %s ago"):format(ago) end
+    return ("not well for %s: %s; looked %s ago"):format(words.duration(last.since), last.reason, ago)
+end
+
 --- A page about one node. `now`: the Unix time of the reply, for ages.
 function status.page(node, facts, now)
     local colour = words.colour(node)
@@ -150,6 +159,8 @@ function status.page(node, facts, now)
         field(lines, "why", words.why(node))
         field(lines, "for", node.since and words.duration(node.since))
     end
+    field(lines, "awaits", node.awaits)
+    field(lines, "health", health(node))
     field(lines, "next", words.next(node))
     field(lines, "failures", words.count(node) and words.count(node) .. " (the count now / failure_threshold)")
     field(lines, "restarts", node.restarts and node.restarts > 0 and ("%d"):format(node.restarts) or nil)

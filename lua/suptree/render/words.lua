@@ -94,15 +94,22 @@ function words.why(node)
     return reason.cause(node.cause, node["for"], words.last_in_full(node))
 end
 
+--- What is wrong with one that runs, by its last look; nil: nothing, or nobody looks.
+function words.sickness(node)
+    local health = node.health
+    return health and not health.well and "not well: " .. health.reason or nil
+end
+
 --- The last column of a table: what a person would ask next.
 function words.detail(node)
     local parts = {}
     if node.leaving then parts[1] = "removed" end
     if words.is_up(node) and not node.resumes_in and not node.next_in then
-        parts[#parts + 1] = node.status_text or node.description
+        parts[#parts + 1] = words.sickness(node) or node.status_text or node.description
         if node.limits_off then parts[#parts + 1] = "without " .. table.concat(node.limits_off, ", ") end
     else
         if node.state ~= "running" then parts[#parts + 1] = words.why(node) end
+        parts[#parts + 1] = node.awaits
         parts[#parts + 1] = words.next(node)
     end
     return table.concat(parts, "; ")
