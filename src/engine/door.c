@@ -172,11 +172,10 @@ static struct sup_slot *find_slot(struct sup_engine *engine, struct sup_thread *
     return NULL;
 }
 
-/* One with a watchdog is awaited by the engine from then on. */
+/* One with a watchdog or health is looked after by the engine from then on. */
 static bool can_be_ready_here(const struct sup_spec *spec)
 {
-    if (spec->watchdog_ns != 0) return false;
-    if (spec->health.every_ns > 0) return false; /* who is ready is looked after */
+    if (spec->watchdog_ns != 0 || spec->health.every_ns != 0) return false;
     return spec->ready.kind == SUP_READY_AT_LAUNCH || spec->ready.kind == SUP_READY_MANUAL;
 }
 
