@@ -373,3 +373,74 @@ notify("STOPPING=1")]] .. SLEEPS),
         refuses('reload_signal = "HUB"', "web.reload_signal: ")
     end)
 end)
+
+describe("reload_signal", function()
+    after_each(live.clean)
+
+    -- Reads its settings, and says so, when it hears HUP; takes as long as the file `slow` is there.
+    local READS = [[
+import signal
+def read_settings(*_):
+    notify("RELOADING=1\nMONOTONIC_USEC=%d" % (time.monotonic_ns() // 1000))
+    open("reading", "w").close()
+    while os.path.exists("slow"): time.sleep(0.02)
+    open("read", "a").write("x")
+    notify("READY=1\nSTATUS=read again")
+signal.signal(signal.SIGHUP, read_settings)
+notify("READY=1")
+while True: time.sleep(1000)]]
+
+    it("is what \"suptree signal reload\" sends; the answer waits until it is ready again", function()
+        local tree = run(python("py", 'ready = s.ready.notify(), reload_signal = "HUP"'), { ["py.py"] = talker(READS) })
+        tree:await { type = "ready", path = "py" }
+        local pid = tree:service "py"
+        local code, out = live.run { live.program, "signal", "reload", "py" }
+        assert.are.equal(0, code)
+        assert.matches("py: it has read its settings again", out, 1, true)
+        assert.are.equal("x", live.read_file(tree.folder .. "/read"))
+        assert.are.equal("read again", status("py").status_text)
+        assert.are.equal(pid, tree:service "py")
+        assert.are.equal(1, #tree:all { type = "ready", path = "py" })
+    end)
+
+    it("while it reads, that is said; the time to wait may be bounded", function()
+        local tree = run(python("py", 'ready = s.ready.notify(), reload_signal = "HUP"'), { ["py.py"] = talker(READS) })
+        tree:await { type = "ready", path = "py" }
+        touch(tree, "slow")
+        local code, _, err = live.run { live.program, "signal", "py", "reload", "--timeout", "500ms" }
+        assert.are.equal(124, code)
+        assert.matches("py: it still reads its settings", err, 1, true)
+        assert.is_true(status("py").says_reloading)
+        assert.is_true(status("py").ready)
+        assert(os.remove(tree.folder .. "/slow"))
+        await_status("the end of it", "py", function(node) return not node.says_reloading end)
+    end)
+
+    it("one that says nothing is only signalled; without the option, and of threads, it is refused", function()
+        local tree = run [[
+            s.process "plain" { command = "trap 'echo hup' HUP; echo up; while :; do sleep 0.05; done",
+                reload_signal = "HUP" },
+            s.process "none" { command = "exec sleep 1000" },
+            s.thread "thread" { run = function(ctx) ctx:sleep(1000) end },]]
+        tree:await_line("plain", "up")
+        local code, out = live.run { live.program, "signal", "reload", "plain" }
+        assert.are.equal(0, code)
+        assert.matches("plain: signal HUP was sent", out, 1, true)
+        tree:await_line("plain", "hup")
+        local refused, _, err = live.run { live.program, "signal", "reload", "none" }
+        assert.are_not.equal(0, refused)
+        assert.matches("none: it has no reload_signal", err, 1, true)
+        local _, _, words = live.run { live.program, "signal", "reload", "thread" }
+        assert.matches("thread: it is no process", words, 1, true)
+    end)
+
+    it("one that ends instead is told of", function()
+        local tree = run(python("py", 'ready = s.ready.notify(), reload_signal = "USR1"'), {
+            ["py.py"] = talker("notify('READY=1')" .. SLEEPS),
+        })
+        tree:await { type = "ready", path = "py" }
+        local code, _, err = live.run { live.program, "signal", "reload", "py" }
+        assert.are.equal(1, code)
+        assert.matches("py: it ended instead of reading its settings", err, 1, true)
+    end)
+end)

@@ -337,6 +337,7 @@ static void push_handle(lua_State *L, const struct ucred *peer, const char *type
         {"path", get_path},
         {"plan", plan},
         {"quote", sup_control_quote},
+        {"rereads", sup_control_rereads},
         {"replicated", sup_control_replicated},
         {"select", select_method},
         {"services", write_services},

@@ -146,6 +146,8 @@ int sup_control_explain(lua_State *L);
 
 /* --- control_service.c ------------------------------------------------------------------------ */
 
+/* The method rereads: how a service reads its settings again, and how far it is. May raise. */
+int sup_control_rereads(lua_State *L);
 /* The methods signal and environment of those who may change something. May raise. */
 int sup_control_signal(lua_State *L);
 int sup_control_environment(lua_State *L);

@@ -5,6 +5,7 @@
 #include "script/control_inside.h"
 
 #include "core/options.h"
+#include "engine/said.h"
 #include "script/enter.h"
 #include "wire/plan.h"
 
@@ -65,6 +66,47 @@ int sup_control_signal(lua_State *L)
     lua_pushnil(L);
     push_refusal(L, sending.result);
     return 2;
+}
+
+/* --- reading its settings again --------------------------------------------------------------- */
+
+struct rereading {
+    sup_token node;
+    bool is_there, says, reloading;
+    int signal;
+    int64_t reloaded_ns;
+    uint64_t instance;
+};
+
+static void look_at_rereading(void *context, const struct sup_view *view)
+{
+    struct rereading *it = context;
+    struct sup_status status;
+    const struct sup_spec *spec = sup_tree_spec(view->tree, it->node);
+    const struct sup_said *said = sup_engine_said(view, it->node);
+    if (spec == NULL || !sup_tree_status(view->tree, it->node, view->now_ns, &status)) return;
+    it->is_there = spec->kind == SUP_PROCESS;
+    it->signal = spec->reload_signal;
+    it->says = spec->ready.kind == SUP_READY_NOTIFY;
+    it->instance = status.instance;
+    if (said == NULL) return;
+    it->reloaded_ns = said->reloaded_ns;
+    it->reloading = (said->flags & SUP_SAID_RELOADING) != 0;
+}
+
+/* rereads(token) -> its reload_signal (0: none), does it say how far it is, when it last began (a
+   number that grows), is it at it, its instance; nil: it is no process, or not there */
+int sup_control_rereads(lua_State *L)
+{
+    struct rereading it = {.node = (sup_token) luaL_checkinteger(L, 2)};
+    sup_engine_read(sup_control_of(L)->engine, look_at_rereading, &it);
+    if (!it.is_there) return 0;
+    lua_pushinteger(L, it.signal);
+    lua_pushboolean(L, it.says);
+    lua_pushinteger(L, (lua_Integer) it.reloaded_ns);
+    lua_pushboolean(L, it.reloading);
+    lua_pushinteger(L, (lua_Integer) it.instance);
+    return 5;
 }
 
 /* --- how it is started ------------------------------------------------------------------------ */

@@ -47,7 +47,7 @@ end
 -- --- results -------------------------------------------------------------------------------------------------------
 
 -- Which code wins when results differ: an unknown name first, then a refusal, the time, what was not reached.
-local ORDER = { common.UNKNOWN, common.REFUSED, common.TIMED_OUT, common.FAILED }
+local ORDER = { common.UNKNOWN, common.REFUSED, common.USAGE, common.TIMED_OUT, common.FAILED }
 
 --- The exit code of several results.
 function change.code_of(results)

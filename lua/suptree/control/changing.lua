@@ -2,6 +2,7 @@
 local json = require "suptree.json"
 local message = require "suptree.control.message"
 local nodes = require "suptree.control.nodes"
+local rereading = require "suptree.control.rereading"
 local rolling = require "suptree.control.rolling"
 local options = require "suptree.options"
 local text = require "suptree.text"
@@ -93,7 +94,30 @@ return function(world)
         command(call, given, "restart")
     end
 
+    -- Send it; true, or nil, a status and words.
+    local function send(handle, token, number)
+        local sent, why = handle:signal(token, number)
+        if sent then return true end
+        return nil, NOT_SENT[why] and why or "refused", NOT_SENT[why] or why
+    end
+
+    local function reread(call, given, tokens)
+        local handle, parts, left = call.handle, {}, #tokens
+        local paths = paths_of(handle, tokens)
+        rereading.start(world, call, tokens, given, function(token, number) return send(handle, token, number) end,
+            function(place, status, words)
+                local answer = { status = status, text = words or NOT_SENT[status] }
+                parts[place] = result_text(handle, paths[place], tokens[place], "signal", answer)
+                left = left - 1
+                if left == 0 then call:reply('{"results":[' .. table.concat(parts, ",") .. "]}") end
+            end)
+    end
+
     function handlers.signal(call, given)
+        if given.signal:lower() == "reload" then
+            local tokens = nodes.select(call, given.paths, "each")
+            return tokens and reread(call, given, tokens)
+        end
         local number = math.tointeger(tonumber(given.signal)) or options.signal(given.signal)
         if not number or number < 1 or number > 64 then
             return call:fail(message.PARAMS, ("signal: %s is none; a name such as HUP is expected, or a number from "
@@ -104,9 +128,8 @@ return function(world)
         local name, parts = options.signal_name(number) or tostring(number), {}
         for place, token in ipairs(tokens) do
             local path = call.handle:path(token) or "?"
-            local sent, why = call.handle:signal(token, number)
-            local answer = { status = sent and "ok" or NOT_SENT[why] and why or "refused" }
-            answer.text = sent and ("signal %s was sent"):format(name) or NOT_SENT[why] or why
+            local sent, status, words = send(call.handle, token, number)
+            local answer = { status = status or "ok", text = sent and ("signal %s was sent"):format(name) or words }
             parts[place] = result_text(call.handle, path, token, "signal", answer)
         end
         call:reply('{"results":[' .. table.concat(parts, ",") .. "]}")

@@ -197,10 +197,18 @@ return {
         role = "write", doc = "Sends a signal to processes; what follows from it is judged as ever.",
         params = {
             PATHS,
-            { name = "signal", type = "text", required = true, max = 16, doc = "a name such as HUP, or a number" },
+            {
+                name = "signal", type = "text", required = true, max = 16,
+                doc = 'a name such as HUP, or a number; "reload": the reload_signal of each',
+            },
+            {
+                name = "wait", type = "boolean", default = true,
+                doc = "with \"reload\": answer when a service that says so (RELOADING=1, READY=1) is done",
+            },
+            TIMEOUT,
         },
         result = '{ results = [{ path, status, message, node? }] }; status: "ok", "not_running", "invalid", "busy", '
-            .. '"refused"',
+            .. '"refused"; with "reload" also "not_reached", "timeout"',
     }),
     row("start", change "Starts nodes, and what they are after; a person's stop is forgotten."),
     row("status", {
