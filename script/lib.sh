@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
     lua5.4 liblua5.4-dev libuv1-dev lua-luv lua-luv-dev lua-cjson lua-cjson-dev
     lua-argparse lua-inspect lua-yaml libedit-dev
 )
-TEST_PACKAGES=(lua-busted lua-check clang-format procps valgrind libc6-dbg)
+TEST_PACKAGES=(lua-busted lua-check clang-format procps valgrind libc6-dbg python3)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 1; }

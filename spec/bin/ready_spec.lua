@@ -7,16 +7,6 @@ describe("what is ready by a look from outside", function()
 
     local listener = live.root .. "/spec/support/listener.lua"
 
-    -- A port that nobody has just now.
-    local function free_port()
-        local tcp = uv.new_tcp()
-        assert(tcp:bind("127.0.0.1", 0))
-        local port = tcp:getsockname().port
-        tcp:close()
-        uv.run "nowait"
-        return port
-    end
-
     local function tree_of(services, options)
         return live.tree(('local s = require "suptree"\nreturn s.supervisor "tree" { %s }'):format(services), options)
     end
@@ -40,13 +30,13 @@ describe("what is ready by a look from outside", function()
     end
 
     it("a port of this machine", function()
-        local port = free_port()
+        local port = live.port()
         local tree = tree_of(serving("tcp", port, ("s.ready.tcp(%d)"):format(port)))
         assert_waits_for(tree, function() live.write_file(tree.folder .. "/go", "200") end)
     end)
 
     it("a port at an address, with the host killed while nobody listens", function()
-        local port = free_port()
+        local port = live.port()
         local tree = tree_of(serving("tcp", port, ('s.ready.tcp { "127.0.0.1:%d", every = 0.05 }'):format(port)))
         assert_waits_for(tree, function()
             tree:kill_host()
@@ -65,7 +55,7 @@ describe("what is ready by a look from outside", function()
     end)
 
     it("an http server: the right answer, after none, a cut one and a wrong one", function()
-        local port = free_port()
+        local port = live.port()
         local look = 's.ready.http { "http://localhost:%d/health?x", status = 204, timeout = "100ms", every = "20ms" }'
         local tree = tree_of(serving("tcp", port, look:format(port)))
         assert_waits_for(tree, function()
@@ -97,7 +87,7 @@ describe("what is ready by a look from outside", function()
     end)
 
     it("a reload that changes the condition looks anew", function()
-        local port = free_port()
+        local port = live.port()
         local tree = tree_of(serving("tcp", port, 's.ready.unix "nowhere"'))
         local launched = tree:await { type = "launched", path = "server" }
         live.write_file(tree.folder .. "/go", "200")
@@ -196,7 +186,7 @@ describe("what is ready by a look from outside", function()
     end)
 
     it("many at once, which one server makes ready", function()
-        local count, port = live.sanitized and 50 or 200, free_port()
+        local count, port = live.sanitized and 50 or 200, live.port()
         local tree = tree_of(([[
             s.process "server" { command = { "lua5.4", %q, "tcp", "%d", "go" } },
             (function()

@@ -80,7 +80,7 @@ describe("a rolling restart", function()
     it("stops behind the one that is under way at Ctrl-C", function()
         local tree = shop.run(WEB)
         local before = pids()
-        local rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "500ms" }
+        local rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "4s" }
         tree:await { type = "launched", path = "web@1", generation = 2 }
         rolling:kill "INT"
         assert.are.equal(130, rolling:wait())
@@ -96,11 +96,11 @@ describe("a rolling restart", function()
     it("goes on over the death of the host", function()
         local tree = shop.run(WEB)
         local before = pids()
-        local rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "100ms" }
+        local rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "500ms" }
         tree:await { type = "launched", path = "web@2", generation = 2 }
         tree:kill_host()
         assert.are.equal(0, rolling:wait(), rolling.err)
-        holds("the host died meanwhile; going on with web@2, web@3", rolling.err)
+        assert.matches("the host died meanwhile; going on with [^\n]*web@3", rolling.err) -- web@2 may be up by then
         for place, pid in ipairs(pids()) do assert.are_not.equal(before[place], pid) end
         assert.are.equal(2, status("web@1").generation)
         assert.are.equal(2, status("web@3").generation)

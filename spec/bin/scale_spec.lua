@@ -136,12 +136,13 @@ describe("suptree scale", function()
     end)
 
     it("waits no longer than it may, or not at all", function()
-        local tree = shop.run [[s.process 'web' { replicas = 1, ready = s.ready.file "ready", timeout = 1,
-            command = "[ $SUPTREE_REPLICA = 1 ] && touch ready; trap '' TERM; while :; do sleep 0.05; done" }]]
+        local tree = shop.run [[s.process 'web' { replicas = 1, ready = s.ready.file "ready", timeout = 3,
+            command = "[ $SUPTREE_REPLICA = 1 ] && touch ready; trap '' TERM; echo deaf; while :; do sleep 1; done" }]]
         local code, out, err = suptree("scale", "web=2", "--timeout", "300ms")
         assert.are.equal(124, code)
         holds("web: 1 -> 2", out)
         holds("web@2: not there in the time given; it goes on", err)
+        tree:await_line("web@2", "deaf")
         code, out, err = suptree("scale", "web=1", "--timeout", "300ms")
         assert.are.equal(124, code)
         holds("web: 2 -> 1", out)
