@@ -265,6 +265,7 @@ static struct sup_unstopped_service *copy_left(const struct sup_left *left, size
                                                  .generation = left[i].generation,
                                                  .pid = left[i].pid};
         memcpy(copy[i].path, left[i].path, sizeof copy[i].path);
+        memcpy(copy[i].why, left[i].why, sizeof copy[i].why);
     }
     return copy;
 }

@@ -263,7 +263,8 @@ struct sup_unstopped_service {
     char path[512];
     const char *kind; /* constant */
     uint32_t generation;
-    int32_t pid; /* 0: none */
+    int32_t pid;   /* 0: none */
+    char why[256]; /* what the system holds its processes for; "" when that is not known */
 };
 
 /*

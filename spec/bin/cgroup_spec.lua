@@ -2,6 +2,7 @@
 -- stands for the real one; spec/bin/cgroup_linux_spec.lua tries the same in a Linux of its own.
 local cjson = require "cjson"
 local live = require "spec.support.live"
+local proc = require "spec.support.proc"
 local uv = require "luv"
 
 local function config(options, command)
@@ -226,6 +227,75 @@ describe("lack of memory", function()
         for _, event in ipairs(sim:events()) do if event.type == "failed" then failed = event end end
         assert.are.equal("killed for lack of memory (memory_max 64MiB)", failed.reason)
         assert.is_true(failed.oom)
+    end)
+end)
+
+describe("what services use", function()
+    after_each(live.clean)
+
+    it("is shown when it is asked for", function()
+        local tree = tree_in(ALL, [[cgroup = { pids_max = 100 }]], [["sleep 1000 & echo up; wait"]])
+        tree:await_line("web", "up")
+        local node = status(tree)
+        assert.are.equal(2, node.usage.processes)
+        assert.is_true(node.usage.memory > 0)
+        local _, all = live.run { live.program, "status", "--json", "-n", "tree" }
+        assert.is_nil(cjson.decode(all).services[2].usage)
+        local _, shown = live.run { live.program, "status", "--usage", "-n", "tree" }
+        assert.matches("PID +CPU +MEMORY +PROCS +UPTIME", shown)
+        assert.matches("\nweb +running +yes +%d+ +[%d.]+m?s +[%d.]+[KM] +2 ", shown)
+        live.write_file(("%s/suptree-%d/1/memory.current"):format(tree.cgroup, tree.pid), "3145728\n")
+        live.write_file(("%s/suptree-%d/1/memory.peak"):format(tree.cgroup, tree.pid), "4194304\n")
+        tree:kill_host()
+        local page
+        live.wait("the page of a new host", function()
+            page = select(2, live.run { live.program, "status", "-n", "tree", "web" })
+            return page:find "uses"
+        end)
+        assert.matches("uses  3.0M of memory (at most 4.0M), ", page, 1, true)
+        assert.matches(", 2 processes\n", page, 1, true)
+        assert.are.equal(0, tree:stop())
+    end)
+end)
+
+-- A frozen process obeys no kill, and looks as one does that hangs in the kernel.
+describe("what outlives its kill", function()
+    local frozen
+
+    after_each(function()
+        if frozen then
+            live.write_file(frozen .. "/freezer.state", "THAWED")
+            live.wait("the frozen to go", function() return uv.fs_rmdir(frozen) end)
+        end
+        frozen = nil
+        live.clean()
+    end)
+
+    it("is told with what holds it", function()
+        local freezer = "/sys/fs/cgroup/freezer"
+        if uv.getuid() ~= 0 or not uv.fs_stat(freezer .. "/cgroup.procs") then
+            return pending "only root can freeze processes, with cgroup v1"
+        end
+        local tree = live.tree(config [[timeout = "100ms", kill_timeout = "100ms"]])
+        tree:await { type = "launched", path = "web" }
+        local pid = tree:running "web"
+        frozen = ("%s/suptree-spec-%d"):format(freezer, uv.os_getpid())
+        assert(uv.fs_mkdir(frozen, tonumber("755", 8)))
+        live.write_file(frozen .. "/cgroup.procs", ("%d"):format(pid))
+        live.write_file(frozen .. "/freezer.state", "FROZEN")
+        live.wait("it to be frozen", function() return proc.state(pid) == "D" end)
+        local words = ("pid %d (sleep) is stuck in the kernel"):format(pid)
+        local code, _, err = live.run { live.program, "stop", "-n", "tree", "web" }
+        assert.are.equal(1, code)
+        assert.matches("web: it outlived its kill: " .. words, err, 1, true)
+        assert.matches(words, tree:await { type = "stuck", path = "web" }.error, 1, true)
+        local node = status(tree)
+        assert.are.equal("stuck", node.state)
+        assert.matches(words, node.stuck_on, 1, true)
+        local _, told = live.run { live.program, "explain", "-n", "tree", "web" }
+        assert.matches("was killed and has not ended: " .. words, told, 1, true)
+        tree:kill "TERM"
+        tree:await_text("not stopped: web (" .. words)
     end)
 end)
 

@@ -96,6 +96,16 @@ int sup_engine_former_config(struct sup_engine *engine, void **blob, size_t *siz
 /* The process of ${node}; 0: none, or not one. Inside sup_engine_read only. */
 int32_t sup_engine_pid(const struct sup_view *view, sup_token node);
 
+/* Where the processes of ${node} are found. Inside sup_engine_read only. */
+struct sup_engine_seat {
+    int32_t pid;     /* of the main one; 0: none lives */
+    uint64_t folder; /* of its cgroup, see sup_wire_folder_name; 0: none */
+};
+struct sup_engine_seat sup_engine_seat(const struct sup_view *view, sup_token node);
+
+/* The folder of the services' cgroups; -1: there is none. The engine's. Any thread. */
+int sup_engine_cgroups(const struct sup_engine *engine);
+
 /*
 ** The limits of ${node}'s cgroup that do not hold, as bits of enum sup_cgroup_item; which, why and
 ** what to do is written into ${buf}: 768 bytes are enough. Inside sup_engine_read only.

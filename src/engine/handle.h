@@ -85,7 +85,9 @@ struct sup_left {
     char path[512];
     enum sup_kind kind;
     uint32_t generation;
-    int32_t pid; /* 0: not a process */
+    int32_t pid;     /* 0: not a process */
+    uint64_t folder; /* of its cgroup; 0: none */
+    char why[256];   /* of a process: what the system holds it for; "" unknown */
 };
 
 /* What a stop could not stop: an array to be freed by the caller, NULL when ${count} is 0. */

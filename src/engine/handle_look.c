@@ -4,6 +4,9 @@
 */
 #include "engine/handle_inside.h"
 
+#include "base/process.h"
+#include "wire/wire.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,7 @@ static void describe(struct sup_left *left, const struct sup_view *view,
     bool known = sup_tree_status(view->tree, unstopped->node, 0, &status);
     left->kind = known ? status.kind : SUP_PROCESS;
     left->pid = sup_engine_pid(view, unstopped->node);
+    left->folder = sup_engine_seat(view, unstopped->node).folder;
 }
 
 struct sup_left *sup_left_list(const struct sup_view *view, size_t *count)
@@ -72,6 +76,18 @@ static void report_root(struct reporting *reporting)
     reporting->count = root->left_count;
 }
 
+/* What the system holds it for. */
+static void find_reason(struct sup_left *left, int cgroups)
+{
+    char name[32];
+    const struct sup_seat seat = {
+        .pid = left->pid,
+        .cgroups = cgroups,
+        .folder = left->folder == 0 ? NULL : sup_wire_folder_name(left->folder, name, sizeof name),
+    };
+    if (left->pid > 0) sup_process_why(&seat, left->why, sizeof left->why);
+}
+
 struct sup_left *sup_handle_report(struct sup_handle *handle, size_t *count)
 {
     struct reporting reporting = {.handle = handle};
@@ -81,6 +97,8 @@ struct sup_left *sup_handle_report(struct sup_handle *handle, size_t *count)
     struct sup_handle *root = sup_handle_root(handle);
     if (root == handle) report_root(&reporting);
     else if (root->engine != NULL) sup_engine_read(root->engine, report_part, &reporting);
+    int cgroups = root->engine == NULL ? -1 : sup_engine_cgroups(root->engine);
+    for (size_t i = 0; i < reporting.count; i++) find_reason(&reporting.left[i], cgroups);
     sup_handles_unlock();
     *count = reporting.count;
     if (reporting.count > 0) return reporting.left;

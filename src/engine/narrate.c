@@ -294,6 +294,9 @@ static void tell_healthy(struct line *line, const struct sup_story *story)
 static void tell_stuck(struct line *line, const struct sup_story *story)
 {
     say(line, "%s is stuck: it was killed and has not ended", story->path);
+    const char *why = story->event->text;
+    if (why != NULL) say(line, ": %s; it gets no second instance", why);
+    if (why != NULL) return;
     if (story->pid > 0) say(line, " (pid %d)", story->pid);
     say(line, "; it gets no second instance, see what the system holds it for");
 }

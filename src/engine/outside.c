@@ -35,3 +35,16 @@ int sup_engine_plan(const struct sup_view *view, sup_token node, struct sup_plan
     copy->offset = sup_plan_draft_add(&draft, &view->engine->plan_env, &wish);
     return sup_plan_draft_take(&draft, &copy->bytes, &copy->size);
 }
+
+struct sup_engine_seat sup_engine_seat(const struct sup_view *view, sup_token node)
+{
+    const struct sup_slot *slot = sup_slots_find(&view->engine->slots, node);
+    bool lives = slot != NULL && slot->live && slot->kind == SUP_PROCESS;
+    if (!lives) return (struct sup_engine_seat){.pid = 0};
+    return (struct sup_engine_seat){.pid = slot->pid, .folder = slot->folder};
+}
+
+int sup_engine_cgroups(const struct sup_engine *engine)
+{
+    return engine->cgroups;
+}

@@ -4,6 +4,8 @@
 */
 #include "engine/inside.h"
 
+#include "base/process.h"
+
 #include "core/event.h"
 #include "engine/event_line.h"
 #include "engine/narrate.h"
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WHY_SIZE 512
 #define PATH_SIZE 1024
 #define LINE_SIZE 1024 /* of a line for people: what is longer is not read */
 #define NAMES_SHOWN 5  /* by a line that lists services */
@@ -100,6 +103,21 @@ void sup_tell_event(struct sup_engine *engine, const struct sup_tale *tale)
     sup_tap_add(&engine->tap, &tale->told, engine->wall_offset_ns);
 }
 
+/* A killed process that lives on: what the system holds it for, into ${buf}. */
+static const char *why_stuck(const struct sup_engine *engine, const struct sup_slot *slot,
+                             char *buf, size_t size)
+{
+    char name[32];
+    buf[0] = '\0';
+    if (slot == NULL || slot->kind != SUP_PROCESS || slot->pid <= 0) return NULL;
+    const struct sup_seat seat = {
+        .pid = slot->pid,
+        .cgroups = engine->cgroups,
+        .folder = slot->folder == 0 ? NULL : sup_wire_folder_name(slot->folder, name, sizeof name),
+    };
+    return sup_process_why(&seat, buf, size)[0] == '\0' ? NULL : buf;
+}
+
 void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, size_t count,
                      size_t at)
 {
@@ -121,6 +139,14 @@ void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, 
         .pid = slot == NULL ? 0 : slot->pid,
         .ran_ns = ran_ns(slot, event),
     };
+    char why[WHY_SIZE];
+    struct sup_effect stuck = *effect;
+    if (event->type == SUP_EVENT_STUCK) {
+        stuck.event.text = why_stuck(engine, slot, why, sizeof why);
+        tale.batch = effect = &stuck;
+        tale.count = 1;
+        tale.at = 0;
+    }
     sup_told_init(&tale.told, engine->tree, effect, &paths);
     if (event->type == SUP_EVENT_STOPPING && tale.is_root && !engine->stopping) {
         engine->stopping = true;
@@ -193,17 +219,20 @@ void sup_tell_progress(struct sup_engine *engine)
 
 void sup_tell_unstopped(struct sup_engine *engine)
 {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], why[WHY_SIZE], note[WHY_SIZE + 4];
     struct list_line list = {.length = 0};
     struct sup_unstopped left[NAMES_SHOWN];
     size_t count = sup_tree_unstopped(engine->tree, left, NAMES_SHOWN);
     if (count == 0) return;
-    for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
-        add_name(&list, path_of(engine, left[i].node, path, sizeof path), "");
+    for (size_t i = 0; i < count && i < NAMES_SHOWN; i++) {
+        const struct sup_slot *slot = sup_slots_find(&engine->slots, left[i].node);
+        bool known = why_stuck(engine, slot, why, sizeof why) != NULL;
+        snprintf(note, sizeof note, known ? " (%s)" : "", why);
+        add_name(&list, path_of(engine, left[i].node, path, sizeof path), note);
+    }
     list.more = count - list.shown;
     end_list(&list);
     sup_tell_line(engine,
-                  "not stopped: %s; they outlived their kill, see what the system holds "
-                  "them for",
+                  "not stopped: %s; see what the system holds them for: they outlived their kill",
                   list.text);
 }

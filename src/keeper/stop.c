@@ -4,6 +4,8 @@
 */
 #include "keeper/keeper.h"
 
+#include "base/process.h"
+
 #include <string.h>
 
 /* Limits of what the kernel and not a program does: no test makes them shorter. */
@@ -107,17 +109,32 @@ static bool begin_rank(struct sup_keeper *keeper, int64_t now_ns)
     return found;
 }
 
+/* What the system holds it for. */
+static const char *why_of(const struct sup_keeper *keeper,
+                          const struct sup_keeper_instance *instance, char *buf, size_t size)
+{
+    char name[32];
+    const struct sup_seat seat = {
+        .pid = instance->pid,
+        .cgroups = keeper->cgroup.folder,
+        .folder = instance->cgroup == 0 ? NULL
+                                        : sup_wire_folder_name(instance->cgroup, name, sizeof name),
+    };
+    return sup_process_why(&seat, buf, size);
+}
+
 static void take_next_step(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                            int64_t now_ns)
 {
+    char why[384];
     const char *name = instance->node == NULL ? "?" : instance->node->name;
     if (instance->stop_step == SUP_STOP_ASKED) {
         sup_keeper_say("%s (pid %d) did not stop in time: killing it", name, (int) instance->pid);
         kill_instance(keeper, instance, now_ns);
         return;
     }
-    sup_keeper_say("%s (pid %d) does not end even when killed: going on without it", name,
-                   (int) instance->pid);
+    sup_keeper_say("%s does not end even when killed: going on without it (%s)", name,
+                   why_of(keeper, instance, why, sizeof why));
     instance->stop_step = SUP_STOP_GIVEN_UP;
     instance->stop_ns = SUP_KEEPER_NEVER;
     keeper->stop_left--;

@@ -40,6 +40,7 @@ struct writing {
     struct sup_json *json;
     const sup_token *nodes;
     size_t count;
+    struct sup_outside outside[SUP_CONTROL_SLICE];
     sup_token node;
     bool there;
 };
@@ -48,7 +49,7 @@ static void write_slice(void *context, const struct sup_view *view)
 {
     struct writing *writing = context;
     for (size_t i = 0; i < writing->count; i++)
-        sup_control_write_node(writing->json, view, writing->nodes[i]);
+        sup_control_write_node(writing->json, view, writing->nodes[i], &writing->outside[i]);
 }
 
 static size_t take_slice(lua_State *L, int index, lua_Integer first, sup_token *nodes)
@@ -63,16 +64,20 @@ static size_t take_slice(lua_State *L, int index, lua_Integer first, sup_token *
     return count;
 }
 
-/* services(tokens) -> an array of them as JSON; nil: more than can be said at once */
+/* services(tokens, usage) -> an array of them as JSON, with what their processes use if that is
+   asked for; nil: more than can be said at once */
 static int write_services(lua_State *L)
 {
     sup_token nodes[SUP_CONTROL_SLICE];
     luaL_checktype(L, 2, LUA_TTABLE);
+    bool with_usage = lua_toboolean(L, 3) != 0;
+    struct sup_control *control = sup_control_of(L);
     struct writing writing = {.json = sup_control_push_json(L), .nodes = nodes};
     sup_json_begin_array(writing.json);
     for (lua_Integer at = 1; (writing.count = take_slice(L, 2, at, nodes)) > 0;
          at += SUP_CONTROL_SLICE) {
-        sup_engine_read(sup_control_of(L)->engine, write_slice, &writing);
+        sup_control_look(control, nodes, writing.count, with_usage, writing.outside);
+        sup_engine_read(control->engine, write_slice, &writing);
         sched_yield();
     }
     sup_json_end_array(writing.json);
@@ -83,7 +88,8 @@ static int write_services(lua_State *L)
 static void write_one(void *context, const struct sup_view *view)
 {
     struct writing *writing = context;
-    writing->there = sup_control_write_node(writing->json, view, writing->node);
+    writing->there =
+        sup_control_write_node(writing->json, view, writing->node, &writing->outside[0]);
 }
 
 /* node(token) -> it as JSON, or nil: it is gone */
@@ -91,7 +97,9 @@ static int write_node(lua_State *L)
 {
     sup_token node = (sup_token) luaL_checkinteger(L, 2);
     struct writing writing = {.json = sup_control_push_json(L), .node = node};
-    sup_engine_read(sup_control_of(L)->engine, write_one, &writing);
+    struct sup_control *control = sup_control_of(L);
+    sup_control_look(control, &node, 1, false, writing.outside);
+    sup_engine_read(control->engine, write_one, &writing);
     if (!writing.there) return 0;
     sup_control_finish_json(L);
     return 1;

@@ -6,6 +6,7 @@
 **   control_handle.c  what a connection may do: two kinds of handles, by who is at the other end
 **   control_select.c  paths and patterns to nodes
 **   control_node.c    a node as JSON
+**   control_usage.c   what its processes use, and what holds them
 **   control_explain.c why a node is as it is
 **   control_service.c one service's process
 **   control_output.c  what services have put out
@@ -18,6 +19,7 @@
 #define SUP_SCRIPT_CONTROL_INSIDE_H
 
 #include "base/json.h"
+#include "base/process.h"
 #include "core/plan.h"
 #include "core/tree.h"
 #include "engine/engine.h"
@@ -160,10 +162,27 @@ int sup_control_tail(lua_State *L);
 int sup_control_follow(lua_State *L);
 int sup_control_quote(lua_State *L);
 
+/* --- control_usage.c -------------------------------------------------------------------------- */
+
+/* What was seen of the processes of a node. */
+struct sup_outside {
+    bool has_usage;
+    struct sup_usage usage;
+    char why[512]; /* of one that is stuck: what holds it; "" else */
+};
+
+/* Look at ${count} (at most SUP_CONTROL_SLICE) nodes. Not inside sup_engine_read. */
+void sup_control_look(struct sup_control *control, const sup_token *nodes, size_t count,
+                      bool with_usage, struct sup_outside *outside);
+/* The fields of it, into the object of the node. */
+void sup_control_put_outside(struct sup_json *json, const struct sup_outside *outside);
+
 /* --- control_node.c --------------------------------------------------------------------------- */
 
-/* Write the object of ${node}; false: there is none any more. Inside sup_engine_read. */
-bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node);
+/* Write the object of ${node}, with what was seen ${outside} (NULL: nothing); false: there is none
+   any more. Inside sup_engine_read. */
+bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node,
+                            const struct sup_outside *outside);
 
 /* A JSON value that is being written: a userdata, so that an error does not leak it. */
 struct sup_json *sup_control_push_json(lua_State *L);

@@ -194,7 +194,8 @@ static void put_health(struct sup_json *json, const struct sup_view *view, sup_t
     sup_json_end_object(json);
 }
 
-bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node)
+bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node,
+                            const struct sup_outside *outside)
 {
     struct sup_status status;
     if (!sup_tree_status(view->tree, node, view->now_ns, &status)) return false;
@@ -209,6 +210,7 @@ bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, 
         sup_json_put_number(json, "threshold", status.threshold);
     }
     if (spec != NULL) put_after(json, &spec->after);
+    if (outside != NULL) sup_control_put_outside(json, outside);
     sup_json_end_object(json);
     return true;
 }

@@ -259,7 +259,7 @@ static void look_at_node(void *context, const struct sup_view *view)
 {
     struct looking *looking = context;
     sup_token node = sup_tree_find(view->tree, looking->path);
-    looking->there = node != 0 && sup_control_write_node(looking->json, view, node);
+    looking->there = node != 0 && sup_control_write_node(looking->json, view, node, NULL);
 }
 
 /* node(path) -> it as JSON, or nil: there is none */

@@ -216,6 +216,7 @@ static void push_left(lua_State *L, const struct sup_left *left)
     set_text(L, "kind", sup_kind_name(left->kind));
     set_integer(L, "generation", left->generation);
     if (left->pid != 0) set_integer(L, "pid", left->pid);
+    if (left->why[0] != '\0') set_text(L, "why", left->why);
 }
 
 static int stop(lua_State *L)

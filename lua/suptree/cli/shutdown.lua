@@ -34,12 +34,19 @@ local function tell_timeout(connection)
     return common.TIMED_OUT
 end
 
+local function tell(event, progress)
+    progress.show(event.path, WORDS[event.type])
+    if event.type ~= "stuck" then return end
+    progress.clear()
+    common.complain("%s outlived its kill%s", event.path, event.error and ": " .. event.error or "")
+end
+
 -- Waits until nobody answers any more.
 local function await_end(connection, arguments, progress)
     local deadline = arguments.timeout and socket.now() + arguments.timeout
     while connection do
         local method, params = connection:notification(deadline and math.max(deadline - socket.now(), 0))
-        if method == "event" then progress.show(params.event.path, WORDS[params.event.type]) end
+        if method == "event" then tell(params.event, progress) end
         if not method then
             if params.code ~= "closed" then
                 progress.clear()

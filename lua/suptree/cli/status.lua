@@ -59,8 +59,8 @@ local function warn(connection, reply, facts)
     if hello then io.stdout:write(facts.paint("red", (SAFE_MODE:format(hello.pid))), "\n") end
 end
 
-local function show_table(reply, facts, is_all)
-    if reply.services[1] then remote.print_lines(status.table(reply.services, facts)) end
+local function show_table(reply, facts, is_all, usage)
+    if reply.services[1] then remote.print_lines(status.table(reply.services, facts, usage)) end
     remote.print_lines(status.replicas(reply.replicas or {}))
     if is_all then
         print(("\n%s is %s; %s"):format(reply.name, reply.state or "?", status.summary(reply.services)))
@@ -87,7 +87,7 @@ local function show(connection, id, paths, is_pattern, arguments)
     if alone and #nodes == 1 and nodes[1].kind ~= "supervisor" then
         show_page(nodes[1], reply, connection:response(logs_id, { timeout = 5 }), facts)
     else
-        show_table(reply, facts, not paths)
+        show_table(reply, facts, not paths, arguments.usage)
     end
     return paths and code_for(named(nodes, paths, is_pattern), reply.replicas, paths) or common.DONE
 end
@@ -100,6 +100,7 @@ return {
     describe = function(parser)
         remote.add_names(parser, "*")
         common.add_tree(parser)
+        parser:flag("--usage", "Also what the processes use: processor time, memory, how many.")
         remote.add_json(parser)
         common.add_colour(parser)
     end,
@@ -108,7 +109,10 @@ return {
         if not connection then return code end
         local paths = arguments.services[1] and remote.paths(arguments.services)
         local is_pattern = paths and has_pattern(paths)
-        local id, err = connection:request("status", paths and { paths = paths, below = not is_pattern } or nil)
+        local id, err = connection:request("status", {
+            paths = paths, below = paths and not is_pattern or nil,
+            usage = arguments.usage or paths and #paths == 1 and not is_pattern or nil,
+        })
         if not id then return remote.fail(err) end
         if arguments.json then return show_json(connection, id, paths, is_pattern) end
         return show(connection, id, paths, is_pattern, arguments)

@@ -1,4 +1,5 @@
 --- The methods that change something. Each of them is recorded with the caller's uid, by the handle itself.
+local cjson = require "cjson"
 local json = require "suptree.json"
 local message = require "suptree.control.message"
 local nodes = require "suptree.control.nodes"
@@ -17,8 +18,10 @@ local WORDS = {
     waiting_for = function(_, other) return ("it waits for %s, which a person stopped; start that"):format(other) end,
     timeout = function() return "not there in the time given; it goes on" end,
     stopped = function(_, _, _, node) return node and "the tree has ended" or "it ended, and has left the tree" end,
-    not_reached = function(verb)
-        return verb == "stop" and "it outlived its kill" or "it cannot get ready; explain says why"
+    not_reached = function(verb, _, _, node)
+        if verb ~= "stop" then return "it cannot get ready; explain says why" end
+        local held_by = node and cjson.decode(node).stuck_on
+        return "it outlived its kill" .. (held_by and ": " .. held_by or "")
     end,
     not_found = function() return "it is not there any more" end,
     limit = function() return "there is no memory for it; free some and try again" end,

@@ -101,6 +101,7 @@ function sentences.failed(node)
 end
 
 function sentences.stuck(node)
+    if node.stuck_on then return "was killed and has not ended: " .. node.stuck_on end
     return ("was killed and has not ended%s: the system holds it"):format(
         node.pid and (" (pid %d)"):format(node.pid) or "")
 end

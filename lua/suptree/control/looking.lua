@@ -38,7 +38,7 @@ return function(world)
     function handlers.status(call, given)
         local tokens = nodes.select_some(call, given.paths, given.below and "below" or "each")
         if not tokens then return end
-        local services = call.handle:services(tokens)
+        local services = call.handle:services(tokens, given.usage)
         if not services then return call:fail("limit", "that is more than one reply may hold; name fewer paths") end
         call:reply(('{"name":%s,"state":"%s","time":%.3f,"services":%s,"replicas":%s%s}'):format(
             json.encode(world.facts().name), call.handle:state(), world.time(), services,

@@ -216,6 +216,7 @@ return {
         params = {
             { name = "paths", type = "texts", doc = PATHS.doc .. "; default: every node" },
             { name = "below", type = "boolean", default = false, doc = "with all that is below them" },
+            { name = "usage", type = "boolean", default = false, doc = "with what their processes use now" },
         },
         result = "{ name, state, time, services = [NODE], replicas = [{ path, declared, count }], safe_mode? }; "
             .. "replicas: what is several of the same; the path of such a thing means all of them, everywhere; "

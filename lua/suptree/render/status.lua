@@ -12,6 +12,12 @@ local HEADS = {
     { title = "LAST-EXIT" }, { title = "DETAIL" },
 }
 
+local USAGE_HEADS = {
+    { title = "CPU", right = true }, { title = "MEMORY", right = true }, { title = "PROCS", right = true },
+}
+
+local USAGE_PLACE = 5
+
 local TREE_HEADS = {
     { title = "TREE" }, { title = "STATE" }, { title = "READY" }, { title = "PID", right = true },
     { title = "UPTIME", right = true }, { title = "DETAIL" },
@@ -34,11 +40,23 @@ local function row_of(node, coloured)
     }
 end
 
---- A table of nodes.
-function status.table(nodes, facts)
-    local rows = {}
-    for place, node in ipairs(nodes) do rows[place] = row_of(node, facts.coloured) end
-    return columns.lines(HEADS, rows, facts)
+-- The cells of what its processes use, put before those from the fifth on.
+local function add_usage(row, node)
+    local usage = node.usage
+    local cells = usage and { words.duration(usage.cpu), words.size(usage.memory), ("%d"):format(usage.processes) }
+        or { "-", "-", "-" }
+    for place, cell in ipairs(cells) do table.insert(row, USAGE_PLACE + place - 1, cell) end
+end
+
+--- A table of nodes; `usage`: with what their processes use.
+function status.table(nodes, facts, usage)
+    local rows, heads = {}, table.move(HEADS, 1, #HEADS, 1, {})
+    for place, head in ipairs(usage and USAGE_HEADS or {}) do table.insert(heads, USAGE_PLACE + place - 1, head) end
+    for place, node in ipairs(nodes) do
+        rows[place] = row_of(node, facts.coloured)
+        if usage then add_usage(rows[place], node) end
+    end
+    return columns.lines(heads, rows, facts)
 end
 
 --- What the nodes add up to: "4 services: 3 running, 1 delayed".
@@ -129,6 +147,14 @@ local function runs(node)
     return table.concat(parts, ", ")
 end
 
+local function uses(node)
+    local usage = node.usage
+    if not usage then return nil end
+    local peak = usage.memory_peak and (" (at most %s)"):format(words.size(usage.memory_peak)) or ""
+    return ("%s of memory%s, %s of processor time, %d process%s"):format(words.size(usage.memory), peak,
+        words.duration(usage.cpu), usage.processes, usage.processes == 1 and "" or "es")
+end
+
 local function last_end(node, now)
     local full = words.last_in_full(node)
     if not full then return nil end
@@ -155,6 +181,7 @@ function status.page(node, facts, now)
     }
     field(lines, "description", node.description)
     field(lines, "process", runs(node))
+    field(lines, "uses", uses(node))
     if not words.is_up(node) then
         field(lines, "why", words.why(node))
         field(lines, "for", node.since and words.duration(node.since))

@@ -53,6 +53,15 @@ function words.ready(node)
     return (words.is_up(node) or node.state == "starting") and "no" or "-"
 end
 
+local SIZES = { "B", "K", "M", "G", "T" }
+
+--- A size in at most four characters: "812K", "1.2G".
+function words.size(bytes)
+    local unit = 1
+    while bytes >= 1000 and unit < #SIZES do bytes, unit = bytes / 1024, unit + 1 end
+    return (bytes < 9.95 and unit > 1 and "%.1f%s" or "%.0f%s"):format(bytes, SIZES[unit])
+end
+
 --- How it last ended, in a word or two: "code 1", "KILL", "error"; nil: it has not.
 function words.last(node)
     local last = node.last
@@ -91,6 +100,7 @@ end
 function words.why(node)
     if node.state == "running" then return nil end
     if node.state == "paused" then return "too many failures" end
+    if node.stuck_on then return node.stuck_on end
     return reason.cause(node.cause, node["for"], words.last_in_full(node))
 end
 
