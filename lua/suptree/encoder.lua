@@ -98,6 +98,7 @@ local function new_value(context, node, row, value)
     return {
         row = row, value = value, folder = context.folder, reads = node.is_reader,
         places = context.folder .. "\0" .. (context.search_path or ""),
+        sample = node.options.replicas ~= nil and function(bytes) return replicas.sample(row.name, bytes) end or nil,
         fail = function(reason, hint, below)
             node.good[row.name] = false
             note_fault(context, node, "." .. row.name .. (below or ""), reason, hint)

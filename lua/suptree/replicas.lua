@@ -12,7 +12,10 @@ local replicas = {}
 local REPLICAS, REPLICATED = options.rows.replicas.id, 81
 local AFTER, FORMERLY, LOG = options.rows.after.id, options.rows.formerly.id, options.rows.log.id
 local MAX_CHILDREN, RESTART_WITH = options.rows.max_children.id, options.rows.restart_with.id
-local LOG_FILE = 1
+local HEALTH, READY = options.rows.health.id, options.rows.ready.id
+local LOG_FILE, READY_LOG = 1, 10
+-- Where the bytes of health say what its probe is, and how many stand before that; see health_value.
+local HEALTH_FORM, HEALTH_BY_READY, HEALTH_HEAD = 6, 0, 32
 local SUPERVISOR = 0
 local VERSION = 1
 
@@ -62,10 +65,16 @@ local function below(path, name) return path == "" and name or path .. "/" .. na
 
 -- --- one of several ------------------------------------------------------------------------------------------------
 
+-- What stands for the number of replica `index` in a text: "%i" for itself, "%{8000+i}" for a sum.
+local function fill(written, index)
+    local filled = written:gsub("%%{(%d+)%+i}", function(base) return ("%d"):format((tonumber(base) or 0) + index) end)
+    return (filled:gsub("%%i", ("%d"):format(index)))
+end
+
 --- The file of replica `index` where `path` is declared: "%i" stands for the number; else it goes before the ending.
 function replicas.file(path, index)
-    local number = ("%d"):format(index)
-    if path:find("%i", 1, true) then return (path:gsub("%%i", number)) end
+    local number, filled = ("%d"):format(index), fill(path, index)
+    if filled ~= path then return filled end
     local folder, name = path:match "^(.*/)([^/]*)$"
     folder, name = folder or "", name or path
     local stem, ending = name:match "^(.+)(%.[^.]*)$"
@@ -76,6 +85,27 @@ local function log_of(bytes, index)
     local mode, path, rest = string.unpack("=Bz", bytes)
     if mode ~= LOG_FILE then return bytes end
     return string.pack("=Bz", mode, replicas.file(path, index)) .. bytes:sub(rest)
+end
+
+-- Patterns for output have other uses for "%".
+local function ready_of(bytes, index)
+    local kind, ns, written, rest = string.unpack("=Bi8z", bytes)
+    if kind == READY_LOG then return bytes end
+    return string.pack("=Bi8z", kind, ns, fill(written, index)) .. bytes:sub(rest)
+end
+
+local function health_of(bytes, index)
+    if bytes:byte(HEALTH_FORM) ~= HEALTH_BY_READY then return bytes end
+    return bytes:sub(1, HEALTH_HEAD) .. ready_of(bytes:sub(HEALTH_HEAD + 1), index)
+end
+
+-- How the bytes of an option become those of a replica.
+local numbered = { [LOG] = log_of, [READY] = ready_of, [HEALTH] = health_of }
+
+--- The bytes of option `name` as the first replica has them: what is to be good.
+function replicas.sample(name, bytes)
+    local change = numbered[options.rows[name].id]
+    return change and change(bytes, 1) or bytes
 end
 
 -- The names that stand in `bytes`, with a group's name as its members. False: none is left.
@@ -102,9 +132,12 @@ local function about_siblings(record, counts, changes)
 end
 
 local function replica_of(record, index, counts)
-    local log, formerly = option_of(record, LOG), option_of(record, FORMERLY)
+    local formerly = option_of(record, FORMERLY)
     local changes = about_siblings(record, counts, { [REPLICAS] = string.pack("=I4", index) })
-    if log then changes[LOG] = log_of(log, index) end
+    for id, change in pairs(numbered) do
+        local bytes = option_of(record, id)
+        if bytes then changes[id] = change(bytes, index) end
+    end
     if formerly then
         changes[FORMERLY] = ("%s@%d\0"):format(formerly:sub(1, -2), index)
     elseif index == 1 then

@@ -488,11 +488,12 @@ function encode.log(v)
     return log_value.encode(v, helpers)
 end
 
---- The bytes of `v.value` for `v.row`, or nothing when faults were noted by `v.fail`.
+--- The bytes of `v.value` for `v.row`, or nothing when faults were noted by `v.fail`. `v.sample(bytes)`, if it is
+-- there, makes those that are to be good.
 function values.encode(v)
     local bytes = encode[v.row.type](v)
     if not bytes then return end
-    local good, reason, hint = options.check(v.row.name, bytes)
+    local good, reason, hint = options.check(v.row.name, v.sample and v.sample(bytes) or bytes)
     if good then return bytes end
     v.fail(reason, hint ~= "" and hint or nil)
 end

@@ -92,6 +92,23 @@ describe("replicas", function()
         end
     end)
 
+    it("may have their number in what they are looked at by", function()
+        local function ready(value, index, name)
+            local _, by_name = nodes { process("web", { replicas = 3, [name or "ready"] = value }) }
+            return by_name["web@" .. index].options[name or "ready"]
+        end
+        assert.matches("127.0.0.1:8003\0", ready(s.ready.tcp "127.0.0.1:%{8000+i}", 3), 1, true)
+        assert.matches("127.0.0.1:802\0", ready(s.ready.tcp { "127.0.0.1:80%i", timeout = 1 }, 2), 1, true)
+        assert.matches("\0/srv/run/web2.sock\0", ready(s.ready.unix "run/web%i.sock", 2), 1, true)
+        assert.matches("\0http://127.0.0.1:8001/1\0", ready(s.ready.http "http://127.0.0.1:%{8000+i}/%i", 1), 1, true)
+        assert.matches("\0up %iway\0", ready(s.ready.log "up %iway", 1), 1, true)
+        local port = s.ready.tcp "127.0.0.1:%{8000+i}"
+        assert.matches("127.0.0.1:8003\0", ready({ probe = port }, 3, "health"), 1, true)
+        assert.matches('"127.0.0.1:%%{8000%+i}"', faults({ process("web", { ready = port }) })[1])
+        port = s.ready.tcp "1.2.3.4:%{65534+i}"
+        assert.matches("65536", faults({ process("web", { replicas = 2, ready = port }) })[1])
+    end)
+
     it("go on with what bore the name of all, or their former names", function()
         local _, by_name = nodes { process("web", { replicas = 2 }), process("b", { replicas = 2, formerly = "a" }) }
         assert.are.equal("web\0", by_name["web@1"].options.formerly)

@@ -92,11 +92,6 @@ local function scaled_text(wishes)
     return "[" .. table.concat(parts, ",") .. "]"
 end
 
-local function token_at(handle, path)
-    local tokens = handle:select({ path }, "each")
-    return tokens and tokens[1]
-end
-
 -- --- one call ------------------------------------------------------------------------------------------------------
 
 local Scaling = {}
@@ -109,7 +104,7 @@ end
 local function reply(self, late)
     local handle, parts, waited = self.call.handle, {}, self.given.wait
     for _, path in ipairs(self.added) do
-        parts[#parts + 1] = added_text(handle, token_at(handle, path), path, waited, late)
+        parts[#parts + 1] = added_text(handle, handle:find(path), path, waited, late)
     end
     for _, gone in ipairs(self.removed) do
         parts[#parts + 1] = removed_text(handle, gone.token, gone.path, waited, late)
@@ -141,7 +136,7 @@ local function note_changes(self, plan)
         if change.action == "add" then
             self.added[#self.added + 1] = change.path
         elseif change.action == "remove" then
-            local token = token_at(self.call.handle, change.path)
+            local token = self.call.handle:find(change.path)
             if token then table.insert(self.removed, { path = change.path, token = token }) end
         end
     end
