@@ -167,6 +167,36 @@ notify("READY=1")]] .. SLEEPS),
         tree:await { type = "removed", path = "mute" }
     end)
 
+    it("EXTEND_TIMEOUT_USEC gives it more time, to start and to stop", function()
+        local tree = run(python("py", 'ready = s.ready.notify(), start_timeout = "1500ms", timeout = "500ms"'), {
+            ["py.py"] = talker([[
+import signal
+def leave(*_):
+    notify("EXTEND_TIMEOUT_USEC=60000000")
+    open("asked", "w").close()
+    wait_for("leave")
+    print("left", flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, leave)
+notify("EXTEND_TIMEOUT_USEC=60000000")
+print("extended", flush=True)
+wait_for("go")
+notify("READY=1")
+while True: time.sleep(1000)]]),
+        })
+        tree:await_line("py", "extended")
+        pass(1.6)
+        touch(tree, "go")
+        tree:await { type = "ready", path = "py" }
+        tree:kill "TERM"
+        live.wait("its stop", function() return live.read_file(tree.folder .. "/asked") end)
+        pass(0.6)
+        touch(tree, "leave")
+        assert.are.equal(0, tree:wait())
+        assert.are.equal(1, tree:count_lines("py", "left"))
+        assert.are.equal(0, #tree:all { type = "killed" })
+    end)
+
     it("each run has a socket of its own, and others have none", function()
         local tree = run(python("py", "ready = s.ready.notify()") .. [[
             s.process "plain" { command = "echo socket=$NOTIFY_SOCKET dog=$WATCHDOG_USEC; exec sleep 1000" },]], {

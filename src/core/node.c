@@ -451,6 +451,15 @@ void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node, const stru
     sup_stop_ask_if_free(tree, node);
 }
 
+void sup_node_extend(struct sup_tree *tree, struct sup_node *node, int64_t ns)
+{
+    enum sup_phase phase = node->deadline.phase;
+    int64_t left_ns = node->deadline.timer.at_ns - tree->now_ns;
+    if (phase != SUP_PHASE_START && phase != SUP_PHASE_STOP) return;
+    if (ns > left_ns && ns <= SUP_DURATION_MAX_NS)
+        sup_deadline_set(tree, &node->deadline, phase, ns);
+}
+
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node)
 {
     enum sup_then then = node->then;

@@ -275,6 +275,8 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
 /* Stop it because it is sick: input's outcome and text. */
 void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node,
                         const struct sup_input *input);
+/* The time of its start or stop is not over before ${ns} have passed. */
+void sup_node_extend(struct sup_tree *tree, struct sup_node *node, int64_t ns);
 /* What follows a planned end, that of a sick one, or an abandoned instance. */
 void sup_node_after_stop(struct sup_tree *tree, struct sup_node *node);
 void sup_node_host_died(struct sup_tree *tree, uint64_t crashed);

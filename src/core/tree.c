@@ -289,6 +289,7 @@ static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
         sup_node_set_ready(tree, node);
     else if (input->type == SUP_IN_ENDED) note_ended(tree, node, input);
     else if (input->type == SUP_IN_UNHEALTHY) sup_node_unhealthy(tree, node, input);
+    else if (input->type == SUP_IN_EXTEND) sup_node_extend(tree, node, input->wait_ns);
 }
 
 static void apply_command(struct sup_tree *tree, const struct sup_input *input)
@@ -328,6 +329,7 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     case SUP_IN_READY:
     case SUP_IN_ENDED:
     case SUP_IN_UNHEALTHY:
+    case SUP_IN_EXTEND:
         apply_fact(tree, input);
         break;
     case SUP_IN_HOST_DIED:

@@ -111,6 +111,9 @@ enum sup_input_type {
        another cause that comes meanwhile wins. With flag it is only said, by an event, once;
        outcome NONE: it is well again */
     SUP_IN_UNHEALTHY,
+    /* a fact: node, instance, wait_ns: it asks that the time of its start or stop is not over
+       before that; only ever makes it longer */
+    SUP_IN_EXTEND,
     SUP_IN_END
 };
 

@@ -151,6 +151,19 @@ static void hear_watchdog(struct sup_engine *engine, struct sup_slot *slot, cons
         sup_watchdog_bite(engine, slot, "it asked for that itself (WATCHDOG=trigger)");
 }
 
+/* Whatever it is that it needs the time for. */
+static void hear_extend(struct sup_engine *engine, struct sup_slot *slot, int64_t ns)
+{
+    struct sup_status status;
+    struct sup_input input = {.type = SUP_IN_EXTEND,
+                              .node = slot->node,
+                              .instance = slot->instance,
+                              .wait_ns = ns};
+    sup_watchdog_extend(engine, slot, ns);
+    if (!sup_tree_status(engine->tree, slot->node, engine->now_ns, &status)) return;
+    if (status.next_ns != 0) sup_engine_apply(engine, &input);
+}
+
 static void hear_word(struct sup_engine *engine, struct sup_slot *slot, const char *key,
                       size_t key_size, const char *value, size_t size)
 {
@@ -171,7 +184,7 @@ static void hear_word(struct sup_engine *engine, struct sup_slot *slot, const ch
         note(engine, slot, set_period, &ns);
         sup_watchdog_begin(engine, slot);
     } else if (is(key, key_size, "EXTEND_TIMEOUT_USEC") && ns > 0) {
-        sup_watchdog_extend(engine, slot, ns);
+        hear_extend(engine, slot, ns);
     }
 }
 

@@ -33,6 +33,7 @@ static const char *const input_names[] = {
     [SUP_IN_RESTART_NODE] = "restart_node",
     [SUP_IN_RELOAD] = "reload",
     [SUP_IN_UNHEALTHY] = "unhealthy",
+    [SUP_IN_EXTEND] = "extend",
 };
 
 static const char *const outcome_names[] = {

@@ -36,6 +36,7 @@ static const struct {
     {SUP_IN_RESTART_NODE, "restart_node"},
     {SUP_IN_RELOAD, "reload"},
     {SUP_IN_UNHEALTHY, "unhealthy"},
+    {SUP_IN_EXTEND, "extend"},
     {OP_SETTLE, "settle"},
     {OP_FINISH, "finish"},
 };

@@ -173,6 +173,7 @@ static bool is_fulfilled(struct sim *sim, const struct request *request)
     case SUP_IN_ADD:
     case SUP_IN_RELOAD:
     case SUP_IN_UNHEALTHY:
+    case SUP_IN_EXTEND:
     case SUP_IN_END:
         break;
     }

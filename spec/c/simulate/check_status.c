@@ -70,6 +70,9 @@ static void expect_fact(struct sim *sim, struct shadow *node)
     } else if (input->type == SUP_IN_LAUNCH_FAILED) {
         sim->quiet = launched;
         if (!launched) fail_launch(sim, node);
+    } else if (input->type == SUP_IN_EXTEND) {
+        sim->quiet = true;
+        check_extended(sim, node, input->wait_ns);
     } else if (input->type == SUP_IN_UNHEALTHY) {
         sim->quiet = !launched || node->was_stopping;
         if (sim->quiet) return;
@@ -184,6 +187,7 @@ void check_before(struct sim *sim)
     case SUP_IN_READY:
     case SUP_IN_ENDED:
     case SUP_IN_UNHEALTHY:
+    case SUP_IN_EXTEND:
         expect_fact(sim, sim->subject);
         break;
     case SUP_IN_HOST_DIED:

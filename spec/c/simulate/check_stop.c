@@ -240,6 +240,14 @@ void check_new_budgets(struct sim *sim)
     }
 }
 
+void check_extended(struct sim *sim, struct shadow *node, int64_t ns)
+{
+    bool is_asked = node->interrupted == node->instance && !(node->life & LIFE_KILLED);
+    if (!is_asked || node->kill_ns == NEVER_NS || node->kill_ns >= sim->now_ns + ns) return;
+    node->kill_ns = sim->now_ns + ns;
+    check_new_budgets(sim);
+}
+
 static void check_sickness(struct sim *sim, const struct shadow *node,
                            const struct sup_event *event)
 {

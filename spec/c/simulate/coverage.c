@@ -23,6 +23,7 @@ static const char *const input_names[COVERAGE_INPUTS] = {
     [SUP_IN_RESTART_NODE] = "restart",
     [SUP_IN_RELOAD] = "reload",
     [SUP_IN_UNHEALTHY] = "sick",
+    [SUP_IN_EXTEND] = "extend",
 };
 
 static bool concerns_all(enum sup_input_type type)

@@ -388,6 +388,7 @@ void sim_do(struct sim *sim, const struct op *op)
     case SUP_IN_LAUNCH_FAILED:
     case SUP_IN_ENDED:
     case SUP_IN_UNHEALTHY:
+    case SUP_IN_EXTEND:
         if (!aim_fact(sim, op, &input)) return;
         break;
     case SUP_IN_HOST_DIED:
@@ -406,6 +407,7 @@ void sim_do(struct sim *sim, const struct op *op)
         if (!aim_command(sim, op, &input)) return;
         break;
     }
+    if (op->type == SUP_IN_EXTEND) input.wait_ns = op->wait_ns;
     if (op->type == SUP_IN_UNHEALTHY) input.text = "by chance";
     if (op->type == SUP_IN_START || op->type == SUP_IN_STOP) input.text = "by chance";
     if (sim->verbose != NULL) op_write(op, sim->verbose);

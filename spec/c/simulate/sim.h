@@ -205,7 +205,8 @@ void sim_finish(struct sim *sim);
 /* Of one instance. */
 static inline bool sim_is_fact(enum sup_input_type type)
 {
-    return (type >= SUP_IN_LAUNCHED && type <= SUP_IN_ENDED) || type == SUP_IN_UNHEALTHY;
+    return (type >= SUP_IN_LAUNCHED && type <= SUP_IN_ENDED) || type == SUP_IN_UNHEALTHY ||
+           type == SUP_IN_EXTEND;
 }
 
 /* "n3", or its path, for messages. Valid until the fourth next call. */
@@ -255,6 +256,8 @@ void check_stop_order(struct sim *sim);
 void check_follows(struct sim *sim); /* after the input: what had to follow, did */
 void check_budgets(struct sim *sim);
 void check_new_budgets(struct sim *sim);
+/* It has asked for so much more time. */
+void check_extended(struct sim *sim, struct shadow *node, int64_t ns);
 
 void meter_reset(struct meter *meter);
 void meter_clear(struct meter *meter); /* but not its pauses */

@@ -297,6 +297,13 @@ static struct op draw_accident(struct world *world)
     if (!(node->life & LIFE_LAUNCHED)) plan.type = SUP_IN_LAUNCHED;
     if (plan.type == SUP_IN_ENDED) draw_outcome(world, &plan, node);
     if (rng_one_in(&world->rng, 6)) {
+        struct op op = fact_of(world, &plan, node);
+        op.type = SUP_IN_EXTEND;
+        op.outcome = op.code = 0;
+        op.wait_ns = (int64_t) rng_below(&world->rng, 8) * HALF;
+        return op;
+    }
+    if (rng_one_in(&world->rng, 6)) {
         plan.type = SUP_IN_UNHEALTHY; /* in whatever state it is */
         plan.outcome = draw_sickness(world);
     }
@@ -326,7 +333,8 @@ static struct op draw_natural(struct world *world)
 static struct op draw_noise(struct world *world)
 {
     static const uint8_t types[] = {SUP_IN_LAUNCHED, SUP_IN_LAUNCH_FAILED, SUP_IN_READY,
-                                    SUP_IN_ENDED,    SUP_IN_ENDED,         SUP_IN_UNHEALTHY};
+                                    SUP_IN_ENDED,    SUP_IN_ENDED,         SUP_IN_UNHEALTHY,
+                                    SUP_IN_EXTEND};
     static const uint8_t flags[] = {OP_STALE, OP_STALE, OP_ZERO, 0};
     struct shadow *node = draw_node(world);
     struct op op = {.at_ns = world->sim->now_ns,
@@ -335,6 +343,7 @@ static struct op draw_noise(struct world *world)
                     .flags = flags[rng_below(&world->rng, sizeof flags)]};
     if (op.flags == 0 && op.type != SUP_IN_LAUNCHED) op.type = SUP_IN_READY; /* doubled */
     if (op.type == SUP_IN_ENDED) op.outcome = SUP_END_EXIT;
+    if (op.type == SUP_IN_EXTEND) op.wait_ns = SUP_SECOND_NS;
     if (op.type == SUP_IN_UNHEALTHY) op.outcome = SUP_END_WATCHDOG;
     if (op.type == SUP_IN_LAUNCH_FAILED) op.outcome = SUP_END_NO_LAUNCH;
     for (uint32_t i = 0; i < GHOSTS; i++) {
