@@ -165,7 +165,6 @@ bool sup_engine_health(const struct sup_view *view, sup_token node, struct sup_h
 
 bool sup_engine_awaits(const struct sup_view *view, sup_token node, char *buf, size_t size)
 {
-    char why[SUP_LOOK_TEXT];
     struct sup_status status;
     const struct sup_slot *slot = sup_slots_find(&view->engine->slots, node);
     const struct sup_spec *spec = sup_tree_spec(view->tree, node);
@@ -174,9 +173,6 @@ bool sup_engine_awaits(const struct sup_view *view, sup_token node, char *buf, s
         !sup_tree_status(view->tree, node, view->now_ns, &status))
         return false;
     if (status.state != SUP_STATE_RUNNING || status.ready) return false;
-    sup_ready_text(&spec->ready, buf, size);
-    if (slot->probe == NULL || !sup_prober_why(view->engine->prober, slot->probe, why)) return true;
-    size_t length = strlen(buf);
-    snprintf(buf + length, size - length, ": %s", why);
+    sup_probe_why(view->engine, slot, spec, buf, size);
     return true;
 }

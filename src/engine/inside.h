@@ -300,6 +300,10 @@ void sup_probe_cancel(struct sup_engine *engine, struct sup_slot *slot);
 void sup_probe_check(struct sup_engine *engine);
 /* NULL: it cannot be done, and it has been said. */
 struct sup_probe *sup_probe_open(struct sup_engine *engine, const struct sup_probe_order *order);
+/* What the slot's instance must do to be ready, and why that does not hold yet, as far as that is
+   known. Returns ${buf}. The engine thread, or who has the mutex. */
+const char *sup_probe_why(const struct sup_engine *engine, const struct sup_slot *slot,
+                          const struct sup_spec *spec, char *buf, size_t size);
 /* The keeper says how a command went that was asked for. */
 void sup_probe_ran(struct sup_engine *engine, const struct sup_wire *message);
 

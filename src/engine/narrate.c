@@ -120,10 +120,11 @@ static void tell_ready(struct line *line, const struct sup_story *story)
 static void tell_launch_failed(struct line *line, const struct sup_story *story)
 {
     if (story->event->outcome.kind == SUP_END_NOT_READY) {
-        say(line,
-            "%s did not get ready in time: it is stopped, then its restart is decided; "
-            "see its output, or give it a longer start_timeout",
-            story->path);
+        const char *why = story->event->text;
+        say(line, "%s did not get ready in time", story->path);
+        if (why != NULL) say(line, " (%s)", why);
+        say(line, ": it is stopped, then its restart is decided; see its output, or give it a "
+                  "longer start_timeout");
         return;
     }
     if (story->failed_follows) return;

@@ -68,6 +68,17 @@ static struct sup_tail_order order_of_tail(const struct sup_engine *engine,
     };
 }
 
+const char *sup_probe_why(const struct sup_engine *engine, const struct sup_slot *slot,
+                          const struct sup_spec *spec, char *buf, size_t size)
+{
+    char why[SUP_LOOK_TEXT];
+    sup_ready_text(&spec->ready, buf, size);
+    if (slot->probe == NULL || !sup_prober_why(engine->prober, slot->probe, why)) return buf;
+    size_t length = strlen(buf);
+    snprintf(buf + length, size - length, ": %s", why);
+    return buf;
+}
+
 /* Readers may ask it why it does not hold. */
 static void set_probe(struct sup_engine *engine, struct sup_slot *slot, struct sup_probe *probe)
 {

@@ -140,10 +140,13 @@ void sup_tell_effect(struct sup_engine *engine, const struct sup_effect *batch, 
         .ran_ns = ran_ns(slot, event),
     };
     char why[WHY_SIZE];
-    struct sup_effect stuck = *effect;
-    if (event->type == SUP_EVENT_STUCK) {
-        stuck.event.text = why_stuck(engine, slot, why, sizeof why);
-        tale.batch = effect = &stuck;
+    struct sup_effect known = *effect;
+    bool is_late = event->type == SUP_EVENT_LAUNCH_FAILED &&
+                   event->outcome.kind == SUP_END_NOT_READY && spec != NULL && slot != NULL;
+    if (event->type == SUP_EVENT_STUCK || is_late) {
+        known.event.text = is_late ? sup_probe_why(engine, slot, spec, why, sizeof why)
+                                   : why_stuck(engine, slot, why, sizeof why);
+        tale.batch = effect = &known;
         tale.count = 1;
         tale.at = 0;
     }
