@@ -5,6 +5,9 @@ local uv = require "luv"
 
 local library = { build = os.getenv "SUPTREE_BUILD" or "build" }
 
+--- Is this the build with sanitizers? Then counts are modest.
+library.sanitized = uv.fs_stat(library.build .. "/lua") ~= nil
+
 --- How long anything may take before a test gives up, in seconds.
 library.patience = 120
 
