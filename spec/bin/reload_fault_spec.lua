@@ -179,7 +179,7 @@ describe("a reload at a bad moment", function()
     end)
 
     it("during a stop is refused", function()
-        local deaf = "command = 'trap \"\" TERM; echo up; while :; do sleep 1; done', timeout = '500ms'"
+        local deaf = "command = 'trap \"\" TERM; echo up; while :; do sleep 1; done', timeout = '1h'"
         local tree = shop.run(("s.process 'deaf' { %s }"):format(deaf))
         tree:await_line("deaf", "up")
         tree:kill "TERM"
@@ -189,6 +189,7 @@ describe("a reload at a bad moment", function()
         assert.is_nil(result)
         assert.matches("the tree has ended", err)
         tree:kill "HUP"
+        tree:kill "TERM" -- the second one kills
         assert.are.equal(0, (tree:wait()))
         assert.are.equal(0, #tree:all { type = "launched", path = "b" })
     end)
