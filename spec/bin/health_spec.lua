@@ -1,5 +1,4 @@
 local live = require "spec.support.live"
-local uv = require "luv"
 
 -- Services that run and are looked at: what is found out, and what follows.
 describe("the health of what runs", function()
@@ -7,22 +6,13 @@ describe("the health of what runs", function()
 
     local listener = live.root .. "/spec/support/listener.lua"
 
-    local function free_port()
-        local tcp = uv.new_tcp()
-        assert(tcp:bind("127.0.0.1", 0))
-        local port = tcp:getsockname().port
-        tcp:close()
-        uv.run "nowait"
-        return port
-    end
-
     local function tree_of(services, options)
         return live.tree(('local s = require "suptree"\nreturn s.supervisor "tree" { %s }'):format(services), options)
     end
 
     -- A server that does what the file `go` says (200 at first), looked at by `health`, where %PORT is its port.
     local function serving(health, files)
-        local port = free_port()
+        local port = live.port()
         return tree_of(([[failure_threshold = 1, failure_backoff = 1000,
             s.process "web" { command = { "lua5.4", %q, "tcp", "%d", "go" }, ready = s.ready.tcp(%d),
                 health = { %s } },]]):format(listener, port, port, (health:gsub("%%PORT", port))),
@@ -130,7 +120,7 @@ describe("the health of what runs", function()
     end)
 
     it("of many is looked at, each at its own time", function()
-        local count, port = live.sanitized and 50 or 200, free_port()
+        local count, port = live.sanitized and 50 or 200, live.port()
         local tree = tree_of(([[
             s.process "server" { command = { "lua5.4", %q, "tcp", "%d", "go" }, ready = s.ready.tcp(%d) },
             (function()

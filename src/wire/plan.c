@@ -66,12 +66,14 @@ static bool has_sane_numbers(const struct sup_plan *plan)
 /* Is each item known, and behind the one before? */
 static bool are_limits_sane(const char *bytes, const struct sup_plan *plan)
 {
+    if (plan->cgroup_required > 1) return false;
+    if (plan->cgroup_count == 0) return true; /* the offset may mean nothing */
     const struct sup_plan_cgroup *items = (const void *) (bytes + plan->cgroup);
     for (uint32_t i = 0; i < plan->cgroup_count; i++) {
         if (items[i].item >= SUP_LIMIT_ITEMS) return false;
         if (i > 0 && items[i].item <= items[i - 1].item) return false;
     }
-    return plan->cgroup_required <= 1;
+    return true;
 }
 
 static bool is_text_or_absent(const char *bytes, uint64_t size, uint64_t offset)
@@ -96,6 +98,7 @@ static bool are_commands(const void *set, uint64_t size, const struct sup_plan *
 {
     if (!is_array(size, plan->commands, plan->command_count, sizeof(struct sup_plan_command)))
         return false;
+    if (plan->command_count == 0) return true; /* the offset may mean nothing */
     const struct sup_plan_command *commands = commands_of(set, plan);
     for (uint32_t i = 0; i < plan->command_count; i++) {
         const struct sup_plan_command *command = &commands[i];
