@@ -122,6 +122,22 @@ describe("a rolling restart", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    it("ends with the tree, and when nobody waits for it any more", function()
+        local tree = shop.run(WEB)
+        local before = pids()
+        local rolling = live.spawn { live.program, "restart", "--rolling", "web" }
+        tree:await { type = "launched", path = "web@1", generation = 2 }
+        rolling:kill "KILL"
+        tree:await_text "a rolling restart stopped before web@2: nobody waits for it any more"
+        local after = pids()
+        assert.are.same({ before[2], before[3] }, { after[2], after[3] })
+        rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "1h" }
+        tree:await { type = "ready", path = "web@1", generation = 3 }
+        assert.are.equal(0, tree:stop())
+        assert.are.equal(1, rolling:wait())
+        holds("not restarted: web@2, web@3", rolling.err)
+    end)
+
     it("says what does not go together", function()
         local tree = shop.run(WEB)
         for words, text in pairs {

@@ -101,6 +101,60 @@ describe("scaling", function()
     end)
 end)
 
+describe("scaling while a reload may still be rolled back", function()
+    local old, new = { web(), "b" }, { web { command = { "./web", "--new" } }, "b" }
+
+    -- A tree that was reloaded, and scaled to three.
+    local function scaled_up()
+        local sim = up(old)
+        assert(sim:reload(tree(new)))
+        local more, number = scaled(new, { web = 3 })
+        assert.equal("ok", ask(sim, more, number).status)
+        assert.equal(1, sim:state("web@3").generation)
+        sim:effects()
+        return sim
+    end
+
+    it("leaves that as it is: a failure of what was changed goes back to what was before", function()
+        local sim = scaled_up()
+        sim:events()
+        sim:exit("web@1", { code = 1 })
+        sim:advance(1)
+        assert.same({ "rolled_back ." }, world.happened(sim, "rolled_back"))
+        assert.is_nil(sim:state "web@3")
+        assert.equal("running", sim:state("web@1").state)
+    end)
+
+    it("rolls nothing back when a new one fails", function()
+        local sim = scaled_up()
+        sim:exit("web@3", { code = 1 })
+        sim:advance(1)
+        assert.equal(2, sim:state("web@3").generation)
+        assert.equal(2, sim:state("web@1").generation)
+        assert.same({}, world.happened(sim, "rolled_back"))
+        sim:advance(120)
+        sim:exit("web@1", { code = 1 })
+        sim:advance(1)
+        assert.same({}, world.happened(sim, "rolled_back"))
+        assert.equal(3, sim:state("web@1").generation)
+    end)
+
+    it("releases who waits for one that goes", function()
+        local slow = { web { ready = require "suptree".ready.delay(30) } }
+        local sim = up(slow)
+        sim:advance(30)
+        local three, first = scaled(slow, { web = 3 })
+        local one = scaled(slow, { web = 1 })
+        local number = select(4, string.unpack("=I4I4I8i8", three))
+        local growing = sim:request { type = "reload", blob = three, node = first, flag = true, wait = true }
+        sim:advance(1)
+        assert.is_nil(sim:reply(growing))
+        assert.equal("ok", ask(sim, one, number).status)
+        sim:advance(1)
+        assert.equal("ok", sim:reply(growing).status)
+    end)
+end)
+
 describe("a service and its replicas", function()
     local function same(sim, from, declared, to)
         local before = sim:state(from)

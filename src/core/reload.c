@@ -190,6 +190,7 @@ static int64_t probation_end(const struct sup_tree *tree, const struct sup_node 
     return tree->now_ns + (is_short ? PROBATION_MIN_NS : start_ns);
 }
 
+/* ${until_ns} NULL: it is waited for, and may fail. */
 static void put_on_probation(struct sup_tree *tree, struct sup_node *node, int64_t *until_ns)
 {
     sup_list_each(link, &node->children)
@@ -197,16 +198,17 @@ static void put_on_probation(struct sup_tree *tree, struct sup_node *node, int64
         put_on_probation(tree, sup_container(link, struct sup_node, sibling), until_ns);
     }
     if (!sup_node_is_service(node) || !sup_node_is_wanted(node)) return;
-    node->probation_ns = probation_end(tree, node);
+    node->probation_ns = until_ns == NULL ? 0 : probation_end(tree, node);
     node->unsettled = true;
     tree->reload.unsettled++;
-    if (node->probation_ns > *until_ns) *until_ns = node->probation_ns;
+    if (until_ns != NULL && node->probation_ns > *until_ns) *until_ns = node->probation_ns;
 }
 
 /* The time runs from the launch: what came before was the stop of the old, or a wait for others. */
 void sup_reload_launched(struct sup_tree *tree, struct sup_node *node)
 {
-    if (!node->unsettled || tree->reload.former == NULL) return;
+    bool is_on_probation = node->unsettled && node->probation_ns != 0;
+    if (!is_on_probation || tree->reload.former == NULL) return;
     node->probation_ns = probation_end(tree, node);
     if (tree->reload.deadline.timer.at_ns <= node->probation_ns)
         set_probation(tree, node->probation_ns);
@@ -420,16 +422,18 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
     tree->config = sup_form_ref(form);
     bool acts =
         *changed || way == SUP_PLAN_BACK; /* the sick one is down, even where nothing differs */
-    if (acts) end_former_probation(tree, &changes);
+    /* Other numbers say nothing of what is on probation; nor can they be what makes it sick. */
+    bool scales = way == SUP_PLAN_SCALE;
+    if (acts && !scales) end_former_probation(tree, &changes);
     change_structure(tree, form, &changes, preparations);
     if (acts) {
         tree->restructuring = true;
-        mark_all(tree, &changes, preparations, &probation_ns);
+        mark_all(tree, &changes, preparations, scales ? NULL : &probation_ns);
         tree->restructuring = false;
         bring_up_all(tree, &changes, preparations);
         let_all_go(tree, &changes);
     }
-    if (can_roll_back) begin_probation(tree, former, probation_ns);
+    if (can_roll_back && !scales) begin_probation(tree, former, probation_ns);
     discard(tree, preparations, changes.count);
     sup_changes_finish(&changes);
     sup_form_unref(former);

@@ -8,6 +8,7 @@ local native = require "suptree.control.native"
 local paths = require "suptree.paths"
 local Reload = require "suptree.control.reload"
 local reloading = require "suptree.control.reloading"
+local rolling = require "suptree.control.rolling"
 local scaling = require "suptree.control.scaling"
 local Server = require "suptree.control.server"
 local streams = require "suptree.control.streams"
@@ -68,7 +69,7 @@ return function()
     local errands, follower = new_errands(), Follower.new()
     local compiling = Compiling.new(native, native.say, uv.hrtime())
     local world = { native = native, say = native.say, errands = errands, compiling = compiling, follower = follower,
-        under_way = {} }
+        under_way = {}, rolling = {} }
     local reload_handlers, reload = reloading(world)
     local server = serve(follower, merge(
         looking {
@@ -86,6 +87,7 @@ return function()
         leaving = true
         if watching then watching:close() end
         Reload.leave(world)
+        rolling.leave(world)
         follower:leave()
         if server then server:leave(function() waker:close() end) else waker:close() end
     end

@@ -75,6 +75,7 @@ local function reply(self)
         parts[place] = ('{"path":%s,"status":"%s","message":%s%s}'):format(json.encode(unit.path), status,
             json.encode(words), node and ',"node":' .. node or "")
     end
+    self.world.rolling[self] = nil
     self.connection.steps[self.call.id or ""] = nil
     if self.progress_done then self.progress_done() end
     self.call:reply('{"results":[' .. table.concat(parts, ",") .. "]}")
@@ -143,7 +144,17 @@ function Rolling:go_on()
     reply(self)
 end
 
---- Restart what `given.paths` mean, one after another. `world`: errands, follower, say.
+--- The tree leaves: no other one is begun, and nothing is looked at any more.
+function rolling.leave(world)
+    for self in pairs(world.rolling) do
+        self.why = self.why or "the tree is stopping"
+        for _, unit in ipairs(self.units) do
+            if unit.timer then settle(self, unit, "stopped", "the tree has ended") end
+        end
+    end
+end
+
+--- Restart what `given.paths` mean, one after another. `world`: errands, follower, say, rolling (a set, kept here).
 function rolling.restart(world, call, given)
     local tokens = nodes.select(call, given.paths, "cover")
     if not tokens then return end
@@ -153,9 +164,10 @@ function rolling.restart(world, call, given)
     local units, paths = units_of(call.handle, tokens), {}
     local self = setmetatable({
         call = call, given = given, units = units, next = 1, running = 0, done = 0, connection = call.connection,
-        errands = world.errands, follower = world.follower, say = world.say,
+        errands = world.errands, follower = world.follower, say = world.say, world = world,
         deadline = given.timeout and uv.hrtime() + given.timeout * 1e9,
     }, Rolling)
+    world.rolling[self] = true
     for place, unit in ipairs(units) do paths[place] = json.encode(unit.path) end
     call:notify("rolling", ('{"id":%s,"paths":[%s]}'):format(call.id or "null", table.concat(paths, ",")))
     call.connection.steps = call.connection.steps or {}
