@@ -153,6 +153,25 @@ describe("suptree scale", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    it("starts none beside one of the same number that still stops", function()
+        local tree = shop.run [[s.process 'web' { replicas = 2, timeout = 1,
+            command = "trap '' TERM; echo up; while :; do sleep 0.05; done" }]]
+        tree:await_line("web@2", "up")
+        assert.are.equal(0, (suptree("scale", "web=1", "--no-wait")))
+        local code, _, err = suptree("scale", "web=2", "--timeout", "50ms")
+        assert.are.equal(5, code)
+        holds("web@2 of before has not ended yet; try again", err)
+        assert.are.equal(0, (suptree("scale", "web=2", "--settle", "0")))
+        tree:await({ type = "launched", path = "web@2" }, 2)
+        local order = {}
+        for _, event in ipairs(tree:events()) do
+            local told = event.path == "web@2" and (event.type == "ended" or event.type == "launched")
+            if told then order[#order + 1] = event.type end
+        end
+        assert.are.same({ "launched", "ended", "launched" }, order)
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("goes on over the death of the host", function()
         local tree = shop.run(WEB)
         for count = 3, 4 do

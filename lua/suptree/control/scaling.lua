@@ -144,10 +144,23 @@ end
 
 local begin
 
-local function try_again(self, words)
-    if uv.hrtime() > self.patience or self.deadline and left(self) <= 0 or not self.call:is_wanted() then
-        return self.call:fail("busy", words)
+-- The path of one of a former scaling that has not ended yet and whose place is taken again: what it holds, such as a
+-- port, is not free; nil: there is none. One that is stuck is not waited for.
+local function find_leaving(self)
+    local handle = self.call.handle
+    for _, wish in ipairs(self.wishes) do
+        for _, token in ipairs(wish.to > wish.from and handle:select({ wish.path }, "each") or {}) do
+            local node = handle:look(token) == "stopping" and cjson.decode(handle:node(token) or "{}")
+            local comes_back = node and node.leaving and node.replica > wish.from and node.replica <= wish.to
+            if comes_back then return node.path end
+        end
     end
+end
+
+-- Begin once more in a moment. `is_slow`: what is waited for has bounds of its own.
+local function try_again(self, words, is_slow)
+    local is_over = self.deadline and left(self) <= 0 or not is_slow and uv.hrtime() > self.patience
+    if is_over or not self.call:is_wanted() then return self.call:fail("busy", words) end
     local timer = uv.new_timer()
     timer:start(AGAIN_MS, 0, function()
         timer:close()
@@ -202,6 +215,8 @@ function begin(self)
     end
     local scaled, why = replicas.scale(template, wanted)
     if not scaled then return call:fail("refused", why) end
+    local former = find_leaving(self)
+    if former then return try_again(self, ("%s of before has not ended yet; try again"):format(former), true) end
     local blob, place, reason, hint = replicas.encode(scaled, true)
     if not blob then
         return call:fail("refused", ("%s%s%s"):format(place ~= "" and place .. ": " or "", reason,
