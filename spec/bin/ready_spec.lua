@@ -167,12 +167,23 @@ describe("what is ready by a look from outside", function()
     it("a line that a function writes, each time anew", function()
         local tree = tree_of([[
             s.thread "server" { ready = s.ready.log "it runs", run = function(ctx)
-                ctx:sleep(0.1)
+                local file = io.open "again"
+                if not file then
+                    ctx:log "it runs"
+                    while not io.open "again" do ctx:sleep(0.01) end
+                    error "not for long"
+                end
+                ctx:log "it is there"
+                while not io.open "go" do if not ctx:sleep(0.01) then return end end
                 ctx:log "it runs"
-                if ctx.generation == 1 then error "not for long" end
                 while ctx:sleep(60) do end
             end },]])
         tree:await { type = "ready", path = "server" }
+        live.write_file(tree.folder .. "/again", "")
+        tree:await_line("server", "it is there")
+        assert.are.equal(1, #tree:all { type = "ready", path = "server" })
+        live.write_file(tree.folder .. "/go", "")
+        tree:await { type = "ready", path = "server", generation = 2 }
         assert.are.equal(0, tree:stop())
     end)
 
