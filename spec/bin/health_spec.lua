@@ -1,3 +1,4 @@
+-- script/test: tsan
 local live = require "spec.support.live"
 
 -- Services that run and are looked at: what is found out, and what follows.

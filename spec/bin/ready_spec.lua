@@ -1,3 +1,4 @@
+-- script/test: tsan
 local live = require "spec.support.live"
 local uv = require "luv"
 

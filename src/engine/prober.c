@@ -48,6 +48,7 @@ struct sup_probe {
     enum step step;
     bool is_running; /* it was taken from the opened */
     bool is_over;    /* it held, and that was all */
+    bool gave_up;    /* it is not looked at any more */
     int64_t pause_ns;
     uint32_t failures;
     char text[]; /* of order.ready */
@@ -115,6 +116,7 @@ static void report(struct sup_prober *prober, struct sup_probe *probe, bool hold
         probe->news.found = true;
         probe->news.holds = holds;
         probe->news.failures = probe->failures;
+        probe->news.gave_up = probe->gave_up;
         probe->news.lost = probe->tail == NULL ? 0 : probe->tail->lost;
         probe->news.at_ns = now_ns;
         snprintf(probe->news.text, sizeof probe->news.text, "%s", holds ? "" : probe->look.text);
@@ -219,7 +221,7 @@ static void read_output(struct sup_prober *prober, struct sup_probe *probe, int6
 {
     uint64_t lost = probe->tail->lost;
     enum sup_tail_state state = sup_tail_read(probe->tail, probe->text, now_ns);
-    probe->news.gave_up = state == SUP_TAIL_STUCK;
+    probe->gave_up = state == SUP_TAIL_STUCK;
     if (lost == 0 && probe->tail->lost > 0) report(prober, probe, false, now_ns);
     if (state == SUP_TAIL_HOLDS || state == SUP_TAIL_STUCK) {
         report(prober, probe, state == SUP_TAIL_HOLDS, now_ns);
