@@ -20,7 +20,7 @@ local KIND_NUMBERS = { supervisor = 0, process = 1, thread = 2 }
 local event_names = {
     "started", "added", "removed", "launched", "launch_failed", "ready", "stopping", "killed", "ended", "failed",
     "backoff", "resume", "delayed", "gave_up", "escalated", "stop_timeout", "stuck", "stopped", "reloaded",
-    "reload_refused", "rolled_back", "host_restarted", "unhealthy", "healthy",
+    "reload_refused", "rolled_back", "host_restarted", "unhealthy", "healthy", "skipped",
 }
 local MAX_DEPTH, MAX_NODES = 64, 65536
 
@@ -46,8 +46,8 @@ local other_words = {
 local function takes(context, node, name)
     local row = options.rows[name]
     if type(row) ~= "table" then return false end
-    if node.role == "oneshot" and not options.applies(name, "oneshot", false) then return false end
-    if row.oneshot then return node.role == "oneshot" end
+    if node.role and not options.applies(name, node.role, false) then return false end
+    if row.oneshot or row.timer then return node.role ~= nil end
     return options.applies(name, node.kind, node.is_root and context.as_root)
 end
 
@@ -62,7 +62,8 @@ local function unknown_option(context, node, name)
         return note_fault(context, node, "." .. name, "is for children; the root of the tree has no such option")
     end
     if node.role and name == "ready" then
-        return note_fault(context, node, ".ready", "means nothing: a oneshot is ready when it is done", "Take it out.")
+        local why = node.role == "timer" and "a timer is ready as soon as it waits" or "a oneshot is ready when it is done"
+        return note_fault(context, node, ".ready", "means nothing: " .. why, "Take it out.")
     end
     local other = other_words[name]
     local fits = other and takes(context, node, other)
@@ -338,9 +339,11 @@ local function strange_child(context, node, place, child)
     note_fault(context, node, ("[%d]"):format(place), ("is %s, not a declaration"):format(text.describe(child)), hint)
 end
 
--- What a oneshot is: a process, or with a function a thread.
+local ROLES = { oneshot = "oneshot", timer = "timer" }
+
+-- What a oneshot or a timer is: a process, or with a function a thread.
 local function kind_of(declared)
-    if declared.kind ~= "oneshot" then return declared.kind end
+    if not ROLES[declared.kind] then return declared.kind end
     local given = declared.options
     return given.command == nil and (given.run ~= nil or given.serve ~= nil) and "thread" or "process"
 end
@@ -348,7 +351,7 @@ end
 -- A copy of the declaration with what encoding learns of it: path, is_root, good options by name, children as copies.
 local function prepare(context, declared, parent, depth)
     local node = {
-        kind = kind_of(declared), role = declared.kind == "oneshot" and "oneshot" or nil,
+        kind = kind_of(declared), role = ROLES[declared.kind],
         name = declared.name, place = declared.place, options = declared.options,
         strange = declared.strange, children = {}, parent = parent, is_root = parent == nil,
         good = {}, meant = {}, number = context.count,

@@ -20,6 +20,8 @@ local suptree = {
     thread = declaration.kind "thread",
     --- A process or a function that is expected to end: done, it is ready.
     oneshot = declaration.kind "oneshot",
+    --- A process or a function that is run at times: `every` so often, or `at` times of the calendar.
+    timer = declaration.kind "timer",
     --- When a service is ready: `s.ready.delay(t)`, `s.ready.file(path)`, `s.ready.manual()`.
     ready = ready.kinds,
     --- Supervisors inside this program: `s.new(name, options)`, `s.new_simple(name)`.

@@ -38,6 +38,7 @@ local OF_BYTES = { run = "a function(ctx), or the name of a module that returns 
 --- What may be written, in words.
 function option_help.value(row)
     if row.type == "enum" then return text.alternatives(row.allowed, true) end
+    if row.name == "at" then return "five fields as in crontab, or @hourly, @daily, @weekly, @monthly, @yearly" end
     if row.type == "bytes" then return OF_BYTES[row.name] end
     if row.type == "count" or row.type == "integer" then
         return ("a whole number from %.0f to %.0f"):format(row.min, row.max)
@@ -124,7 +125,7 @@ function option_help.reload(row)
     if row.type == "log" then
         return 'a change is applied while it runs; but to and from false or "inherit" restarts the service'
     end
-    if row.oneshot then return "a change is applied while it runs" end
+    if row.oneshot or row.timer then return "a change is applied while it runs" end
     if row.name == "control_group" then return "a change is for the next run" end
     return row.exec and "a change restarts the service" or "a change is applied while it runs"
 end
@@ -133,6 +134,7 @@ end
 local EXAMPLES = {
     after = 'after = { "db" }',
     args = "args = { interval = 60 }",
+    at = 'at = "30 3 * * mon-fri"',
     auto_shutdown = 'auto_shutdown = "all_significant"',
     backoff_jitter = "backoff_jitter = true",
     cgroup = 'cgroup = { memory_max = "64MiB", cpu_max = 0.5, pids_max = 100 }',
@@ -144,6 +146,7 @@ local EXAMPLES = {
     enabled = "enabled = false",
     env = 'env = { PORT = 8080, LANG = "C.UTF-8" }',
     env_file = 'env_file = "web.env"',
+    every = 'every = "1h"',
     extend_backoff = "extend_backoff = true",
     failure_backoff = 'failure_backoff = "1m"',
     failure_decay = 'failure_decay = "30s"',
@@ -154,6 +157,7 @@ local EXAMPLES = {
     health = 'health = { probe = s.ready.tcp(8080), every = "5s" }',
     inherit_env = "inherit_env = false",
     intensity = "intensity = 3, period = 60",
+    jitter = 'every = "1h", jitter = "5m"',
     kill_mode = 'kill_mode = "process"',
     kill_timeout = 'kill_timeout = "5s"',
     limits = 'limits = { nofile = 65536, core = 0 }',
@@ -161,12 +165,14 @@ local EXAMPLES = {
     max_children = "max_children = 100",
     max_pauses = 'max_pauses = 3, within = "1h"',
     memory = 'memory = "128MiB"',
+    missed = 'at = "@daily", missed = "run"',
     nice = "nice = 10",
     no_new_privs = "no_new_privs = true",
     on_event = 'on_event = { types = { "gave_up", "backoff" }, run = function(event) print(event.path) end }',
     on_stuck = 'on_stuck = "abandon"',
     oom_score = "oom_score = 500",
     on_threshold = 'on_threshold = "escalate"',
+    overlap = 'every = "1m", overlap = "queue"',
     period = "intensity = 3, period = 60",
     propagate_termination = "propagate_termination = false",
     ready = 'ready = s.ready.tcp(8080)',
@@ -204,6 +210,7 @@ local AROUND = {
 function option_help.example(row)
     local inside = EXAMPLES[row.name]
     if row.name == "command" then return ('s.process "web" { %s },'):format(inside) end
+    if row.timer then return ('s.timer "backup" { command = { "./backup" }, %s },'):format(inside) end
     if row.oneshot then return ('s.oneshot "migrate" { command = { "./migrate" }, %s },'):format(inside) end
     if row.name == "run" then return ('s.thread "sweeper" { %s },'):format(inside) end
     if row.supervisor and not row.process then return ('s.supervisor "shop" { %s, … },'):format(inside) end

@@ -34,6 +34,7 @@ local causes = {
         return other and other .. " does not die" or "a former instance does not die"
     end,
     rollback = function() return "a reload was rolled back" end,
+    schedule = function() end,
     watchdog = function() return "its watchdog heard nothing in time" end,
     unhealthy = function() return "it was found unhealthy" end,
 }
@@ -71,7 +72,10 @@ function reason.text(status)
         text = ("paused: %.2f failures against a threshold of %g"):format(status.count or 0, status.threshold or 0)
     end
     local next_in = status.resumes_in or status.next_in
-    if next_in then
+    local rests = status.state == "waiting" and status.cause == "schedule"
+    if rests then
+        text = next_in and ("waiting: next run in %s"):format(seconds(next_in)) or "waiting for its next run"
+    elseif next_in then
         text = ("%s; %s in %s"):format(text, next_steps[status.state] or "next step", seconds(next_in))
     end
     return text

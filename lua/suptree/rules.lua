@@ -88,6 +88,14 @@ local function check_ready(node, fail)
     end
 end
 
+local function check_timer(node, fail)
+    if node.options.every == nil and node.options.at == nil then
+        fail(node, "", "does not say when it runs", 'Add every = "1h", or at = "30 3 * * *".')
+    elseif node.options.every ~= nil and node.options.at ~= nil then
+        fail(node, ".every", "cannot stand beside at: each says when it runs", "Take one of the two out.")
+    end
+end
+
 -- What is expected to end.
 local function check_oneshot(node, fail)
     if written(node, "restart") == "permanent" then
@@ -106,6 +114,7 @@ function rules.check_node(node, parent, fail)
     end
     if node.kind ~= "supervisor" then check_ready(node, fail) end
     if node.role then check_oneshot(node, fail) end
+    if node.role == "timer" then check_timer(node, fail) end
     check_as_child(node, parent, fail)
 end
 

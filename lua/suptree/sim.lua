@@ -327,7 +327,8 @@ local function not_zero(ns, from_ns)
 end
 
 --- What a node is: { path, name, kind, state, wanted, ready, held, leaving, generation, instance, restarts, since,
--- count, threshold, resumes_in, next_at, cause, reason, because }. Nil when there is none. No path: the root.
+-- count, threshold, resumes_in, next_at, cause, reason, because }; of a timer also due_at, its next time, whatever it
+-- does now, and skipped. Nil when there is none. No path: the root.
 function Sim:state(target)
     local node = find(self, target or ".")
     local now_ns = self.world.now_ns
@@ -341,6 +342,7 @@ function Sim:state(target)
         held = status.held, leaving = status.leaving,
         generation = status.generation, instance = status.instance ~= 0 and status.instance or nil,
         restarts = status.restarts, since = to_seconds(status.since_ns),
+        due_at = not_zero(status.due_ns, 0), skipped = status.skipped,
         count = status.count, threshold = status.threshold,
         resumes_in = resumes_in, next_at = not_zero(status.next_ns, 0), cause = status.cause,
         reason = reason.text {
@@ -413,7 +415,9 @@ end
 
 -- --- making one ---------------------------------------------------------------------------------------------------
 
--- Not started. `options.seed`: a whole number, all its chance; `options.round_trip`: see World.new.
+-- Not started. `options.seed`: a whole number, all its chance; `options.round_trip`: see World.new; `options.wall`: the
+-- Unix time at its time 0, for timers (default: 1 January 2026, UTC); `options.runs`: oneshots and the runs of timers end
+-- well after that time; without it, when sim:exit says so.
 local function create(declared, options)
     options = options or {}
     local blob, err = to_blob(declared, true)
@@ -422,7 +426,10 @@ local function create(declared, options)
     if math.type(seed) ~= "integer" then error(("seed: %s is not a whole number"):format(tostring(seed)), 3) end
     local tree, message = core.create(blob, seed)
     if not tree then return nil, errors.new(errors.ErrInvalid, message) end
-    return setmetatable({ world = World.new(tree, options.round_trip) }, Sim)
+    local world = World.new(tree, options.round_trip)
+    world.wall_s = options.wall or world.wall_s
+    world.run_ns = options.runs and to_ns(options.runs, "runs")
+    return setmetatable({ world = world }, Sim)
 end
 
 -- Around a tree that exists, at `now_ns` of its clock: to be looked at. Its instances are not known, so time must not

@@ -44,6 +44,7 @@ end
 --- The kinds of nodes that have the option of `row`: "a process or a thread".
 function text.owners(row)
     if row.oneshot then return "a oneshot" end
+    if row.timer then return "a timer" end
     local owners = {}
     for _, kind in ipairs { "supervisor", "process", "thread" } do
         if row[kind] then owners[#owners + 1] = "a " .. kind end

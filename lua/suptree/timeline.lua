@@ -54,6 +54,7 @@ local words = {
     stuck = function() return "did not die of its kill; no second instance is started" end,
     unhealthy = function(event) return event.reason or "unhealthy" end,
     healthy = function() return "is well again" end,
+    skipped = function(event) return "a run is skipped: " .. (event.error or "?") end,
     stopped = function(event) return ("ended%s"):format(event.code and (", exit code %d"):format(event.code) or "") end,
 }
 

@@ -39,7 +39,7 @@ static void the_words_of_events_states_and_kinds(void)
         "ready",   "stopping", "killed",         "ended",       "failed",         "backoff",
         "resume",  "delayed",  "gave_up",        "escalated",   "stop_timeout",   "stuck",
         "stopped", "reloaded", "reload_refused", "rolled_back", "host_restarted", "unhealthy",
-        "healthy"};
+        "healthy", "skipped"};
     static const char *const states[] = {"stopped",  "waiting", "starting", "running",
                                          "stopping", "delayed", "queued",   "done",
                                          "failed",   "stuck",   "paused"};

@@ -12,7 +12,8 @@
 
 struct sup_waiter *sup_waiter_create(struct sup_tree *tree, struct sup_node *node)
 {
-    if (sup_heap_reserve(&tree->heap, tree->heap.count + tree->node_count + 2) < 0) return NULL;
+    if (sup_heap_reserve(&tree->heap, tree->heap.count + 2 * (size_t) tree->node_count + 2) < 0)
+        return NULL;
     struct sup_waiter *waiter = calloc(1, sizeof *waiter);
     if (waiter == NULL) return NULL;
     waiter->node = sup_node_token(node);
@@ -34,6 +35,14 @@ void sup_waiter_release(struct sup_tree *tree, struct sup_waiter *waiter,
     sup_waiter_discard(tree, waiter);
 }
 
+/* The run of a timer has begun, or could not. */
+static bool is_run_decided(const struct sup_node *node, enum sup_reply_status *status)
+{
+    bool is_over = node->state == SUP_STATE_WAITING;
+    if (is_over && node->last_outcome.kind == SUP_END_NO_LAUNCH) *status = SUP_NOT_REACHED;
+    return is_over || node->launched;
+}
+
 /* Is what ${goal} wants of ${node} there, or out of reach? False: it can still come. */
 static bool is_decided(const struct sup_tree *tree, const struct sup_node *node, enum sup_goal goal,
                        enum sup_reply_status *status)
@@ -49,6 +58,8 @@ static bool is_decided(const struct sup_tree *tree, const struct sup_node *node,
         if (stuck) *status = SUP_NOT_REACHED;
         return node->instance == 0 || stuck;
     case SUP_GOAL_UP:
+        if (sup_node_is_timer(node) && node->armed && !node->run_due)
+            return is_run_decided(node, status);
         if (node->ready || node->state == SUP_STATE_DONE) return true;
         *status = SUP_NOT_REACHED;
         return stuck || down;
@@ -301,7 +312,8 @@ static struct sup_node *start_dependencies(struct sup_tree *tree, struct sup_nod
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
         struct sup_node *dependency = edge->dependency;
-        if (!edge->after || dependency->ready || is_done_for_good(dependency)) continue;
+        if (!edge->after || dependency->ready || dependency->armed) continue;
+        if (is_done_for_good(dependency)) continue;
         struct sup_node *found = dependency->held ? dependency : start_node(tree, dependency);
         if (obstacle == NULL) obstacle = found;
     }
@@ -332,10 +344,19 @@ static void answer_start(struct sup_tree *tree, const struct sup_input *input,
     else sup_waiter_add(tree, input, node, SUP_GOAL_UP);
 }
 
+/* A timer that waits for its time is to run now; one that is down is to wait for it. */
+static void ask_for_run(struct sup_node *node)
+{
+    if (node->instance != 0 || !node->armed) return;
+    node->run_due = true;
+    node->scheduled = false;
+}
+
 void sup_command_start_node(struct sup_tree *tree, const struct sup_input *input)
 {
     struct sup_node *node = tree_accepts(tree, input) ? named_node(tree, input) : NULL;
     if (node == NULL) return;
+    ask_for_run(node);
     answer_start(tree, input, node, start_node(tree, node));
 }
 
@@ -375,6 +396,7 @@ void sup_command_restart_node(struct sup_tree *tree, const struct sup_input *inp
     if (node == NULL) return;
     bool was_live = node->instance != 0;
     bool was_done = sup_node_remains(node);
+    ask_for_run(node);
     if (was_done) sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_PERSON, 0); /* not any more */
     struct sup_node *obstacle = start_node(tree, node);
     if (was_live) sup_followers_mark(tree, node, SUP_CAUSE_PERSON);

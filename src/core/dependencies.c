@@ -81,16 +81,16 @@ void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node)
         struct sup_node *dependent = edge->dependent;
         if (dependent->removed) continue; /* it leaves as well, and still ends first */
         sup_edge_drop(edge);
-        if (dependent->state == SUP_STATE_WAITING)
+        if (dependent->state == SUP_STATE_WAITING && dependent->cause != SUP_CAUSE_SCHEDULE)
             sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);
     }
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
-static bool is_satisfied(const struct sup_node *dependency)
+bool sup_is_satisfied(const struct sup_node *dependency)
 {
-    return dependency->ready || dependency->state == SUP_STATE_DONE;
+    return dependency->ready || dependency->armed || dependency->state == SUP_STATE_DONE;
 }
 
 struct sup_node *sup_unready_dependency(const struct sup_node *node)
@@ -98,7 +98,7 @@ struct sup_node *sup_unready_dependency(const struct sup_node *node)
     sup_list_each(link, &node->needs)
     {
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needs);
-        if (edge->after && !is_satisfied(edge->dependency)) return edge->dependency;
+        if (edge->after && !sup_is_satisfied(edge->dependency)) return edge->dependency;
     }
     return NULL;
 }
@@ -111,7 +111,8 @@ static struct sup_node *next_to_wake(const struct sup_node *node)
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
         struct sup_node *dependent = edge->dependent;
         if (!edge->after || dependent->state != SUP_STATE_WAITING) continue;
-        if (!sup_node_is_wanted(dependent)) continue; /* it leaves with its supervisor */
+        if (dependent->cause == SUP_CAUSE_SCHEDULE) continue; /* it waits for its time */
+        if (!sup_node_is_wanted(dependent)) continue;         /* it leaves with its supervisor */
         if (sup_unready_dependency(dependent) == NULL) return dependent;
     }
     return NULL;
@@ -120,7 +121,7 @@ static struct sup_node *next_to_wake(const struct sup_node *node)
 void sup_dependents_wake(struct sup_tree *tree, struct sup_node *node)
 {
     struct sup_node *dependent;
-    while (is_satisfied(node) && (dependent = next_to_wake(node)) != NULL) {
+    while (sup_is_satisfied(node) && (dependent = next_to_wake(node)) != NULL) {
         sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);
         if (!sup_expect(dependent->state != SUP_STATE_WAITING)) return;
     }

@@ -114,7 +114,9 @@ static void climb(struct sup_spec *spec)
 static void imply_role(const struct sup_form_node *node, struct sup_spec *spec)
 {
     uint32_t size;
-    if (sup_form_option(node, SUP_OPTION_RESTART, &size) == NULL) spec->restart = SUP_TRANSIENT;
+    bool is_timer = spec->role == SUP_ROLE_TIMER; /* its next time comes by itself */
+    if (sup_form_option(node, SUP_OPTION_RESTART, &size) == NULL)
+        spec->restart = is_timer ? SUP_TEMPORARY : SUP_TRANSIENT;
     if (sup_form_option(node, SUP_OPTION_START_TIMEOUT, &size) == NULL)
         spec->start_timeout_ns = SUP_INFINITY_NS;
 }

@@ -262,6 +262,12 @@ static int check_child_rules(const struct sup_form_scan *scan, uint32_t index,
 static int check_role(const struct sup_form_scan *scan, uint32_t index, const struct sup_spec *spec,
                       const struct sup_option_set *written)
 {
+    static const uint16_t of_timers[] = {SUP_OPTION_OVERLAP, SUP_OPTION_JITTER, SUP_OPTION_MISSED};
+    for (size_t i = 0; i < sizeof of_timers / sizeof *of_timers; i++)
+        if (spec->role != SUP_ROLE_TIMER && sup_option_set_has(written, of_timers[i]))
+            return sup_form_refuse(scan, index, sup_option_by_id(of_timers[i])->name,
+                                   "Add every or at, or take it out.",
+                                   "is an option of a timer, which says when it runs");
     if (spec->role == SUP_ROLE_SERVICE) return 0;
     if (sup_option_set_has(written, SUP_OPTION_RESTART) && spec->restart == SUP_PERMANENT)
         return sup_form_refuse(scan, index, "restart",
@@ -269,7 +275,18 @@ static int check_role(const struct sup_form_scan *scan, uint32_t index, const st
                                "cannot be \"permanent\": it is expected to end");
     if (sup_option_set_has(written, SUP_OPTION_READY))
         return sup_form_refuse(scan, index, "ready", "Take it out.",
-                               "means nothing: a oneshot is ready when it is done");
+                               spec->role == SUP_ROLE_TIMER
+                                   ? "means nothing: a timer is ready as soon as it waits"
+                                   : "means nothing: a oneshot is ready when it is done");
+    if (sup_option_set_has(written, SUP_OPTION_REMAIN) && spec->role == SUP_ROLE_TIMER)
+        return sup_form_refuse(scan, index, "remain", "Take it out.",
+                               "is an option of a oneshot, not of a timer");
+    if (spec->every_ns > 0 && spec->at != NULL)
+        return sup_form_refuse(scan, index, "every", "Take one of the two out.",
+                               "cannot stand beside at: each says when it runs");
+    if (spec->every_ns > 0 && spec->jitter_ns >= spec->every_ns)
+        return sup_form_refuse(scan, index, "jitter", "Write a shorter time.",
+                               "must be less than every");
     return 0;
 }
 

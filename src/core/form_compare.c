@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define ROLE_OPTIONS (SUP_OPT_ONESHOT | SUP_OPT_TIMER)
+
 static bool are_texts_equal(const char *a, const char *b)
 {
     if (a == NULL || b == NULL) return a == b;
@@ -186,8 +188,8 @@ static bool does_differ(const struct sup_option *option, const struct side *from
         if ((option->flags & SUP_OPT_INHERITED) != 0) return true;
         /* A window of the default size is still a window. */
         if (option->id == SUP_OPTION_INTENSITY) return true;
-        /* What is written of a oneshot alone makes it one. */
-        if (from->spec.role != to->spec.role && (option->flags & SUP_OPT_ONESHOT) != 0) return true;
+        /* What is written of a oneshot or a timer alone makes it one. */
+        if (from->spec.role != to->spec.role && (option->flags & ROLE_OPTIONS) != 0) return true;
         /* Not written, the user decides. */
         if (option->id == SUP_OPTION_NO_NEW_PRIVS) return true;
         if (option->id == SUP_OPTION_GROUPS) return true;
@@ -227,7 +229,7 @@ bool sup_form_exec_sees(const struct sup_option *option, const struct sup_spec *
                         const struct sup_spec *to)
 {
     if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->log, &to->log);
-    if ((option->flags & SUP_OPT_ONESHOT) != 0) return from->role != to->role;
+    if ((option->flags & ROLE_OPTIONS) != 0) return from->role != to->role;
     if (option->id == SUP_OPTION_READY) return does_exec_see_ready(&from->ready, &to->ready);
     return (option->flags & SUP_OPT_EXEC) != 0;
 }

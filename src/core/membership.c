@@ -253,6 +253,7 @@ void sup_node_destroy(struct sup_tree *tree, struct sup_node *node)
     drop_waiters(tree, node);
     drop_edges(node);
     sup_deadline_clear(tree, &node->deadline);
+    sup_deadline_clear(tree, &node->schedule);
     unlink_node(tree, node);
     release_index(tree, node);
     sup_node_free(node);
@@ -352,6 +353,7 @@ static void bury(struct sup_tree *tree, struct sup_node *node)
     sup_waiters_release_all(tree, node);
     bury_edges(tree, node);
     sup_deadline_clear(tree, &node->deadline);
+    sup_deadline_clear(tree, &node->schedule);
     sup_tree_effect(tree, SUP_DO_FORGET, node);
     release_index(tree, node);
     sup_list_remove(&node->sibling);

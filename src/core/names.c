@@ -47,6 +47,7 @@ static const char *const event_names[SUP_EVENT_COUNT] = {
     [SUP_EVENT_HOST_RESTARTED] = "host_restarted",
     [SUP_EVENT_UNHEALTHY] = "unhealthy",
     [SUP_EVENT_HEALTHY] = "healthy",
+    [SUP_EVENT_SKIPPED] = "skipped",
 };
 
 static const char *const cause_names[SUP_CAUSE_COUNT] = {
@@ -74,6 +75,7 @@ static const char *const cause_names[SUP_CAUSE_COUNT] = {
     [SUP_CAUSE_ROLLBACK] = "rollback",
     [SUP_CAUSE_WATCHDOG] = "watchdog",
     [SUP_CAUSE_UNHEALTHY] = "unhealthy",
+    [SUP_CAUSE_SCHEDULE] = "schedule",
 };
 
 static const char *find_name(const char *const *names, size_t count, size_t number)
@@ -88,6 +90,7 @@ const char *sup_state_name(enum sup_state state)
 
 const char *sup_kind_word(enum sup_kind kind, enum sup_role role)
 {
+    if (role == SUP_ROLE_TIMER) return "timer";
     return role == SUP_ROLE_ONESHOT ? "oneshot" : sup_kind_name(kind);
 }
 

@@ -68,6 +68,8 @@ void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_s
     node->cause = cause;
     node->cause_node = other;
     if (node->instance == 0 && state != SUP_STATE_DONE) node->ready = false;
+    bool is_down = state == SUP_STATE_STOPPED || state == SUP_STATE_FAILED;
+    if (node->armed && is_down) sup_schedule_clear(tree, node);
     if (parent == NULL) return;
     if (node->counted_starting && state != SUP_STATE_STARTING) {
         node->counted_starting = false;
@@ -89,6 +91,7 @@ static void await_children(struct sup_tree *tree, struct sup_node *supervisor)
         child->delay_attempt = 0;
         child->asked_up = child->asked_up && !child->held;
         child->has_been_ready = false;
+        if (child->instance == 0) sup_schedule_forget(tree, child);
         child->awaited = sup_node_is_wanted(child);
         if (child->awaited) supervisor->pending_ready++;
         if (child->state == SUP_STATE_STUCK) child->then = SUP_THEN_LAUNCH;
@@ -131,6 +134,7 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     node->launched_ns = tree->now_ns;
     node->launched = node->ready = node->stop_asked = node->killed = false;
     node->automatic = node->absorbed = false;
+    node->run_due = node->scheduled = false;
     node->then = SUP_THEN_STOP;
     if (automatic) node->restarts++;
     if (node->in_round && node->parent->round_stopping) sup_strategy_leave_round(tree, node);
@@ -160,15 +164,22 @@ void sup_node_bring_up(struct sup_tree *tree, struct sup_node *node, enum sup_ca
     if (node->instance != 0 || !sup_node_is_wanted(node)) return;
     sup_strategy_dequeue(node);
     sup_deadline_clear(tree, &node->deadline);
+    bool is_by_itself = node->automatic || node->scheduled;
     if (!sup_node_runs_children(tree, node->parent)) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_SUPERVISOR, 0);
+        return;
+    }
+    if (sup_node_is_timer(node) && !node->armed) sup_schedule_begin(tree, node);
+    if (sup_node_is_timer(node) && !node->run_due) {
+        bool rests = node->state == SUP_STATE_WAITING && node->cause == SUP_CAUSE_SCHEDULE;
+        if (!rests) sup_schedule_rest(tree, node);
         return;
     }
     const struct sup_node *dependency = sup_unready_dependency(node);
     if (dependency != NULL)
         sup_node_set_state(tree, node, SUP_STATE_WAITING, SUP_CAUSE_DEPENDENCY,
                            sup_node_token(dependency));
-    else if (node->automatic && node->parent != NULL && node->parent->paused)
+    else if (is_by_itself && node->parent != NULL && node->parent->paused)
         sup_strategy_enqueue(tree, node);
     else launch(tree, node, cause);
 }
@@ -185,6 +196,7 @@ void sup_node_launched(struct sup_tree *tree, struct sup_node *node)
     if (node->state != SUP_STATE_STARTING) return; /* it is being stopped already */
     sup_node_set_state(tree, node, SUP_STATE_RUNNING, node->cause, node->cause_node);
     if (sup_node_is_ready_at_launch(node)) sup_node_set_ready(tree, node);
+    if (sup_node_is_timer(node)) sup_waiters_check(tree, node);
 }
 
 void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node)
@@ -319,6 +331,10 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
         sup_strategy_fail(tree, node, outcome, text);
         return;
     }
+    if (verdict == VERDICT_FINISHED && sup_node_is_timer(node)) {
+        sup_schedule_rest(tree, node);
+        return;
+    }
     if (verdict == VERDICT_TERMINATE) terminate_supervisor(tree, parent, outcome);
     if (verdict == VERDICT_LEAVE) {
         leave_tree(tree, node);
@@ -363,6 +379,8 @@ static void note_end(struct sup_tree *tree, struct sup_node *node, struct sup_ou
     tree->ended_cpu_ns = 0; /* what ends because of it has its own */
     tree->ended_memory_peak = 0;
     node->last_outcome = outcome;
+    node->began_ns = node->launched_ns;
+    node->ended_ns = tree->now_ns;
     sup_text_copy(node->last_text, sizeof node->last_text, text);
     sup_deadline_clear(tree, &node->deadline);
 }
@@ -507,6 +525,7 @@ void sup_node_launch_failed(struct sup_tree *tree, struct sup_node *node,
         sup_node_after_stop(tree, node);
     } else if (lacks_resources) {
         node->resources_said = true;
+        node->run_due = sup_node_is_timer(node);
         sup_node_set_state(tree, node, SUP_STATE_DELAYED, SUP_CAUSE_RESOURCES, 0);
         sup_deadline_set(tree, &node->deadline, SUP_PHASE_RESOURCES, SUP_SECOND_NS);
     } else {
@@ -530,6 +549,7 @@ static void lose_thread(struct sup_tree *tree, struct sup_node *node, bool crash
     retire(node);
     sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_FAILURE, 0);
     node->automatic = true;
+    node->run_due = sup_node_is_timer(node); /* it was cut off */
     sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
 }
 

@@ -7,6 +7,7 @@
 **   stop.c          stopping: order, budgets, kill, stuck
 **   strategy.c      failures: meter, pause, queue, delay, group rounds, escalation
 **   dependencies.c  after and restart_with
+**   schedule.c      timers: when they run
 **   membership.c    nodes come and leave; names
 **   command.c       what persons ask, and who waits for an answer
 **   plan.c reload.c the reload: difference, application, rollback
@@ -33,6 +34,7 @@ enum sup_phase {
     SUP_PHASE_SPACING,   /* supervisor: the next of the queue */
     SUP_PHASE_WAIT,      /* a waiter's own time is over */
     SUP_PHASE_PROBATION, /* the tree: the last reload can no longer be rolled back */
+    SUP_PHASE_DUE,       /* a timer, of its schedule: a run is due */
 };
 
 struct sup_deadline {
@@ -69,12 +71,13 @@ struct sup_node {
     const struct sup_form_node *started_record;
     struct sup_spec spec;
     struct sup_deadline deadline;
-    int64_t *window_times;      /* supervisor with intensity: intensity + 1 of them */
-    int64_t *pause_times;       /* supervisor with max_pauses: as many */
-    struct sup_node *rank_next; /* scratch of rank.c */
-    uint32_t rank_pending;      /* scratch of rank.c */
-    uint32_t rank, rank_span;   /* of rank.c; valid while sup_tree::ranked */
-    char *name;                 /* own copy: outlives a rename by reload */
+    struct sup_deadline schedule; /* a timer's */
+    int64_t *window_times;        /* supervisor with intensity: intensity + 1 of them */
+    int64_t *pause_times;         /* supervisor with max_pauses: as many */
+    struct sup_node *rank_next;   /* scratch of rank.c */
+    uint32_t rank_pending;        /* scratch of rank.c */
+    uint32_t rank, rank_span;     /* of rank.c; valid while sup_tree::ranked */
+    char *name;                   /* own copy: outlives a rename by reload */
 
     /* ---- plain data from here to plain_end: saved as it stands ---- */
     uint32_t index, serial;
@@ -120,6 +123,18 @@ struct sup_node {
     bool absorbed;         /* delayed while a round took place: launches alone */
     bool unsettled;        /* new or changed by the last reload, not ready since */
     bool reload_mark;      /* scratch of plan.c; false between inputs */
+    /* timers only */
+    bool armed;          /* the schedule is under way */
+    bool run_due;        /* a run is to be launched as soon as may be */
+    bool run_waits;      /* another one is to follow the one that goes on */
+    bool scheduled;      /* the launch to come is the schedule's */
+    int64_t time_ns;     /* with every: the next time, without jitter; 0: not begun */
+    int64_t jitter_ns;   /* of the next time */
+    int64_t due_ns;      /* the next time; 0: none, or not known yet */
+    int64_t due_wall_s;  /* the same as Unix time, without jitter; 0: none */
+    int64_t last_wall_s; /* the last that has come */
+    uint64_t skipped;
+    int64_t began_ns, ended_ns; /* services: of the last run that has ended */
     /* supervisors only */
     struct sup_outcome ending;
     struct sup_meter meter;
@@ -336,6 +351,8 @@ void sup_edge_drop(struct sup_edge *edge);
 void sup_edges_drop_needs(struct sup_node *node);
 /* It is nobody's dependency any more; wakes those that waited for it. */
 void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node);
+/* Is ${dependency} as those that are after it want it? */
+bool sup_is_satisfied(const struct sup_node *dependency);
 /* The first of what ${node} is after that is not ready, or NULL. */
 struct sup_node *sup_unready_dependency(const struct sup_node *node);
 void sup_dependents_wake(struct sup_tree *tree,
@@ -352,6 +369,24 @@ void sup_followers_mark_alone(struct sup_tree *tree, struct sup_node *node);
 void sup_dependents_mark(struct sup_tree *tree, struct sup_node *node);
 /* Ask all siblings of ${node} that are marked and free, last first. */
 void sup_siblings_ask(struct sup_tree *tree, struct sup_node *supervisor);
+
+/* --- schedule.c ------------------------------------------------------------------------------ */
+
+bool sup_node_is_timer(const struct sup_node *node);
+/* It is up: from now on times come, and others need not wait for it. */
+void sup_schedule_begin(struct sup_tree *tree, struct sup_node *node);
+/* Nothing of a run goes on: wait for the next, or run the one that waits. */
+void sup_schedule_rest(struct sup_tree *tree, struct sup_node *node);
+/* The deadline of the schedule. */
+void sup_schedule_due(struct sup_tree *tree, struct sup_node *node);
+void sup_schedule_set(struct sup_tree *tree, const struct sup_input *input);
+/* It is down; begun again, it goes on where it would be. */
+void sup_schedule_clear(struct sup_tree *tree, struct sup_node *node);
+/* It is stopped: no run is due any more, and begun again it is a new one. */
+void sup_schedule_forget(struct sup_tree *tree, struct sup_node *node);
+/* A reload has given ${node} another declaration than ${former}. */
+void sup_schedule_changed(struct sup_tree *tree, struct sup_node *node,
+                          const struct sup_spec *former);
 
 /* --- membership.c ---------------------------------------------------------------------------- */
 

@@ -3,6 +3,8 @@
 ** Reads hostile bytes: nothing is believed about their size or contents.
 */
 #include "core/options.h"
+
+#include "base/calendar.h"
 #include "core/ready.h"
 
 #include "core/cgroup.h"
@@ -104,6 +106,11 @@ static int decode_duration(const struct value *v)
                                ? "Write seconds as a number, \"1m30s\", or \"infinity\"."
                                : "Write seconds as a number, or a text such as \"1m30s\".",
                            "%s", fault);
+    if (v->option->id == SUP_OPTION_EVERY) {
+        if (ns < SUP_EVERY_MIN_NS)
+            return sup_err_set(v->err, -EINVAL, "", "Write \"10ms\" or more.", "is too often");
+        v->spec->role = SUP_ROLE_TIMER;
+    }
     *(int64_t *) v->field = ns;
     return 0;
 }
@@ -126,6 +133,15 @@ static int decode_string(const struct value *v)
     const char *text = (const char *) v->data;
     if (v->option->id == SUP_OPTION_FORMERLY && !sup_name_is_valid(text))
         return sup_err_set(v->err, -EINVAL, "", "", "\"%.40s\" is not a name of a node", text);
+    if (v->option->id == SUP_OPTION_AT) {
+        struct sup_calendar calendar;
+        const char *fault = sup_calendar_parse(text, &calendar);
+        if (fault != NULL)
+            return sup_err_set(v->err, -EINVAL, "",
+                               "Write \"30 3 * * *\" (minute, hour, day, month, day of the week).",
+                               "\"%.60s\": %s", text, fault);
+        v->spec->role = SUP_ROLE_TIMER;
+    }
     *(const char **) v->field = text;
     return 0;
 }

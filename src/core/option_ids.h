@@ -79,6 +79,12 @@ enum sup_option_id {
     SUP_OPTION_REMAIN = 70, /* written of every oneshot: that it stands there makes it one */
     /* a service's: is it well? */
     SUP_OPTION_HEALTH = 69,
+    /* a timer's: one of the first two stands there, and makes it one */
+    SUP_OPTION_EVERY = 71,
+    SUP_OPTION_AT = 72,
+    SUP_OPTION_OVERLAP = 73,
+    SUP_OPTION_JITTER = 74,
+    SUP_OPTION_MISSED = 75,
     /* every node's */
     SUP_OPTION_ON_EVENT = 91,
 

@@ -12,6 +12,8 @@
 
 static const char *const auto_shutdowns[] = {"never", "any_significant", "all_significant", NULL};
 static const char *const kill_modes[] = {"auto", "cgroup", "group", "process", NULL};
+static const char *const misseds[] = {"skip", "run", NULL};
+static const char *const overlaps[] = {"skip", "queue", "replace", NULL};
 static const char *const on_stucks[] = {"wait", "abandon", NULL};
 static const char *const on_thresholds[] = {"pause", "escalate", "give_up", NULL};
 static const char *const restarts[] = {"permanent", "transient", "temporary", NULL};
@@ -25,6 +27,11 @@ const struct sup_option sup_options[] = {
      "systemd"},
     {SUP_OPTION_ARGS, "args", SUP_TYPE_BYTES, FIELD(args), NULL, NULL, 0, 0,
      SUP_OPT_THREAD | SUP_OPT_EXEC, "Plain data for the function, there as ctx.args.", "suptree"},
+    {SUP_OPTION_AT, "at", SUP_TYPE_STRING, FIELD(at), NULL, NULL, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_TIMER,
+     "When it runs, local time, as in crontab: \"30 3 * * mon-fri\" (minute, hour, day, month, day "
+     "of the week), or @hourly, @daily, @weekly, @monthly, @yearly.",
+     "cron"},
     {SUP_OPTION_AUTO_SHUTDOWN, "auto_shutdown", SUP_TYPE_ENUM, FIELD(auto_shutdown), "never",
      auto_shutdowns, 0, 0, SUP_OPT_SUPERVISOR,
      "Ends the supervisor when any, or all, of its significant children have ended for good.",
@@ -61,6 +68,10 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_ENV_FILE, "env_file", SUP_TYPE_ENV_FILE, FIELD(env), NULL, NULL, 0, 0,
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "A file of KEY=VALUE lines, read when the configuration is; env wins over it.", "systemd"},
+    {SUP_OPTION_EVERY, "every", SUP_TYPE_DURATION, FIELD(every_ns), NULL, NULL, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_TIMER | SUP_OPT_POSITIVE,
+     "How often it runs, from one start to the next; first so long after the timer is started.",
+     "systemd"},
     {SUP_OPTION_EXTEND_BACKOFF, "extend_backoff", SUP_TYPE_BOOL, FIELD(extend_backoff), "false",
      NULL, 0, 0, SUP_OPT_SUPERVISOR, "Failures during a pause lengthen it, as in suture.",
      "suture"},
@@ -91,6 +102,10 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_INTENSITY, "intensity", SUP_TYPE_COUNT, FIELD(intensity), NULL, NULL, 0, 10000,
      SUP_OPT_SUPERVISOR,
      "More failures than this within period make it escalate; replaces failure_threshold.", "OTP"},
+    {SUP_OPTION_JITTER, "jitter", SUP_TYPE_DURATION, FIELD(jitter_ns), "0s", NULL, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_TIMER,
+     "Each run comes later by a part of this, by chance: so that not all begin at once.",
+     "systemd"},
     {SUP_OPTION_KILL_MODE, "kill_mode", SUP_TYPE_ENUM, FIELD(kill_mode), "auto", kill_modes, 0, 0,
      SUP_OPT_PROCESS,
      "Whom a kill reaches, and what is left when it has ended: all that it has made (cgroup), its "
@@ -117,6 +132,11 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_MEMORY, "memory", SUP_TYPE_SIZE, FIELD(memory), "64MiB", NULL, 0, 0,
      SUP_OPT_THREAD | SUP_OPT_EXEC | SUP_OPT_POSITIVE, "The most memory its Lua state may take.",
      "suptree"},
+    {SUP_OPTION_MISSED, "missed", SUP_TYPE_ENUM, FIELD(missed), "skip", misseds, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_TIMER,
+     "A run whose time passed while nobody could start it (the machine slept, the host was down, the "
+     "former run went on): skip it, or run once as soon as possible.",
+     "systemd"},
     {SUP_OPTION_NICE, "nice", SUP_TYPE_INTEGER, FIELD(nice), NULL, NULL, -20, 19,
      SUP_OPT_PROCESS | SUP_OPT_EXEC, "Its claim on the processor: -20 the most, 19 the least.",
      "systemd"},
@@ -139,6 +159,11 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_OOM_SCORE, "oom_score", SUP_TYPE_INTEGER, FIELD(oom_score), NULL, NULL, -1000, 1000,
      SUP_OPT_PROCESS | SUP_OPT_EXEC,
      "How gladly the kernel kills it when memory runs out: 1000 first, -1000 never.", "systemd"},
+    {SUP_OPTION_OVERLAP, "overlap", SUP_TYPE_ENUM, FIELD(overlap), "skip", overlaps, 0, 0,
+     SUP_OPT_SERVICE | SUP_OPT_TIMER,
+     "When a run is due and the former one goes on: skip it, queue it (one, which then follows), or "
+     "replace: stop the former, then run.",
+     "suptree"},
     {SUP_OPTION_PERIOD, "period", SUP_TYPE_DURATION, FIELD(period_ns), "5s", NULL, 0, 0,
      SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The length of the window of intensity.", "OTP"},
     {SUP_OPTION_PROPAGATE_TERMINATION, "propagate_termination", SUP_TYPE_BOOL,
@@ -264,7 +289,7 @@ const char *sup_option_nearest(const char *name, enum sup_kind kind, bool is_roo
     const char *names[OPTION_COUNT];
     size_t count = 0;
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        if ((sup_options[i].flags & (SUP_OPT_HIDDEN | SUP_OPT_ONESHOT)) == 0 &&
+        if ((sup_options[i].flags & (SUP_OPT_HIDDEN | SUP_OPT_ONESHOT | SUP_OPT_TIMER)) == 0 &&
             sup_option_applies(&sup_options[i], kind, is_root))
             names[count++] = sup_options[i].name;
     return sup_nearest(name, names, count);

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A timer runs at most so often. */
+#define SUP_EVERY_MIN_NS INT64_C(10000000)
+
 /* The longest finite duration: 100 years, so that adding a few to a time never overflows. */
 #define SUP_DURATION_MAX_NS (INT64_C(36500) * 24 * 3600 * SUP_SECOND_NS)
 
@@ -78,6 +81,7 @@ enum sup_option_flags {
     SUP_OPT_POSITIVE = 128, /* must be greater than 0 */
     SUP_OPT_REQUIRED = 256,
     SUP_OPT_HIDDEN = 512,   /* made when a configuration is compiled; nobody writes it */
+    SUP_OPT_TIMER = 2048,   /* the same of s.timer */
     SUP_OPT_ONESHOT = 1024, /* of services that are declared by s.oneshot alone */
 };
 

@@ -86,11 +86,17 @@ static void change_node(struct sup_tree *tree, struct sup_form *form,
 {
     struct sup_node *node = sup_tree_node(tree, change->node);
     bool was_significant = node->spec.significant;
+    const struct sup_form_node *former = node->record;
+    struct sup_form *former_form = sup_form_ref(node->form);
+    struct sup_spec former_spec;
+    sup_form_decode(former, NULL, &former_spec);
     preparation->was_unwanted = !sup_node_is_wanted(node);
     if (change->renamed) rename_node(tree, node, &preparation->name);
     sup_node_adopt(node, form, change->record, preparation->has_rings ? &preparation->rings : NULL);
     if (change->kind == SUP_CHANGE_UPDATE || change->kind == SUP_CHANGE_RESTART)
         sup_tree_effect(tree, SUP_DO_UPDATE, node);
+    sup_schedule_changed(tree, node, &former_spec);
+    sup_form_unref(former_form);
     if (node->parent == NULL || was_significant == node->spec.significant) return;
     bool alive = node->state != SUP_STATE_STOPPED && node->state != SUP_STATE_DONE &&
                  node->state != SUP_STATE_FAILED;
@@ -287,6 +293,13 @@ static void mark_kept(struct sup_tree *tree, struct sup_node *node, enum sup_cha
     else if (kind == SUP_CHANGE_RESTART && !ends) sup_followers_mark(tree, node, SUP_CAUSE_RELOAD);
 }
 
+/* It waits for its restart as what it was before. */
+static bool is_timer_now(const struct sup_node *node)
+{
+    bool waits = node->state == SUP_STATE_QUEUED || node->state == SUP_STATE_DELAYED;
+    return waits && sup_node_is_timer(node) && !node->armed && sup_node_is_wanted(node);
+}
+
 static bool was_oneshot(const struct sup_node *node)
 {
     uint32_t size;
@@ -299,8 +312,9 @@ static bool should_come_up(const struct sup_node *node, enum sup_change_kind kin
 {
     if (node->instance != 0 || !sup_node_is_wanted(node)) return false;
     if (node->state == SUP_STATE_STOPPED) return was_unwanted || node->cause == SUP_CAUSE_ROLLBACK;
-    if (node->state == SUP_STATE_DONE) /* what it did was another thing */
-        return kind == SUP_CHANGE_RESTART && (sup_node_is_oneshot(node) || was_oneshot(node));
+    if (node->state == SUP_STATE_DONE) /* what it did was another thing, or it is another */
+        return kind == SUP_CHANGE_RESTART &&
+               (node->spec.role != SUP_ROLE_SERVICE || was_oneshot(node));
     return kind != SUP_CHANGE_KEEP && node->state == SUP_STATE_FAILED; /* mended, perhaps */
 }
 
@@ -312,6 +326,8 @@ static void bring_up_kept(struct sup_tree *tree, struct sup_node *node, enum sup
         sup_node_set_ready(tree, node); /* its condition was taken away */
     } else if (node->state == SUP_STATE_WAITING) {
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
+    } else if (is_timer_now(node)) {
+        sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD); /* it waits for its time instead */
     } else if (should_come_up(node, kind, was_unwanted)) {
         node->automatic = false;
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD);
@@ -349,6 +365,7 @@ static void mark_all(struct sup_tree *tree, const struct sup_changes *changes,
             put_on_probation(tree, node, probation_ns);
         if (change->kind != SUP_CHANGE_ADD && change->kind != SUP_CHANGE_REMOVE)
             mark_kept(tree, node, change->kind, preparations[i].was_unwanted);
+        if (change->kind == SUP_CHANGE_RESTART) node->run_due = false; /* no timer until now */
     }
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SNAPSHOT_MAGIC UINT32_C(0x534c5053) /* "SPLS" */
-#define SNAPSHOT_VERSION 4
+#define SNAPSHOT_VERSION 5
 
 /* Bytes under way: written to a growing piece of memory, or read from a fixed one. */
 struct archive {
@@ -216,6 +216,7 @@ static void write_node(struct archive *archive, struct sup_tree *tree, struct su
     pass(archive, &node->spec.kill_timeout_ns, sizeof node->spec.kill_timeout_ns);
     pass_rings(archive, node);
     pass_deadline(archive, tree, &node->deadline);
+    pass_deadline(archive, tree, &node->schedule);
 }
 
 static char *read_name(struct archive *archive)
@@ -277,6 +278,7 @@ static void read_node(struct archive *archive, struct sup_tree *tree,
     attach(tree, node, parent);
     pass_rings(archive, node);
     pass_deadline(archive, tree, &node->deadline);
+    pass_deadline(archive, tree, &node->schedule);
 }
 
 /* --- links between nodes --------------------------------------------------------------------- */

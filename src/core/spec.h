@@ -16,7 +16,9 @@
 
 enum sup_kind { SUP_SUPERVISOR, SUP_PROCESS, SUP_THREAD, SUP_KIND_COUNT };
 /* What a service is for: to run, or to do something and end. */
-enum sup_role { SUP_ROLE_SERVICE, SUP_ROLE_ONESHOT };
+enum sup_role { SUP_ROLE_SERVICE, SUP_ROLE_ONESHOT, SUP_ROLE_TIMER };
+enum sup_overlap { SUP_OVERLAP_SKIP, SUP_OVERLAP_QUEUE, SUP_OVERLAP_REPLACE };
+enum sup_missed { SUP_MISSED_SKIP, SUP_MISSED_RUN };
 enum sup_restart { SUP_PERMANENT, SUP_TRANSIENT, SUP_TEMPORARY };
 enum sup_strategy { SUP_ONE_FOR_ONE, SUP_ONE_FOR_ALL, SUP_REST_FOR_ONE };
 enum sup_on_threshold { SUP_ON_PAUSE, SUP_ON_ESCALATE, SUP_ON_GIVE_UP };
@@ -205,8 +207,14 @@ struct sup_spec {
     struct sup_health health;
     /* which one of several of the same it is, from 1: its name is theirs with "@1"; 0: alone */
     uint32_t replica;
-    enum sup_role role; /* by the options that stand there: `remain` makes a oneshot */
-    bool remain;        /* oneshot: done, it counts as ready from then on */
+    /* by the options that stand there: `remain` makes a oneshot, `every` or `at` a timer */
+    enum sup_role role;
+    bool remain;      /* oneshot: done, it counts as ready from then on */
+    int64_t every_ns; /* timer: from one time to the next; 0: `at` says when */
+    const char *at;   /* timer: times of the calendar, see base/calendar.h; NULL: `every` */
+    enum sup_overlap overlap;
+    enum sup_missed missed;
+    int64_t jitter_ns; /* each run comes up to so much later */
 
     /* a process's */
     struct sup_strings command; /* argv; a shell string is already { "/bin/sh", "-c", text } */

@@ -157,6 +157,8 @@ static double read_threshold(const struct sup_node *node)
 static int64_t next_change(const struct sup_node *node)
 {
     if (sup_timer_is_set(&node->deadline.timer)) return node->deadline.timer.at_ns;
+    bool rests = node->state == SUP_STATE_WAITING && node->cause == SUP_CAUSE_SCHEDULE;
+    if (rests) return node->due_ns;
     bool queued = node->state == SUP_STATE_QUEUED && node->parent != NULL;
     if (queued && sup_timer_is_set(&node->parent->deadline.timer))
         return node->parent->deadline.timer.at_ns;
@@ -178,7 +180,7 @@ bool sup_tree_status(const struct sup_tree *tree, sup_token token, int64_t now_n
         .role = node->spec.role,
         .state = shown_state(node),
         .wanted = sup_node_is_wanted(node) && !finished && !tree->ended && !tree->stopping,
-        .ready = node->ready,
+        .ready = node->ready || node->armed,
         .held = node->held,
         .leaving = node->removed,
         .generation = node->generation,
@@ -194,6 +196,13 @@ bool sup_tree_status(const struct sup_tree *tree, sup_token token, int64_t now_n
         .cause_node = node->cause_node,
         .last_outcome = node->last_outcome,
         .last_text = node->last_text,
+        .armed = node->armed,
+        .due_ns = node->due_ns,
+        .due_wall_s = node->due_wall_s,
+        .last_wall_s = node->last_wall_s,
+        .skipped = node->skipped,
+        .began_ns = node->began_ns,
+        .ended_ns = node->ended_ns,
     };
     return true;
 }
@@ -254,6 +263,7 @@ static const struct sup_node *cause_behind(const struct sup_tree *tree, const st
     case SUP_CAUSE_DISABLED:
     case SUP_CAUSE_STUCK:
     case SUP_CAUSE_ROLLBACK:
+    case SUP_CAUSE_SCHEDULE:
     case SUP_CAUSE_WATCHDOG:
     case SUP_CAUSE_UNHEALTHY:
     case SUP_CAUSE_COUNT:

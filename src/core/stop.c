@@ -17,6 +17,7 @@ static void stop_what_does_not_live(struct sup_tree *tree, struct sup_node *node
     sup_strategy_dequeue(node);
     sup_deadline_clear(tree, &node->deadline);
     node->ready = false;
+    sup_schedule_forget(tree, node);
     if (!has_ended || cause == SUP_CAUSE_PERSON || cause == SUP_CAUSE_DISABLED)
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, cause, 0);
 }
@@ -30,6 +31,8 @@ void sup_stop_mark(struct sup_tree *tree, struct sup_node *node, enum sup_then t
     }
     node->then = then;
     node->fault.kind = SUP_END_NONE;
+    if (then == SUP_THEN_STOP) sup_schedule_forget(tree, node);
+    else node->run_due = sup_node_is_timer(node) && then != SUP_THEN_FAILURE; /* it is cut off */
     node->self_ending = false;
     if (node->state == SUP_STATE_STUCK) return;
     if (node->state != SUP_STATE_STOPPING) {

@@ -18,6 +18,7 @@
 
 void sup_strategy_enqueue(struct sup_tree *tree, struct sup_node *node)
 {
+    if (node->scheduled) node->absorbed = true; /* it begins no round */
     if (sup_list_empty(&node->queued)) sup_list_insert(&node->parent->queue, &node->queued);
     sup_node_set_state(tree, node, SUP_STATE_QUEUED, SUP_CAUSE_PAUSE, sup_node_token(node->parent));
 }
@@ -116,6 +117,8 @@ static void join_round(struct sup_tree *tree, struct sup_node *member, const str
     bool delayed = member->state == SUP_STATE_DELAYED && member != cause;
     if (delayed) member->absorbed = true;
     if (!sup_node_is_wanted(member) || gave_up || delayed) return;
+    bool rests = sup_node_is_timer(member) && member->instance == 0 && !member->run_due;
+    if (rests) return; /* nothing of it runs */
     if (!member->in_round) supervisor->round_left++;
     member->in_round = true;
     member->round = supervisor->round_now;
@@ -213,8 +216,8 @@ void sup_strategy_next_queued(struct sup_tree *tree, struct sup_node *supervisor
     while (!sup_list_empty(&supervisor->queue) && !supervisor->paused) {
         struct sup_node *node = sup_container(supervisor->queue.next, struct sup_node, queued);
         sup_strategy_dequeue(node);
-        node->automatic = true;
-        sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
+        node->automatic = !node->scheduled;
+        sup_node_bring_up(tree, node, node->scheduled ? SUP_CAUSE_SCHEDULE : SUP_CAUSE_FAILURE);
         if (spacing_ns > 0 && !sup_list_empty(&supervisor->queue)) {
             sup_deadline_set(tree, &supervisor->deadline, SUP_PHASE_SPACING, spacing_ns);
             return;
@@ -346,6 +349,10 @@ static enum answer answer_failure(struct sup_tree *tree, struct sup_node *superv
 /* It failed and is not tried again: that is its natural end. */
 static void let_be(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome)
 {
+    if (sup_node_is_timer(node)) { /* its next time will come */
+        sup_schedule_rest(tree, node);
+        return;
+    }
     sup_node_set_state(tree, node, SUP_STATE_FAILED, SUP_CAUSE_FAILURE, 0);
     sup_reload_out_of_reach(tree, node);
     sup_strategy_natural_end(tree, node->parent, node->spec.significant, outcome);
@@ -371,6 +378,7 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
         until_ns = supervisor->deadline.timer.at_ns;
     bool restarting = is_retried && answer == ANSWER_RESTART;
     report_failure(tree, node, outcome, text, measure, until_ns, restarting);
+    node->run_due = comes_back && sup_node_is_timer(node);
     if (sick) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
     } else if (delay_ns > 0) {

@@ -154,6 +154,7 @@ static void handle_node_deadline(struct sup_tree *tree, struct sup_node *node, e
     case SUP_PHASE_NONE:
     case SUP_PHASE_WAIT:
     case SUP_PHASE_PROBATION:
+    case SUP_PHASE_DUE:
         sup_expect(!"a node has no such deadline");
         break;
     }
@@ -166,6 +167,8 @@ static void handle_deadline(struct sup_tree *tree, struct sup_deadline *deadline
     if (phase == SUP_PHASE_WAIT)
         sup_waiter_release(tree, sup_container(deadline, struct sup_waiter, deadline), SUP_TIMEOUT);
     else if (phase == SUP_PHASE_PROBATION) sup_reload_probation_over(tree);
+    else if (phase == SUP_PHASE_DUE)
+        sup_schedule_due(tree, sup_container(deadline, struct sup_node, schedule));
     else handle_node_deadline(tree, sup_container(deadline, struct sup_node, deadline), phase);
 }
 
@@ -191,8 +194,9 @@ int sup_tree_reserve(struct sup_tree *tree, uint32_t nodes)
         if (table == NULL || indices == NULL) return -ENOMEM;
         tree->node_room = room;
     }
-    /* One deadline a node, one for the probation; waiters reserve their own. */
-    if (sup_heap_reserve(&tree->heap, (size_t) nodes + 1 + tree->heap.count) < 0) return -ENOMEM;
+    /* Two deadlines a node, one for the probation; waiters reserve their own. */
+    if (sup_heap_reserve(&tree->heap, 2 * (size_t) nodes + 1 + tree->heap.count) < 0)
+        return -ENOMEM;
     size_t effects = 64 + 12 * (size_t) nodes;
     if (effects > tree->effect_room) grow_effects(tree, 2 * effects);
     return effects > tree->effect_room ? -ENOMEM : 0;
@@ -285,7 +289,7 @@ static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
     if (input->type == SUP_IN_LAUNCHED) sup_node_launched(tree, node);
     else if (input->type == SUP_IN_LAUNCH_FAILED) sup_node_launch_failed(tree, node, input);
     else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING &&
-             !sup_node_is_oneshot(node))
+             node->spec.role == SUP_ROLE_SERVICE)
         sup_node_set_ready(tree, node);
     else if (input->type == SUP_IN_ENDED) note_ended(tree, node, input);
     else if (input->type == SUP_IN_UNHEALTHY) sup_node_unhealthy(tree, node, input);
@@ -331,6 +335,9 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
         apply_fact(tree, input);
+        break;
+    case SUP_IN_SCHEDULE:
+        sup_schedule_set(tree, input);
         break;
     case SUP_IN_HOST_DIED:
         sup_node_host_died(tree, input->instance);

@@ -42,7 +42,7 @@ enum sup_state {
 
 const char *sup_state_name(enum sup_state state);
 const char *sup_kind_name(enum sup_kind kind);
-/* What people call it: "oneshot", else the name of its kind. */
+/* What people call it: "oneshot", "timer", else the name of its kind. */
 const char *sup_kind_word(enum sup_kind kind, enum sup_role role);
 
 /* How an instance ended. */
@@ -114,6 +114,9 @@ enum sup_input_type {
     /* a fact: node, instance, wait_ns: it asks that the time of its start or stop is not over
        before that; only ever makes it longer */
     SUP_IN_EXTEND,
+    /* a fact about a timer with `at`: node; wait_ns: when it is next due on the tree's clock;
+       instance: the same as Unix time, 0: never again */
+    SUP_IN_SCHEDULE,
     SUP_IN_END
 };
 
@@ -147,8 +150,9 @@ enum sup_effect_type {
     SUP_DO_ABANDON,
     SUP_DO_REPLY,
     SUP_DO_EVENT,
-    SUP_DO_UPDATE, /* node's spec changed in place: log, description, stop signal, ... */
-    SUP_DO_FORGET, /* node left the tree and nothing of it lives: drop what you keep for it */
+    SUP_DO_UPDATE,   /* node's spec changed in place: log, description, stop signal, ... */
+    SUP_DO_FORGET,   /* node left the tree and nothing of it lives: drop what you keep for it */
+    SUP_DO_SCHEDULE, /* node, a timer, is to be told its next time: by SUP_IN_SCHEDULE */
 };
 
 enum sup_event_type {
@@ -177,6 +181,7 @@ enum sup_event_type {
     SUP_EVENT_HOST_RESTARTED,
     SUP_EVENT_UNHEALTHY, /* of health with action = "event": outcome, text */
     SUP_EVENT_HEALTHY,   /* after that: it is well again */
+    SUP_EVENT_SKIPPED, /* a timer's run; text: why; until: the next time */
     SUP_EVENT_COUNT
 };
 
@@ -208,6 +213,7 @@ enum sup_cause {
     SUP_CAUSE_ROLLBACK,
     SUP_CAUSE_WATCHDOG,  /* it did not say in time that it is well */
     SUP_CAUSE_UNHEALTHY, /* its health was probed */
+    SUP_CAUSE_SCHEDULE,  /* a timer: its time is to come, or has come */
     SUP_CAUSE_COUNT
 };
 
@@ -317,6 +323,14 @@ struct sup_status {
     sup_token cause_node; /* for whom it waits, who failed; 0: none */
     struct sup_outcome last_outcome;
     const char *last_text; /* cut; "" when none */
+    /* a timer: */
+    bool armed;          /* its schedule is under way */
+    int64_t due_ns;      /* its next time; 0: none, or not known yet */
+    int64_t due_wall_s;  /* with at: the same as Unix time, without jitter */
+    int64_t last_wall_s; /* with at: the last that has come; 0: none */
+    uint64_t skipped;    /* runs that were */
+    /* any service: its last run that has ended; 0: none has */
+    int64_t began_ns, ended_ns;
 };
 
 /* The config that runs: what was given to create, or the last reload's, or that of its rollback.

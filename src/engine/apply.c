@@ -40,6 +40,7 @@ static void look_at_clock(struct sup_engine *engine)
     int64_t change_ns = offset_ns - engine->wall_offset_ns;
     if (change_ns > -CLOCK_NOISE_NS && change_ns < CLOCK_NOISE_NS) return;
     engine->wall_offset_ns = offset_ns;
+    engine->clock_was_set = true;
     if (engine->recorder.tail != NULL) engine->recorder.tail->wall_offset_ns = offset_ns;
 }
 
@@ -185,6 +186,7 @@ static void drive(struct sup_engine *engine, const struct sup_effect *effect)
         driver->update(engine, slot, effect);
         break;
     case SUP_DO_FORGET:
+    case SUP_DO_SCHEDULE:
     case SUP_DO_LAUNCH:
     case SUP_DO_REPLY:
     case SUP_DO_EVENT:
@@ -211,6 +213,7 @@ static void perform_one(struct sup_engine *engine, const struct sup_effect *batc
     else if (effect->type == SUP_DO_REPLY)
         sup_inbox_answer(&engine->inbox, effect->request, &effect->reply);
     else if (effect->type == SUP_DO_EVENT) tell(engine, batch, count, at);
+    else if (effect->type == SUP_DO_SCHEDULE) engine->schedule_asked = true;
     else drive(engine, effect);
     engine->done_seq = effect->seq;
 }

@@ -176,6 +176,7 @@ static struct sup_slot *find_slot(struct sup_engine *engine, struct sup_thread *
 static bool can_be_ready_here(const struct sup_spec *spec)
 {
     if (spec->watchdog_ns != 0 || spec->health.every_ns != 0) return false;
+    if (spec->role != SUP_ROLE_SERVICE) return false;
     return spec->ready.kind == SUP_READY_AT_LAUNCH || spec->ready.kind == SUP_READY_MANUAL;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXIT_CONFIG 78
@@ -89,6 +90,7 @@ int sup_engine_init(struct sup_engine *engine, const struct sup_host_options *op
     engine->drivers[SUP_THREAD] = &sup_thread_driver;
     sup_notify_init(engine);
     sup_door_init(&engine->door);
+    tzset();
     sup_thread_init(engine, options->threads);
     pthread_mutex_init(&engine->mutex, NULL);
     sup_link_init(&engine->link, options->socket);

@@ -60,6 +60,7 @@ enum sup_class sup_input_class(enum sup_input_type type)
     case SUP_IN_HOST_DIED:
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
+    case SUP_IN_SCHEDULE:
         return SUP_CLASS_FACT;
     case SUP_IN_STOP:
     case SUP_IN_KILL:

@@ -108,6 +108,8 @@ struct sup_engine {
     const struct sup_library_options *library; /* NULL: this is a host; see library.h */
     int64_t now_ns;                            /* of the batch under way */
     int64_t wall_offset_ns;                    /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+    bool clock_was_set;                        /* that has changed */
+    bool schedule_asked;                       /* a timer wants to know its next time */
 
     struct sup_recorder recorder;
     struct sup_config config;
@@ -354,6 +356,11 @@ void sup_watchdog_end(struct sup_engine *engine, struct sup_slot *slot);
 void sup_watchdog_bite(struct sup_engine *engine, struct sup_slot *slot, const char *why);
 void sup_watchdog_check(struct sup_engine *engine);             /* what is due at engine->now_ns */
 int64_t sup_watchdog_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS: none */
+
+/* --- calendar.c ------------------------------------------------------------------------------ */
+
+/* Tell timers their next time, when one has asked or the clock was set. */
+void sup_calendar_check(struct sup_engine *engine);
 
 /* --- tell.c ----------------------------------------------------------------------------------- */
 

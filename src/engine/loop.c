@@ -142,7 +142,9 @@ void sup_loop_settle(struct sup_engine *engine)
     apply_stop(engine);
     more = apply_letters(engine, SUP_CLASS_COMMAND) || more;
     sup_recovery_progress(engine);
+    sup_calendar_check(engine);
     apply_tick(engine);
+    sup_calendar_check(engine);
     if (engine->stopping && engine->progress_ns <= engine->now_ns) sup_tell_progress(engine);
     sup_engine_commit(engine);
     if (engine->link.lost && !engine->orphaned) begin_orphaned_life(engine);

@@ -218,6 +218,9 @@ static void say_cause(struct line *line, const struct sup_story *story)
     case SUP_CAUSE_ROLLBACK:
         say(line, ", the configuration has changed");
         break;
+    case SUP_CAUSE_SCHEDULE:
+        say(line, ", its next run is due");
+        break;
     case SUP_CAUSE_GROUP:
         say(line, ", it restarts together with %s", story->other);
         break;
@@ -353,6 +356,11 @@ static void tell_host_restarted(struct line *line, const struct sup_story *story
     say(line, "the host died and a new one has taken over %s; no process was touched", story->path);
 }
 
+static void tell_skipped(struct line *line, const struct sup_story *story)
+{
+    say(line, "a run of %s is skipped: %s", story->path, story->event->text);
+}
+
 typedef void teller(struct line *line, const struct sup_story *story);
 
 static teller *const tellers[SUP_EVENT_COUNT] = {
@@ -380,6 +388,7 @@ static teller *const tellers[SUP_EVENT_COUNT] = {
     [SUP_EVENT_HOST_RESTARTED] = tell_host_restarted,
     [SUP_EVENT_UNHEALTHY] = tell_unhealthy,
     [SUP_EVENT_HEALTHY] = tell_healthy,
+    [SUP_EVENT_SKIPPED] = tell_skipped,
 };
 
 size_t sup_narrate(const struct sup_story *story, char *buf, size_t size)

@@ -34,6 +34,7 @@ static const char *const input_names[] = {
     [SUP_IN_RELOAD] = "reload",
     [SUP_IN_UNHEALTHY] = "unhealthy",
     [SUP_IN_EXTEND] = "extend",
+    [SUP_IN_SCHEDULE] = "schedule",
 };
 
 static const char *const outcome_names[] = {
@@ -50,7 +51,7 @@ static const char *const outcome_names[] = {
 static const char *const effect_names[] = {
     [SUP_DO_LAUNCH] = "launch",   [SUP_DO_INTERRUPT] = "interrupt", [SUP_DO_KILL] = "kill",
     [SUP_DO_ABANDON] = "abandon", [SUP_DO_REPLY] = "reply",         [SUP_DO_EVENT] = "event",
-    [SUP_DO_UPDATE] = "update",   [SUP_DO_FORGET] = "forget",
+    [SUP_DO_UPDATE] = "update",   [SUP_DO_FORGET] = "forget",       [SUP_DO_SCHEDULE] = "schedule",
 };
 
 static const char *const reply_names[] = {
@@ -365,6 +366,9 @@ void sup_core_push_status(lua_State *L, const struct sup_tree *tree,
     set_integer(L, "resumes_ns", status->resumes_ns);
     set_integer(L, "next_ns", status->next_ns);
     set_integer(L, "since_ns", status->since_ns);
+    set_integer(L, "due_ns", status->due_ns);
+    set_integer(L, "due_wall_s", status->due_wall_s);
+    set_integer(L, "skipped", (lua_Integer) status->skipped);
     set_outcome(L, status->last_outcome, status->last_text);
     if (status->kind == SUP_SUPERVISOR) {
         lua_pushnumber(L, status->count);
@@ -394,6 +398,8 @@ void sup_core_push_spec(lua_State *L, const struct sup_spec *spec)
     set_integer(L, "ready_delay_ns", spec->ready.delay_ns);
     set_integer(L, "stop_signal", spec->stop_signal);
     set_integer(L, "start_timeout_ns", spec->start_timeout_ns);
+    set_boolean(L, "ends", spec->role != SUP_ROLE_SERVICE);
+    set_text(L, "at", spec->at);
 }
 
 /* The path of what has a place in the new config only: its parent's, and its name. */

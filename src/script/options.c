@@ -30,23 +30,25 @@ static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
     [SUP_TYPE_HEALTH] = "health",
 };
 
-/* As people declare them; a oneshot is a process or a thread. */
-enum { ONESHOT = SUP_KIND_COUNT, WORD_COUNT };
+/* As people declare them; a oneshot and a timer are a process or a thread. */
+enum { ONESHOT = SUP_KIND_COUNT, TIMER, WORD_COUNT };
 
 static const char *const kind_words[WORD_COUNT + 1] = {[SUP_SUPERVISOR] = "supervisor",
                                                        [SUP_PROCESS] = "process",
                                                        [SUP_THREAD] = "thread",
-                                                       [ONESHOT] = "oneshot"};
+                                                       [ONESHOT] = "oneshot",
+                                                       [TIMER] = "timer"};
 
 static const struct {
     const char *name;
     unsigned flag;
 } flag_names[] = {
-    {"child", SUP_OPT_CHILD},           {"exec", SUP_OPT_EXEC},
-    {"infinity", SUP_OPT_INFINITY},     {"inherited", SUP_OPT_INHERITED},
-    {"positive", SUP_OPT_POSITIVE},     {"process", SUP_OPT_PROCESS},
-    {"oneshot", SUP_OPT_ONESHOT},       {"required", SUP_OPT_REQUIRED},
-    {"supervisor", SUP_OPT_SUPERVISOR}, {"thread", SUP_OPT_THREAD},
+    {"child", SUP_OPT_CHILD},       {"exec", SUP_OPT_EXEC},
+    {"infinity", SUP_OPT_INFINITY}, {"inherited", SUP_OPT_INHERITED},
+    {"positive", SUP_OPT_POSITIVE}, {"process", SUP_OPT_PROCESS},
+    {"oneshot", SUP_OPT_ONESHOT},   {"timer", SUP_OPT_TIMER},
+    {"required", SUP_OPT_REQUIRED}, {"supervisor", SUP_OPT_SUPERVISOR},
+    {"thread", SUP_OPT_THREAD},
 };
 
 /* --- the rows --------------------------------------------------------------------------------- */
@@ -121,12 +123,18 @@ static int ask_applies(lua_State *L)
 {
     const struct sup_option *option = check_option(L, 1);
     int kind = check_kind(L, 2);
-    bool is_root = lua_toboolean(L, 3), is_own = (option->flags & SUP_OPT_ONESHOT) != 0;
-    bool applies = kind == ONESHOT
-                       ? is_own || (option->id != SUP_OPTION_READY &&
-                                    (sup_option_applies(option, SUP_PROCESS, is_root) ||
-                                     sup_option_applies(option, SUP_THREAD, is_root)))
-                       : !is_own && sup_option_applies(option, (enum sup_kind) kind, is_root);
+    bool is_root = lua_toboolean(L, 3);
+    unsigned role = kind == ONESHOT ? SUP_OPT_ONESHOT : kind == TIMER ? SUP_OPT_TIMER : 0;
+    unsigned of_roles = option->flags & (SUP_OPT_ONESHOT | SUP_OPT_TIMER);
+    bool applies;
+    if (of_roles != 0 || (role != 0 && option->id == SUP_OPTION_READY)) {
+        applies = (of_roles & role) != 0;
+    } else if (role != 0) {
+        applies = sup_option_applies(option, SUP_PROCESS, is_root) ||
+                  sup_option_applies(option, SUP_THREAD, is_root);
+    } else {
+        applies = sup_option_applies(option, (enum sup_kind) kind, is_root);
+    }
     lua_pushboolean(L, applies);
     return 1;
 }
@@ -153,7 +161,7 @@ static int find_nearest_option(lua_State *L)
 {
     const char *word = luaL_checkstring(L, 1);
     int kind = check_kind(L, 2);
-    enum sup_kind like = kind == ONESHOT ? SUP_PROCESS : (enum sup_kind) kind;
+    enum sup_kind like = kind >= ONESHOT ? SUP_PROCESS : (enum sup_kind) kind;
     lua_pushstring(L, sup_option_nearest(word, like, lua_toboolean(L, 3)));
     return 1;
 }

@@ -4,6 +4,7 @@
 */
 #include "script/sim.h"
 
+#include "base/calendar.h"
 #include "base/json.h"
 #include "core/journal.h"
 #include "core/options.h"
@@ -412,6 +413,16 @@ static int plan_as_json(lua_State *L)
     return 1;
 }
 
+/* calendar_next(at, after_s) -> the Unix time that comes next, in UTC; nil: none does */
+static int calendar_next(lua_State *L)
+{
+    struct sup_calendar calendar;
+    const char *fault = sup_calendar_parse(luaL_checkstring(L, 1), &calendar);
+    luaL_argcheck(L, fault == NULL, 1, fault);
+    int64_t next_s = sup_calendar_next(&calendar, &sup_zone_utc, luaL_checkinteger(L, 2));
+    return sup_core_push_integer_if(L, next_s != SUP_CALENDAR_NEVER, next_s);
+}
+
 static const luaL_Reg methods[] = {
     {"apply", apply_input},        {"because", node_because},
     {"close", close_tree},         {"deadline", next_deadline},
@@ -424,10 +435,9 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"create", create_tree},          {"duration", parse_duration},
-    {"duration_text", duration_text}, {"errno", find_errno},
-    {"replay", replay_journal},       {"restore", restore_tree},
-    {"signal", parse_signal},         {NULL, NULL},
+    {"calendar_next", calendar_next}, {"create", create_tree},  {"duration", parse_duration},
+    {"duration_text", duration_text}, {"errno", find_errno},    {"replay", replay_journal},
+    {"restore", restore_tree},        {"signal", parse_signal}, {NULL, NULL},
 };
 
 int sup_sim_open(lua_State *L)

@@ -73,7 +73,7 @@ end
 
 -- What help knows.
 local function topics()
-    local names = { "options", "supervisor", "process", "thread", "oneshot" }
+    local names = { "options", "supervisor", "process", "thread", "oneshot", "timer" }
     for _, verb in ipairs(verbs) do if not verb.internal then names[#names + 1] = verb.name end end
     for _, row in ipairs(option_help.rows()) do names[#names + 1] = row.name end
     return table.concat(names, " ")

@@ -16,11 +16,16 @@ local KINDS = {
         .. "is after it\nstarts then. After a failure it is tried again (restart is \"transient\"); it has all the "
         .. "time it needs, unless\nstart_timeout says otherwise:\n\n"
         .. '    s.oneshot "name" { command = { "./migrate" }, option = value, … }',
+    timer = "A timer is a process, or with run a thread, that is run at times and waits between them:\n\n"
+        .. '    s.timer "name" { command = { "./backup" }, every = "1h", option = value, … }\n'
+        .. '    s.timer "name" { command = { "./backup" }, at = "30 3 * * *", option = value, … }\n\n'
+        .. "A run that fails counts; the next one comes at its time, or with restart = \"transient\" at once.\n"
+        .. '"suptree start name" runs it now.',
     thread = "A thread is a Lua function on an OS thread of its own:\n\n"
         .. '    s.thread "name" { run = function(ctx) … end, option = value, … }',
 }
 
-local TOPICS = { "options", "protocol", "supervisor", "process", "thread", "oneshot" }
+local TOPICS = { "options", "protocol", "supervisor", "process", "thread", "oneshot", "timer" }
 
 -- Words in lines of at most WIDTH columns, each line after the first behind `margin` spaces.
 local function wrap(words, margin)
@@ -74,9 +79,10 @@ local function print_options()
     print_group("every node", function(row) return row.supervisor and row.process end)
     print_group("every node but the root", function(row) return row.child end)
     print_group("processes and threads", function(row)
-        return row.process and row.thread and not row.supervisor and not row.oneshot
+        return row.process and row.thread and not row.supervisor and not row.oneshot and not row.timer
     end)
     print_group("oneshots", function(row) return row.oneshot end)
+    print_group("timers", function(row) return row.timer end)
     print_group("processes", function(row) return row.process and not row.thread end)
     print_group("threads", function(row) return row.thread and not row.process end)
     print '\n"suptree help OPTION" says more about one.'
@@ -136,7 +142,7 @@ return {
     description = "Explains a verb, or what a configuration may say.",
     describe = function(parser)
         parser:argument("topic", "A verb, an option, \"options\" for all of them, supervisor, process, thread, "
-            .. "oneshot, or protocol: the methods of the control socket.")
+            .. "oneshot, timer, or protocol: the methods of the control socket.")
             :args "?":argname "TOPIC"
     end,
     run = function(arguments) return explain(arguments.topic) end,

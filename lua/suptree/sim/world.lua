@@ -22,6 +22,8 @@ function World.new(tree, round_trip)
         effects = {}, events = {}, updates = {},      -- what came out, not yet taken
         replies = {},                                 -- request -> reply
         last_instance = 0, last_request = 0, last_seq = 0, in_callback = false,
+        wall_s = 1767225600,                          -- the Unix time at time 0: 1 January 2026, a Thursday
+        run_ns = nil,                                 -- how long a run of what ends by itself takes; nil: until told
     }, World)
 end
 
@@ -114,6 +116,16 @@ end
 
 local perform = {}
 
+-- The calendar of a simulation is that of UTC.
+function perform.schedule(self, effect)
+    local spec, now_s = self.tree:spec(effect.node), self.wall_s + self.now_ns // 1000000000
+    local next_s = core.calendar_next(spec.at, now_s)
+    self:queue_fact {
+        type = "schedule", node = effect.node, instance = next_s or 0,
+        wait_ns = next_s and (next_s - self.wall_s) * 1000000000 or 0,
+    }
+end
+
 function perform.launch(self, effect)
     local former = self.records[self.newest[effect.node]]
     promise(not former or former.abandoned, "%s is launched while an instance of it lives", effect.path)
@@ -131,6 +143,11 @@ function perform.launch(self, effect)
     local failing = self.failing[effect.path]
     if failing then return fail_launch(self, effect, record, failing) end
     self:queue_fact { type = "launched", node = record.node, instance = record.instance }
+    if spec.ends and self.run_ns then
+        self:add_timer(self.now_ns + self.run_ns, { callback = function()
+            if not record.over then self:end_instance(record, spec.kind == "thread" and "returned" or "exit", 0) end
+        end })
+    end
     if spec.ready == "delay" then
         self:add_timer(self.now_ns + spec.ready_delay_ns, {
             record = record, fact = { type = "ready", node = record.node, instance = record.instance },

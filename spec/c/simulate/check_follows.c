@@ -160,6 +160,9 @@ static bool is_fulfilled(struct sim *sim, const struct request *request)
         return !there || status.instance != request->instance || status.state == SUP_STATE_STUCK;
     case SUP_IN_START_NODE:
     case SUP_IN_RESTART_NODE:
+        if (there && status.role == SUP_ROLE_TIMER) /* its run has begun, or is over */
+            return status.state == SUP_STATE_RUNNING ||
+                   (status.state == SUP_STATE_WAITING && status.cause == SUP_CAUSE_SCHEDULE);
         return !there || status.ready || status.state == SUP_STATE_DONE;
     case SUP_IN_TICK:
     case SUP_IN_LAUNCHED:
@@ -174,6 +177,7 @@ static bool is_fulfilled(struct sim *sim, const struct request *request)
     case SUP_IN_RELOAD:
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
+    case SUP_IN_SCHEDULE:
     case SUP_IN_END:
         break;
     }

@@ -14,12 +14,15 @@ static void add_licence(struct shadow *supervisor)
 static bool is_satisfied(struct sim *sim, const struct shadow *dependency)
 {
     struct sup_status status;
-    bool is_up = dependency->instance != 0 || !dependency->traits.is_oneshot;
+    bool is_up = dependency->instance != 0 || !dependency->traits.ends;
     if (is_up && dependency->ready && !(dependency->life & LIFE_STOPPING)) return true;
     if (!sup_tree_status(sim->tree, dependency->token, sim->now_ns, &status)) return true;
     /* of all that happens in one input, a round may come after this launch and start it again */
     bool was_done = dependency->state == SUP_STATE_DONE && dependency->instance == 0;
     if (was_done && status.since_ns == sim->now_ns) return true;
+    /* a timer is as it should be from the moment on that its supervisor runs */
+    bool is_up_timer = dependency->traits.is_timer && !dependency->held;
+    if (is_up_timer && status.state != SUP_STATE_FAILED) return true;
     return status.state == SUP_STATE_DONE;
 }
 
@@ -43,8 +46,13 @@ static void use_licence(struct sim *sim, struct shadow *node)
 {
     const struct shadow *parent = node->parent;
     if (parent == NULL) return;
-    uint64_t licence = parent->licences + sim->licences;
+    uint64_t licence = parent->licences + sim->licences + node->dues;
     bool is_spare = parent->spare_step == sim->steps; /* a delay that is over begins a round */
+    if (node->traits.is_timer) { /* a run may wait for the end of the former one */
+        if (++node->run_count > licence)
+            sim_violate(sim, 20, "%s runs more often than it was due", sim_name(sim, node));
+        return;
+    }
     if (node->licence == licence && !is_spare) {
         sim_violate(sim, 20, "%s was launched twice although nothing failed or was asked between",
                     sim_name(sim, node));
@@ -169,8 +177,9 @@ void check_launched(struct sim *sim, struct shadow *node, const struct sup_effec
     check_order(sim, node, effect, LIFE_TOLD, LIFE_LAUNCHED | LIFE_READY, LIFE_LAUNCHED);
 }
 
-/* A child that is wanted and has not been ready since its supervisor was launched, or NULL. */
-static struct shadow *find_awaited(struct sim *sim, const struct shadow *supervisor)
+/* A child that is wanted and has not been ready since its supervisor was launched, or NULL. ${timers}:
+   those too, which are ready at once, but may be down again by the end of the input. */
+static struct shadow *find_awaited(struct sim *sim, const struct shadow *supervisor, bool timers)
 {
     struct shadow *awaited = NULL;
     struct sup_status status;
@@ -178,6 +187,7 @@ static struct shadow *find_awaited(struct sim *sim, const struct shadow *supervi
     {
         if (child->parent != supervisor || child->been_ready || child->removed) continue;
         bool there = sup_tree_status(sim->tree, child->token, sim->now_ns, &status);
+        if (child->traits.is_timer && (!timers || status.ready)) continue;
         if (there && status.wanted) awaited = child;
     }
     return awaited;
@@ -196,7 +206,7 @@ static void check_done(struct sim *sim, struct shadow *node, const struct sup_ef
 
 void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *effect)
 {
-    if (node->traits.is_oneshot) {
+    if (node->traits.ends) {
         check_done(sim, node, effect);
         return;
     }
@@ -204,7 +214,7 @@ void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *
     node->ready = node->been_ready = true;
     if (node->traits.kind != SUP_SUPERVISOR || sim->reloads > 0) return;
     if (shadow_is_stopped_now(sim, node)) return;
-    const struct shadow *awaited = find_awaited(sim, node);
+    const struct shadow *awaited = find_awaited(sim, node, false);
     if (awaited == NULL) return;
     sim_violate(sim, 17, "%s is called ready although %s, which is wanted, has not been",
                 sim_name(sim, node), sim_name(sim, awaited));
@@ -213,9 +223,16 @@ void check_ready(struct sim *sim, struct shadow *node, const struct sup_effect *
 void check_held_up(struct sim *sim, const struct shadow *supervisor)
 {
     if (supervisor->ready || shadow_is_stopped_now(sim, supervisor) || sim->stopping) return;
-    if (find_awaited(sim, supervisor) != NULL) return;
+    if (find_awaited(sim, supervisor, true) != NULL) return;
     sim_violate(sim, 18, "%s runs, all its children have been ready, and it is not",
                 sim_name(sim, supervisor));
+}
+
+void check_skipped(struct sim *sim, const struct shadow *node)
+{
+    if (node->traits.is_timer && sim->input->type == SUP_IN_TICK && node->due_ns <= sim->now_ns)
+        return;
+    sim_violate(sim, 7, "%s skips a run that is not due", sim_name(sim, node));
 }
 
 void check_delayed(struct sim *sim, struct shadow *node, const struct sup_event *event)

@@ -161,6 +161,11 @@ static void expect_tick(struct sim *sim)
         node->state = (uint8_t) status.state;
         node->since_ns = status.since_ns;
     }
+    each_shadow(sim, node)
+    {
+        bool is_known = sup_tree_status(sim->tree, node->token, sim->now_ns, &status);
+        if (is_known && status.due_ns != 0 && status.due_ns <= sim->now_ns) node->dues++;
+    }
     license_delays(sim);
 }
 
@@ -189,6 +194,8 @@ void check_before(struct sim *sim)
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
         expect_fact(sim, sim->subject);
+        break;
+    case SUP_IN_SCHEDULE:
         break;
     case SUP_IN_HOST_DIED:
         expect_host_death(sim);
@@ -259,7 +266,11 @@ static void check_not_forgotten(struct sim *sim, const struct shadow *node,
         sim_violate(sim, 18, "%s is wanted and stopped, and nothing will start it",
                     sim_name(sim, node));
     }
-    if (status->state == SUP_STATE_WAITING && !has_unready_dependency(sim, node)) {
+    bool rests = node->traits.is_timer && status->cause == SUP_CAUSE_SCHEDULE;
+    if (rests && status->due_ns == 0) {
+        sim_violate(sim, 18, "%s waits for a time that does not come", sim_name(sim, node));
+    }
+    if (status->state == SUP_STATE_WAITING && !rests && !has_unready_dependency(sim, node)) {
         sim_violate(sim, 18, "%s waits although all it is after is ready", sim_name(sim, node));
     }
     if (status->state == SUP_STATE_QUEUED && !parent->paused && status->next_ns == 0) {
@@ -296,6 +307,10 @@ static void check_instance(struct sim *sim, struct shadow *node, const struct su
     }
     if (node->instance == 0 && !status->ready)
         node->ready = false; /* stopped after all, or with its supervisor */
+    if (node->traits.is_timer) {
+        node->ready = status->ready;
+        node->been_ready = node->been_ready || status->ready;
+    }
     if (status->ready != node->ready && status->state != SUP_STATE_STOPPING) {
         sim_violate(sim, 17, "%s says it is %sready", sim_name(sim, node),
                     status->ready ? "" : "not ");
@@ -335,6 +350,7 @@ static void note_look(struct sim *sim, struct shadow *node, const struct sup_sta
     sim->restless = restless ? sim->restless | bit : sim->restless & ~bit;
     node->state = (uint8_t) status->state;
     node->since_ns = status->since_ns;
+    node->due_ns = status->due_ns;
 }
 
 static void check_node(struct sim *sim, struct shadow *node)

@@ -173,7 +173,7 @@ static bool is_significant_left(struct sim *sim, const struct shadow *supervisor
     {
         if (child->parent != supervisor || child->removed || !child->traits.significant) continue;
         if (child->finished && child->instance == 0) continue;
-        bool has_failed = child->instance == 0 && child->died_step == sim->steps;
+        bool has_failed = child->instance == 0 && shadow_state(sim, child) == SUP_STATE_FAILED;
         if (has_failed && child->traits.restart == SUP_TEMPORARY) continue;
         left = left || (child->state != SUP_STATE_STOPPED && child->state != SUP_STATE_DONE &&
                         child->state != SUP_STATE_FAILED);
@@ -275,7 +275,8 @@ void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event
     node->asked_step = sim->steps;
     if (check_is_for_restart(event->cause))
         node->licence = UINT64_MAX; /* that of the one who asks */
-    node->stops_alone = event->cause == SUP_CAUSE_LIMIT || event->cause == SUP_CAUSE_TERMINATE ||
+    node->stops_alone = event->cause == SUP_CAUSE_SCHEDULE || event->cause == SUP_CAUSE_LIMIT ||
+                        event->cause == SUP_CAUSE_TERMINATE ||
                         event->cause == SUP_CAUSE_AUTO_SHUTDOWN ||
                         event->cause == SUP_CAUSE_NOT_READY || check_is_sick(event->cause);
     if (check_is_sick(event->cause)) check_sickness(sim, node, event);

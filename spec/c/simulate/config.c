@@ -71,6 +71,12 @@ static void make_consistent(struct decl *decl)
     } else if (!decl->opt[OPT_WITHIN]) {
         decl->opt[OPT_WITHIN] = 2;
     }
+    if (decl->opt[OPT_EVERY]) { /* a timer */
+        decl->opt[OPT_REMAIN] = decl->opt[OPT_READY] = decl->opt[OPT_SIGNIFICANT] = 0;
+        if (value_of(decl, OPT_RESTART, SUP_TRANSIENT) == SUP_PERMANENT) decl->opt[OPT_RESTART] = 0;
+        return;
+    }
+    decl->opt[OPT_OVERLAP] = decl->opt[OPT_JITTER] = decl->opt[OPT_MISSED] = 0;
     if (decl->opt[OPT_REMAIN]) { /* a oneshot */
         decl->opt[OPT_READY] = 0;
         /* one that ends its supervisor whatever it does would never let it rest */

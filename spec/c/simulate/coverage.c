@@ -24,6 +24,7 @@ static const char *const input_names[COVERAGE_INPUTS] = {
     [SUP_IN_RELOAD] = "reload",
     [SUP_IN_UNHEALTHY] = "sick",
     [SUP_IN_EXTEND] = "extend",
+    [SUP_IN_SCHEDULE] = "schedule",
 };
 
 static bool concerns_all(enum sup_input_type type)
@@ -70,6 +71,7 @@ static bool is_reachable(bool supervisor, int state, int input)
     if (supervisor && (state == SUP_STATE_STUCK || state == SUP_STATE_DONE)) return false;
     if (!supervisor && state == SUP_STATE_PAUSED) return false;
     if (supervisor && sim_is_fact((enum sup_input_type) input)) return false;
+    if (input == SUP_IN_SCHEDULE) return false; /* no timer here is of the calendar */
     return true;
 }
 

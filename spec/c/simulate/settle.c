@@ -26,7 +26,7 @@ static enum sup_input_type find_fact(const struct shadow *node)
     if (node->life & LIFE_STOPPING) return SUP_IN_ENDED;
     if (node->state == SUP_STATE_STOPPING) return 0; /* marked, and waits for its turn */
     /* one that ends its supervisor, which is started again, would never let it rest */
-    if (node->traits.is_oneshot) return node->traits.significant ? 0 : SUP_IN_ENDED;
+    if (node->traits.ends) return node->traits.significant ? 0 : SUP_IN_ENDED;
     return node->ready ? 0 : SUP_IN_READY;
 }
 
@@ -43,12 +43,29 @@ static bool apply_facts(struct sim *sim)
     return any;
 }
 
+/* They never rest, and a reload may bring more of them. */
+static bool stop_timers(struct sim *sim)
+{
+    bool any = false;
+    each_shadow(sim, node)
+    {
+        struct sup_input stop = {.type = SUP_IN_STOP_NODE, .node = node->token};
+        struct sup_status status;
+        if (!node->traits.is_timer || node->held || node->removed || sim->violated != 0) continue;
+        if (!sup_tree_status(sim->tree, node->token, sim->now_ns, &status) || !status.armed)
+            continue;
+        sim_apply(sim, &stop, sim->now_ns);
+        any = true;
+    }
+    return any;
+}
+
 /* Facts until there are none, then the next deadline, and so on until there is nothing to come. */
 static void calm_down(struct sim *sim)
 {
     struct sup_input tick = {.type = SUP_IN_TICK};
     for (int i = 0; i < PATIENCE && sim->violated == 0; i++) {
-        if (apply_facts(sim)) continue;
+        if (apply_facts(sim) || stop_timers(sim)) continue;
         int64_t deadline = sup_tree_deadline(sim->tree);
         if (deadline == NEVER_NS) return;
         sim_apply(sim, &tick, deadline > sim->now_ns ? deadline : sim->now_ns);

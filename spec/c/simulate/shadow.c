@@ -81,7 +81,8 @@ static void take_traits(struct traits *traits, const struct sup_spec *spec)
         .jitters = spec->backoff_jitter,
         .has_intensity = spec->has_intensity,
         .propagates = spec->propagate_termination,
-        .is_oneshot = spec->role == SUP_ROLE_ONESHOT,
+        .ends = spec->role != SUP_ROLE_SERVICE,
+        .is_timer = spec->role == SUP_ROLE_TIMER,
         .remains = spec->role == SUP_ROLE_ONESHOT && spec->remain,
         .leaves = spec->role == SUP_ROLE_SERVICE && spec->restart == SUP_TEMPORARY,
         .ready_at_launch =
@@ -160,6 +161,7 @@ void shadow_sync(struct sim *sim)
         take_name(sim, node, status.name, status.leaving);
         struct traits former = node->traits;
         take_traits(&node->traits, sup_tree_spec(sim->tree, at));
+        if (former.is_timer && !node->traits.is_timer) node->ready = false;
         meter_change(&node->meter, &former, &node->traits);
         if (sim->reloads > 1) node->meter.unsure = true;
         if (former.decay_ns != node->traits.decay_ns) node->meter.overflowed = true;

@@ -114,6 +114,9 @@ static void check_event(struct sim *sim, struct shadow *node, const struct sup_e
     case SUP_EVENT_HOST_RESTARTED:
         note_tree_event(sim, event);
         break;
+    case SUP_EVENT_SKIPPED:
+        check_skipped(sim, node);
+        break;
     case SUP_EVENT_LAUNCHED:
         check_launched(sim, node, effect);
         break;
@@ -226,6 +229,8 @@ static void check_effect(struct sim *sim, const struct sup_effect *effect)
     case SUP_DO_FORGET:
         shadow_forget(sim, node);
         break;
+    case SUP_DO_SCHEDULE: /* no timer here is of the calendar */
+        break;
     }
 }
 
@@ -234,9 +239,11 @@ static void check_effect(struct sim *sim, const struct sup_effect *effect)
 static void show_effect(struct sim *sim, const struct sup_effect *effect)
 {
     static const char *const names[] = {
-        [SUP_DO_LAUNCH] = "LAUNCH",   [SUP_DO_INTERRUPT] = "INTERRUPT", [SUP_DO_KILL] = "KILL",
-        [SUP_DO_ABANDON] = "ABANDON", [SUP_DO_REPLY] = "reply",         [SUP_DO_EVENT] = "event",
-        [SUP_DO_UPDATE] = "UPDATE",   [SUP_DO_FORGET] = "FORGET"};
+        [SUP_DO_LAUNCH] = "LAUNCH",    [SUP_DO_INTERRUPT] = "INTERRUPT",
+        [SUP_DO_KILL] = "KILL",        [SUP_DO_ABANDON] = "ABANDON",
+        [SUP_DO_REPLY] = "reply",      [SUP_DO_EVENT] = "event",
+        [SUP_DO_UPDATE] = "UPDATE",    [SUP_DO_FORGET] = "FORGET",
+        [SUP_DO_SCHEDULE] = "SCHEDULE"};
     const struct sup_event *event = &effect->event;
     const struct shadow *node = shadow_of(sim, effect->node);
     fprintf(sim->verbose, "      %s", names[effect->type]);

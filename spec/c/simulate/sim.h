@@ -25,8 +25,9 @@ struct traits {
     uint8_t kind, strategy, restart, on_threshold, auto_shutdown;
     bool in_order, significant, abandons, extends, jitters, has_intensity, propagates;
     bool ready_at_launch;
-    bool is_oneshot, remains; /* it is expected to end; and ready then */
-    bool leaves;              /* the tree, when it ends: it is "temporary" */
+    bool ends, remains; /* it is expected to end; and ready then */
+    bool is_timer;
+    bool leaves; /* the tree, when it ends: it is "temporary" */
     uint32_t max_pauses, intensity;
     double threshold;
     int64_t decay_ns, backoff_ns, within_ns, period_ns, spacing_ns;
@@ -102,7 +103,10 @@ struct shadow {
     uint64_t restarted_step; /* the same, by itself and not to follow another */
     uint64_t licence;        /* the parent's licence that its last launch used up */
     uint64_t not_ready_licence;
-    int64_t delay_ns; /* its own delay runs until then; 0: none */
+    int64_t delay_ns;   /* its own delay runs until then; 0: none */
+    int64_t due_ns;     /* a timer's next time, as of the last look; 0: none */
+    uint64_t dues;      /* how many of them have come */
+    uint64_t run_count; /* how many have been launched */
 
     /* as the last look at its status said */
     uint8_t state;
@@ -243,6 +247,8 @@ void check_launch_failed(struct sim *sim, struct shadow *node, const struct sup_
 void check_ended(struct sim *sim, struct shadow *node, const struct sup_effect *effect);
 /* ${ended}: the first effect that may be the `failed` event. */
 void check_late_start(struct sim *sim, struct shadow *node, const struct sup_effect *ended);
+/* A run of a timer that was due is not launched. */
+void check_skipped(struct sim *sim, const struct shadow *node);
 void check_delayed(struct sim *sim, struct shadow *node, const struct sup_event *event);
 
 void check_stopping(struct sim *sim, struct shadow *node, const struct sup_event *event);

@@ -151,7 +151,7 @@ static void plan_after_launch(struct world *world, const struct shadow *node)
         return;
     }
     struct plan *plan = &world->plans[node->slot];
-    if (node->ready || node->traits.is_oneshot || rng_one_in(&world->rng, 8)) {
+    if (node->ready || node->traits.ends || rng_one_in(&world->rng, 8)) {
         plan_end(world, node, later(world, draw_life(world)));
         if (!rng_one_in(&world->rng, 8)) return;
         plan->type = SUP_IN_UNHEALTHY;
@@ -206,6 +206,7 @@ static void react_to(struct world *world, const struct sup_effect *effect)
     case SUP_DO_REPLY:
     case SUP_DO_UPDATE:
     case SUP_DO_FORGET:
+    case SUP_DO_SCHEDULE:
         break;
     }
 }
