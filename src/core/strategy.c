@@ -379,6 +379,7 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
     bool restarting = is_retried && answer == ANSWER_RESTART;
     report_failure(tree, node, outcome, text, measure, until_ns, restarting);
     node->run_due = comes_back && sup_node_is_timer(node);
+    if (node->run_due && !node->armed && !sick) sup_schedule_begin(tree, node);
     if (sick) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
     } else if (delay_ns > 0) {

@@ -173,8 +173,10 @@ static bool is_significant_left(struct sim *sim, const struct shadow *supervisor
     {
         if (child->parent != supervisor || child->removed || !child->traits.significant) continue;
         if (child->finished && child->instance == 0) continue;
-        bool has_failed = child->instance == 0 && shadow_state(sim, child) == SUP_STATE_FAILED;
-        if (has_failed && child->traits.restart == SUP_TEMPORARY) continue;
+        bool is_down =
+            child->died_step == sim->steps || shadow_state(sim, child) == SUP_STATE_FAILED;
+        bool stays = child->traits.restart == SUP_TEMPORARY && child->instance == 0;
+        if (is_down && stays) continue;
         left = left || (child->state != SUP_STATE_STOPPED && child->state != SUP_STATE_DONE &&
                         child->state != SUP_STATE_FAILED);
     }
