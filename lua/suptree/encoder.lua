@@ -62,7 +62,8 @@ local function unknown_option(context, node, name)
         return note_fault(context, node, "." .. name, "is for children; the root of the tree has no such option")
     end
     if node.role and name == "ready" then
-        local why = node.role == "timer" and "a timer is ready as soon as it waits" or "a oneshot is ready when it is done"
+        local why = node.role == "timer" and "a timer is ready as soon as it waits"
+            or "a oneshot is ready when it is done"
         return note_fault(context, node, ".ready", "means nothing: " .. why, "Take it out.")
     end
     local other = other_words[name]

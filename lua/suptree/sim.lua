@@ -416,8 +416,8 @@ end
 -- --- making one ---------------------------------------------------------------------------------------------------
 
 -- Not started. `options.seed`: a whole number, all its chance; `options.round_trip`: see World.new; `options.wall`: the
--- Unix time at its time 0, for timers (default: 1 January 2026, UTC); `options.runs`: oneshots and the runs of timers end
--- well after that time; without it, when sim:exit says so.
+-- Unix time at its time 0, for timers (default: 1 January 2026, UTC); `options.runs`: oneshots and the runs of timers
+-- end well after that time; without it, when sim:exit says so.
 local function create(declared, options)
     options = options or {}
     local blob, err = to_blob(declared, true)

@@ -98,6 +98,11 @@ static void numbers_are_frozen(void)
                                                          [80] = "replicas",
                                                          "replicated",
                                                          [70] = "remain",
+                                                         "every",
+                                                         "at",
+                                                         "overlap",
+                                                         "jitter",
+                                                         "missed",
                                                          [91] = "on_event"};
     size_t count = 0;
     for (uint16_t id = 1; id < SUP_OPTION_ID_END; id++) {

@@ -81,6 +81,11 @@ int64_t sup_engine_launched_ns(const struct sup_view *view, sup_token node)
     return slot != NULL && slot->live ? slot->launched_ns : 0;
 }
 
+double sup_engine_unix_time(const struct sup_view *view, int64_t at_ns)
+{
+    return (double) (at_ns + view->engine->wall_offset_ns) / (double) SUP_SECOND_NS;
+}
+
 size_t sup_engine_events(struct sup_engine *engine, struct sup_event_cursor *cursor, char *buf,
                          size_t size, uint64_t *missed)
 {

@@ -159,5 +159,7 @@ bool sup_engine_health(const struct sup_view *view, sup_token node, struct sup_h
 /* What is awaited until the instance is ready, and why it does not hold yet, as far as that is
    known: "tcp 5432: connection refused". False: nothing is. */
 bool sup_engine_awaits(const struct sup_view *view, sup_token node, char *buf, size_t size);
+/* ${at_ns} of the tree's clock as Unix time in seconds. Inside sup_engine_read only. */
+double sup_engine_unix_time(const struct sup_view *view, int64_t at_ns);
 
 #endif

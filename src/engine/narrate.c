@@ -98,13 +98,16 @@ static void tell_started(struct line *line, const struct sup_story *story)
 static void tell_launched(struct line *line, const struct sup_story *story)
 {
     if (story->kind == SUP_SUPERVISOR) return;
+    bool is_timer = story->role == SUP_ROLE_TIMER;
+    bool is_numbered = story->generation > 1 || is_timer;
     say(line, "%s started", story->path);
-    if (story->generation > 1) say(line, " again");
+    if (story->generation > 1 && !is_timer) say(line, " again");
     if (story->pid > 0) say(line, " (pid %d", story->pid);
-    else if (story->generation > 1) say(line, " (");
-    if (story->generation > 1)
-        say(line, "%sgeneration %u", story->pid > 0 ? ", " : "", story->generation);
-    if (story->pid > 0 || story->generation > 1) say(line, ")");
+    else if (is_numbered) say(line, " (");
+    if (is_numbered)
+        say(line, "%s%s %u", story->pid > 0 ? ", " : "", is_timer ? "run" : "generation",
+            story->generation);
+    if (story->pid > 0 || is_numbered) say(line, ")");
 }
 
 static void tell_ready(struct line *line, const struct sup_story *story)
@@ -167,6 +170,7 @@ static void tell_failed(struct line *line, const struct sup_story *story)
     if (event->restarting && event->until_ns > 0) say_until(line, ", starting it again in ", event);
     else if (event->restarting) say(line, ", starting it again now");
     else if (event->until_ns > 0) say_until(line, ", it waits and starts again in ", event);
+    else if (story->role == SUP_ROLE_TIMER) say(line, ", its next run comes at its time");
     else say(line, ", it is not started again");
     if (event->restarting) say(line, " (generation %u)", story->generation + 1);
 }

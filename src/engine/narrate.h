@@ -17,6 +17,7 @@ struct sup_story {
     const char *supervisor; /* path of the node's supervisor; "" for the root */
     const char *other;      /* path of event->other; "" without */
     enum sup_kind kind;
+    enum sup_role role;
     bool is_root;
     bool has_condition; /* of readiness: being ready is news */
     bool

@@ -72,6 +72,7 @@ static void tell_people(struct sup_engine *engine, const struct sup_tale *tale)
         .path = tale->is_root ? engine->name : tale->told.path,
         .other = strcmp(tale->told.other, ".") == 0 ? engine->name : tale->told.other,
         .kind = tale->kind,
+        .role = effect->role,
         .is_root = tale->is_root,
         .has_condition = tale->has_condition,
         .failed_follows = is_beside(tale->batch, tale->count, tale->at, 1, SUP_EVENT_FAILED),

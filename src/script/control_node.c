@@ -17,6 +17,7 @@
 #define JSON_TYPE "suptree.control.json"
 #define JSON_LIMIT ((size_t) 64 << 20)
 #define NS_PER_MS 1e6
+#define SCHEDULE_ROOM 256
 
 /* --- values ----------------------------------------------------------------------------------- */
 
@@ -49,6 +50,13 @@ static void put_due(struct sup_json *json, const char *key, const struct sup_vie
     sup_json_put_number(json, key, at_ns > view->now_ns ? seconds(at_ns - view->now_ns) : 0);
 }
 
+/* As Unix time, in whole milliseconds. */
+static void put_time(struct sup_json *json, const char *key, const struct sup_view *view,
+                     int64_t at_ns)
+{
+    sup_json_put_number(json, key, round(sup_engine_unix_time(view, at_ns) * 1000) / 1000);
+}
+
 /* --- parts of a node -------------------------------------------------------------------------- */
 
 static const char *const reasons[] = {
@@ -69,7 +77,8 @@ static const char *const reasons[] = {
     [SUP_END_OOM] = "oom",
 };
 
-static void put_last(struct sup_json *json, const struct sup_status *status)
+static void put_last(struct sup_json *json, const struct sup_view *view,
+                     const struct sup_status *status)
 {
     char text[512];
     struct sup_outcome outcome = status->last_outcome;
@@ -83,6 +92,10 @@ static void put_last(struct sup_json *json, const struct sup_status *status)
         sup_json_put_string(json, "signal", sup_signal_name(outcome.code, text, sizeof text));
     sup_json_put_string(json, "text",
                         sup_outcome_text(outcome, status->last_text, text, sizeof text));
+    if (status->ended_ns != 0 && status->kind != SUP_SUPERVISOR) {
+        put_time(json, "at", view, status->ended_ns);
+        sup_json_put_number(json, "duration", seconds(status->ended_ns - status->began_ns));
+    }
     sup_json_end_object(json);
 }
 
@@ -174,7 +187,7 @@ static void put_run(struct sup_json *json, const struct sup_view *view,
     sup_json_put_integer(json, "restarts", status->restarts);
     if (launched_ns != 0) sup_json_put_number(json, "uptime", seconds(view->now_ns - launched_ns));
     put_said(json, view, status->node);
-    put_last(json, status);
+    put_last(json, view, status);
     put_limits_off(json, view, status->node);
 }
 
@@ -194,6 +207,20 @@ static void put_health(struct sup_json *json, const struct sup_view *view, sup_t
     sup_json_end_object(json);
 }
 
+static void put_schedule(struct sup_json *json, const struct sup_view *view,
+                         const struct sup_status *status, const struct sup_spec *spec)
+{
+    char every[32], text[SCHEDULE_ROOM];
+    if (spec->at != NULL) snprintf(text, sizeof text, "at %s", spec->at);
+    else
+        snprintf(text, sizeof text, "every %s",
+                 sup_duration_text(spec->every_ns, every, sizeof every));
+    sup_json_put_string(json, "schedule", text);
+    sup_json_put_integer(json, "runs", status->generation);
+    sup_json_put_integer(json, "skipped", (int64_t) status->skipped);
+    if (status->due_ns != 0) put_time(json, "next_at", view, status->due_ns);
+}
+
 bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, sup_token node,
                             const struct sup_outside *outside)
 {
@@ -209,6 +236,7 @@ bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, 
         sup_json_put_number(json, "count", round(status.count * 1000) / 1000);
         sup_json_put_number(json, "threshold", status.threshold);
     }
+    if (spec != NULL && spec->role == SUP_ROLE_TIMER) put_schedule(json, view, &status, spec);
     if (spec != NULL) put_after(json, &spec->after);
     if (outside != NULL) sup_control_put_outside(json, outside);
     sup_json_end_object(json);

@@ -58,6 +58,10 @@ function sentences.starting(node)
 end
 
 function sentences.waiting(node)
+    if node.cause == "schedule" then
+        local last = node.last and ("; its last run: %s"):format(node.last.text) or ""
+        return "waits for its next run" .. last
+    end
     if #node.waits > 0 then return "is wanted, and waits for " .. list_of(node.waits, node.more) end
     return and_why(node, "is wanted, and waits")
 end
@@ -132,6 +136,7 @@ local coming = {
         return node.next_in and "it is killed" or "it is stopped when what it waits for is down"
     end,
     waiting = function(node)
+        if node.cause == "schedule" then return "it runs" end
         return #node.waits > 0 and "it is started as soon as what it waits for is ready" or "it is started in its turn"
     end,
 }
@@ -158,6 +163,10 @@ end
 changes.starting = changes.running
 
 function changes.waiting(node, commands)
+    if node.cause == "schedule" then
+        if node.last then add(commands, "logs", node.path) end
+        add(commands, "start", node.path)
+    end
     for _, link in ipairs(node.waits) do
         if link.state == "stopped" or link.state == "failed" or link.state == "done" then
             add(commands, "start", link.path)

@@ -159,6 +159,7 @@ local function last_end(node, now)
     local full = words.last_in_full(node)
     if not full then return nil end
     local at = node.last.at
+    if node.last.duration then full = ("%s after %s"):format(full, words.duration(node.last.duration)) end
     return at and now and ("%s, %s ago"):format(full, words.duration(now - at)) or full
 end
 
@@ -189,6 +190,13 @@ function status.page(node, facts, now)
     field(lines, "awaits", node.awaits)
     field(lines, "health", health(node))
     field(lines, "next", words.next(node))
+    if node.schedule then
+        local unit = node.runs == 1 and "run" or "runs"
+        field(lines, "schedule", node.schedule)
+        field(lines, "runs", ("%d %s%s"):format(node.runs, unit,
+            node.skipped > 0 and (", %d skipped"):format(node.skipped) or ""))
+        if not words.rests(node) then field(lines, "next run", words.next_run(node)) end
+    end
     field(lines, "failures", words.count(node) and words.count(node) .. " (the count now / failure_threshold)")
     field(lines, "restarts", node.restarts and node.restarts > 0 and ("%d"):format(node.restarts) or nil)
     field(lines, "last end", last_end(node, now))

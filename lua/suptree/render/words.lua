@@ -89,10 +89,25 @@ local NEXT = {
     waiting = "is tried again", running = "must be ready", starting = "must be ready",
 }
 
+--- Is it a timer that waits for its next run?
+function words.rests(node)
+    return node.state == "waiting" and node.cause == "schedule"
+end
+
+--- "next run in 12m", or with its time "next run at 03:30, in 5h12m"; nil: none is to come.
+function words.next_run(node)
+    if not node.next_at then return nil end
+    local seconds = node.next_in or 0
+    local format = seconds < 300 and "" or seconds < 64800 and "%H:%M" or "%a %d %b, %H:%M"
+    local at = format ~= "" and (" at %s,"):format(os.date(format, math.floor(node.next_at))) or ""
+    return ("next run%s in %s"):format(at, words.duration(seconds))
+end
+
 --- What happens next by itself, and when: "starts in 3.2s"; nil: nothing is due.
 function words.next(node)
     local seconds = node.resumes_in or node.next_in
     if not seconds then return nil end
+    if words.rests(node) then return words.next_run(node) end
     return ("%s in %s"):format(NEXT[node.state] or "goes on", words.duration(seconds))
 end
 
@@ -131,6 +146,7 @@ function words.colour(node)
     if state == "running" then return (node.ready or not is_service(node)) and "green" or "yellow" end
     if state == "failed" or state == "stuck" then return "red" end
     if state == "stopped" or state == "done" then return "dim" end
+    if words.rests(node) then return "green" end
     return "yellow"
 end
 
