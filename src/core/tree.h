@@ -181,7 +181,7 @@ enum sup_event_type {
     SUP_EVENT_HOST_RESTARTED,
     SUP_EVENT_UNHEALTHY, /* of health with action = "event": outcome, text */
     SUP_EVENT_HEALTHY,   /* after that: it is well again */
-    SUP_EVENT_SKIPPED, /* a timer's run; text: why; until: the next time */
+    SUP_EVENT_SKIPPED,   /* a timer's run; text: why; until: the next time */
     SUP_EVENT_COUNT
 };
 
