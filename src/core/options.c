@@ -134,8 +134,8 @@ const struct sup_option sup_options[] = {
      "suptree"},
     {SUP_OPTION_MISSED, "missed", SUP_TYPE_ENUM, FIELD(missed), "skip", misseds, 0, 0,
      SUP_OPT_SERVICE | SUP_OPT_TIMER,
-     "A run whose time passed while nobody could start it (the machine slept, the host was down, the "
-     "former run went on): skip it, or run once as soon as possible.",
+     "A run whose time passed while nobody could start it (the machine slept, the host was down, "
+     "the former run went on): skip it, or run once as soon as possible.",
      "systemd"},
     {SUP_OPTION_NICE, "nice", SUP_TYPE_INTEGER, FIELD(nice), NULL, NULL, -20, 19,
      SUP_OPT_PROCESS | SUP_OPT_EXEC, "Its claim on the processor: -20 the most, 19 the least.",
@@ -161,8 +161,8 @@ const struct sup_option sup_options[] = {
      "How gladly the kernel kills it when memory runs out: 1000 first, -1000 never.", "systemd"},
     {SUP_OPTION_OVERLAP, "overlap", SUP_TYPE_ENUM, FIELD(overlap), "skip", overlaps, 0, 0,
      SUP_OPT_SERVICE | SUP_OPT_TIMER,
-     "When a run is due and the former one goes on: skip it, queue it (one, which then follows), or "
-     "replace: stop the former, then run.",
+     "When a run is due and the former one goes on: skip it, queue it (one, which then follows), "
+     "or replace: stop the former, then run.",
      "suptree"},
     {SUP_OPTION_PERIOD, "period", SUP_TYPE_DURATION, FIELD(period_ns), "5s", NULL, 0, 0,
      SUP_OPT_SUPERVISOR | SUP_OPT_POSITIVE, "The length of the window of intensity.", "OTP"},

@@ -177,8 +177,8 @@ void check_launched(struct sim *sim, struct shadow *node, const struct sup_effec
     check_order(sim, node, effect, LIFE_TOLD, LIFE_LAUNCHED | LIFE_READY, LIFE_LAUNCHED);
 }
 
-/* A child that is wanted and has not been ready since its supervisor was launched, or NULL. ${timers}:
-   those too, which are ready at once, but may be down again by the end of the input. */
+/* A child that is wanted and has not been ready since its supervisor was launched, or NULL.
+   ${timers}: those too, which are ready at once, but may be down again when the input is done. */
 static struct shadow *find_awaited(struct sim *sim, const struct shadow *supervisor, bool timers)
 {
     struct shadow *awaited = NULL;
