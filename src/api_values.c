@@ -3,6 +3,7 @@
 ** types, not what an option means.
 */
 #include "api_options.h"
+#include "core/socket.h"
 
 #include "core/cgroup.h"
 
@@ -465,6 +466,43 @@ static const char *encode_bool(const char *text, unsigned char *out, size_t *siz
     return out[0] || strcmp(text, "false") == 0 ? NULL : "true or false";
 }
 
+/* Words "http=127.0.0.1:8080 admin=unix:/run/admin.sock". */
+static int encode_sockets(unsigned char *out, const char *text, size_t *size)
+{
+    char words[SUP_SOCKETS_MAX][SUP_SOCKET_NAME_MAX + SUP_SOCKET_ADDRESS_ROOM + 8];
+    int order[SUP_SOCKETS_MAX], count = 0;
+    for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+        size_t length = strcspn(text, " ");
+        if (length >= sizeof words[0] || count == SUP_SOCKETS_MAX) return -EINVAL;
+        memcpy(words[count], text, length);
+        words[count][length] = '\0';
+        text += length;
+        char *equals = strchr(words[count], '=');
+        if (equals == NULL) return -EINVAL;
+        *equals = '\0';
+        int at = count++;
+        for (; at > 0 && strcmp(words[order[at - 1]], words[count - 1]) > 0; at--)
+            order[at] = order[at - 1];
+        order[at] = count - 1;
+    }
+    *size = 0;
+    for (int i = 0; i < count; i++) {
+        const char *name = words[order[i]];
+        const uint32_t numbers[] = {SUP_SOCKET_BACKLOG, SUP_NO_ID, SUP_NO_ID, SUP_NO_ID};
+        char canonical[SUP_SOCKET_ADDRESS_ROOM];
+        struct sup_socket_address address;
+        const char *hint;
+        if (sup_socket_address_parse(name + strlen(name) + 1, &address, &hint) != NULL)
+            return -EINVAL;
+        sup_socket_address_text(&address, canonical);
+        *size += put(out + *size, name, strlen(name) + 1);
+        *size += put(out + *size, canonical, strlen(canonical) + 1);
+        *size += put(out + *size, numbers, sizeof numbers);
+        out[(*size)++] = 0;
+    }
+    return 0;
+}
+
 const char *sup_value_encode(const struct sup_option *option, const char *text, unsigned char *out,
                              size_t *size)
 {
@@ -527,6 +565,10 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
         return encode_cgroup(out, text, size) == 0
                    ? NULL
                    : "a list of limits such as \"memory_max=64MiB cpu_max=50%\"";
+    case SUP_TYPE_SOCKETS:
+        return encode_sockets(out, text, size) == 0
+                   ? NULL
+                   : "words such as \"http=127.0.0.1:8080 admin=unix:/run/admin.sock\"";
     case SUP_TYPE_PATH:
     case SUP_TYPE_COMMAND:
     case SUP_TYPE_ENV:

@@ -272,6 +272,18 @@ local function add_reader(node, names)
     return all
 end
 
+-- Notes who listens where: two on one address cannot be.
+local function note_listener(context, node, v)
+    v.listens = function(name, address)
+        local other = context.listeners[address]
+        context.listeners[address] = other or { node = node, name = name }
+        if not other then return end
+        local whose = other.node == node and ("socket %s"):format(other.name)
+            or ("%s, at %s"):format(other.node.path, other.node.place)
+        v.fail(("%s is the address of %s too"):format(address, whose), "Give one of them another.", "." .. name)
+    end
+end
+
 -- The bytes of the option, or nil: not written, or faulty.
 local function encode_option(context, node, row)
     if row.name == "env" then return encode_env(context, node) end
@@ -292,6 +304,7 @@ local function encode_option(context, node, row)
     if row.name == "args" then return encode_args(v) end
     if row.name == "on_event" then return encode_on_event(context, node, v) end
     v.capture = capturer(context, node, v)
+    if row.name == "sockets" then note_listener(context, node, v) end
     local bytes = values.encode(v)
     -- In a simulation nobody makes the file or says the word.
     if row.name == "ready" and context.assume_ready and bytes and value.kind ~= "delay" then return nil end
@@ -419,7 +432,7 @@ local function new_context(settings)
         folder = settings.folder or system.real_path ".", as_root = settings.as_root or false, name = settings.name,
         search_path = settings.search_path, find_module = settings.find_module or find_module,
         assume_ready = settings.assume_ready or false,
-        faults = {}, notes = {}, copied = {}, order = {}, count = 0,
+        faults = {}, notes = {}, copied = {}, listeners = {}, order = {}, count = 0,
     }
 end
 

@@ -24,6 +24,8 @@ local VALUES = {
     health = '{ probe = s.ready.tcp(80), … }',
     log = '{ file = PATH, … }, false or "inherit"',
     ladder = 'a list of { signal, time }, such as { { "INT", "5s" }, { "TERM", "5s" } }',
+    sockets = 'a table of names and addresses: "127.0.0.1:8080", "[::1]:8080", "8080" (all interfaces), '
+        .. '"udp:127.0.0.1:53", "unix:PATH", "unix:@NAME", or { address = …, … }',
     mode = 'an octal text such as "027"',
     user = "the name or number of a user",
     id = "the name or number of a group",
@@ -107,6 +109,16 @@ local FIELDS = {
             .. 'tcp { 80, timeout = "1s" }.' },
         { "every", "", "Of the same: the time between looks. Without it 50ms at first, growing to a second." },
     },
+    sockets = {
+        { "address", "", '"127.0.0.1:8080", "[::1]:8080", "8080" or "*:8080" (all interfaces, IPv4 and IPv6), '
+            .. '"udp:127.0.0.1:53", "unix:PATH" (a stream), "unix:@NAME". It may stand instead of the table.' },
+        { "backlog", "4096", "How many connections may wait to be accepted; net.core.somaxconn bounds it." },
+        { "mode", '"0600"', 'Who may connect to a file, an octal text such as "0660".' },
+        { "user", "", "Whose the file is, by name or number; default: the user of the service." },
+        { "group", "", "The group of the file; default: that of the service." },
+        { "reuse_port", "false", "Other programs may listen on the same port and share its connections." },
+        { "free_bind", "false", "The address need not be there yet." },
+    },
 }
 
 --- The fields of the table that the option's value may be: an array of { name, default, doc }, or nil.
@@ -127,6 +139,9 @@ function option_help.reload(row)
     end
     if row.oneshot or row.timer then return "a change is applied while it runs" end
     if row.name == "control_group" then return "a change is for the next run" end
+    if row.name == "sockets" then
+        return "other names or addresses restart the service; the rest of a change is applied while it runs"
+    end
     return row.exec and "a change restarts the service" or "a change is applied while it runs"
 end
 
@@ -185,6 +200,7 @@ local EXAMPLES = {
     restart_with = 'restart_with = { "db" }',
     run = 'run = function(ctx) while ctx:sleep(60) do ctx:log("tick") end end',
     significant = 'restart = "transient", significant = true',
+    sockets = 'sockets = { http = "127.0.0.1:8080", admin = "unix:run/admin.sock" }',
     start_timeout = 'start_timeout = "2m"',
     stop = 'stop = { { "INT", "5s" }, { "TERM", "5s" } }',
     stop_order = 'stop_order = "reverse"',

@@ -7,6 +7,7 @@ local log_value = require "suptree.log_value"
 local options = require "suptree.options"
 local paths = require "suptree.paths"
 local ready_value = require "suptree.ready_value"
+local socket_value = require "suptree.socket_value"
 local text = require "suptree.text"
 
 local values = {}
@@ -486,6 +487,10 @@ end
 
 function encode.log(v)
     return log_value.encode(v, helpers)
+end
+
+function encode.sockets(v)
+    return socket_value.encode(v, helpers)
 end
 
 --- The bytes of `v.value` for `v.row`, or nothing when faults were noted by `v.fail`. `v.sample(bytes)`, if it is

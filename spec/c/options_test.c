@@ -86,6 +86,7 @@ static void numbers_are_frozen(void)
                                                          [55] = "cgroup",
                                                          "stop",
                                                          "kill_mode",
+                                                         "sockets",
                                                          [61] = "user",
                                                          "group",
                                                          "groups",
@@ -190,6 +191,7 @@ static void check_default(const struct sup_option *option, const void *field)
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
     case SUP_TYPE_CGROUP:
+    case SUP_TYPE_SOCKETS:
     case SUP_TYPE_COUNT_OF:
         break;
     }

@@ -166,6 +166,9 @@ static void refuses_bad_numbers(void)
     REFUSED((plan->limit_count = 1, plan->limits = sample.size));
     REFUSED(plan->limit_count = UINT32_MAX);
     REFUSED(plan->umask = 01000);
+    REFUSED(plan->socket_count = SUP_PLAN_MAX_SOCKETS + 1);
+    REFUSED((plan->socket_count = 1, plan->sockets = sample.size));
+    REFUSED((plan->socket_count = 1, plan->sockets = 12));
     *plan = good;
     MUST(find(&sample) != NULL);
     plan->flags = SUP_PLAN_NO_PROCESS;

@@ -2,6 +2,7 @@
 ** core/form_check.c: the header, the records and their options of a blob that may be hostile.
 */
 #include "core/form_check.h"
+#include "core/socket.h"
 
 #include "base/hash.h"
 
@@ -335,6 +336,11 @@ static int check_ready(const struct sup_form_scan *scan, uint32_t index,
 {
     enum sup_ready_kind kind = spec->ready.kind;
     enum sup_log_mode mode = spec->log.mode;
+    uint32_t sockets = sup_sockets_count(&spec->sockets);
+    if (kind == SUP_READY_FD && spec->ready.number < 3 + sockets)
+        return sup_form_refuse(scan, index, "ready", "Take a greater number.",
+                               "is said on descriptor %u, which is a socket: they are 3 to %u",
+                               spec->ready.number, 2 + sockets);
     if (spec->kind == SUP_THREAD && (kind == SUP_READY_NOTIFY || kind == SUP_READY_FD))
         return sup_form_refuse(scan, index, "ready", "Write s.ready.manual() and call ctx:ready().",
                                "is s.ready.%s, which only a process can say",
@@ -429,6 +435,7 @@ int sup_form_check(const unsigned char *bytes, size_t size, struct sup_err *err)
     int rc = scan_records(&scan, bytes, size);
     for (uint32_t i = 0; i < scan.count && rc == 0; i++) rc = check_node(&scan, i);
     if (rc == 0) rc = sup_form_check_siblings(&scan);
+    if (rc == 0) rc = sup_form_check_sockets(&scan);
     free(scan.entries);
     return rc;
 }

@@ -40,6 +40,9 @@ int sup_form_check_header(const void *bytes, size_t size, struct sup_err *err);
 /* Check what all siblings say of each other. Returns 0, -EINVAL or -ENOMEM. */
 int sup_form_check_siblings(struct sup_form_scan *scan);
 
+/* Check that no two nodes listen on the same address. Returns 0, -EINVAL or -ENOMEM. */
+int sup_form_check_sockets(struct sup_form_scan *scan);
+
 /*
 ** Fill scan->err for node ${index}, with "PLACE: shop.web.OPTION" as place (${option} NULL: the
 ** node itself). Returns -EINVAL.

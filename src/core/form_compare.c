@@ -6,6 +6,7 @@
 
 #include "core/form_check.h"
 #include "core/ready.h"
+#include "core/socket.h"
 
 #include <string.h>
 
@@ -132,6 +133,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
     case SUP_TYPE_CGROUP:
+    case SUP_TYPE_SOCKETS:
         return are_bytes_equal(a, b);
     case SUP_TYPE_BYTES:
         return option->id == SUP_OPTION_RUN || option->id == SUP_OPTION_ON_EVENT
@@ -231,6 +233,7 @@ bool sup_form_exec_sees(const struct sup_option *option, const struct sup_spec *
     if (option->id == SUP_OPTION_LOG) return does_exec_see_log(&from->log, &to->log);
     if ((option->flags & ROLE_OPTIONS) != 0) return from->role != to->role;
     if (option->id == SUP_OPTION_READY) return does_exec_see_ready(&from->ready, &to->ready);
+    if (option->id == SUP_OPTION_SOCKETS) return sup_sockets_differ(&from->sockets, &to->sockets);
     return (option->flags & SUP_OPT_EXEC) != 0;
 }
 

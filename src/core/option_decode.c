@@ -6,6 +6,7 @@
 
 #include "base/calendar.h"
 #include "core/ready.h"
+#include "core/socket.h"
 
 #include "core/cgroup.h"
 
@@ -513,6 +514,13 @@ static int decode_ladder(const struct value *v)
     return 0;
 }
 
+static int decode_sockets(const struct value *v)
+{
+    int r = sup_sockets_check(v->data, v->size, v->err);
+    if (r == 0) *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return r;
+}
+
 static int decode_bytes(const struct value *v)
 {
     if (v->size > UINT32_MAX) return refuse_broken(v);
@@ -539,7 +547,7 @@ int sup_option_decode(const struct sup_option *option, const unsigned char *data
         [SUP_TYPE_USER] = decode_user,       [SUP_TYPE_ID] = decode_id,
         [SUP_TYPE_IDS] = decode_ids,         [SUP_TYPE_LIMITS] = decode_limits,
         [SUP_TYPE_LADDER] = decode_ladder,   [SUP_TYPE_CGROUP] = decode_cgroup,
-        [SUP_TYPE_HEALTH] = decode_health,
+        [SUP_TYPE_HEALTH] = decode_health,   [SUP_TYPE_SOCKETS] = decode_sockets,
     };
     static const unsigned char nothing[1];
     struct value v = {

@@ -3,6 +3,7 @@
 */
 #include "core/options.h"
 #include "core/ready.h"
+#include "core/socket.h"
 
 #include "core/cgroup.h"
 
@@ -293,6 +294,20 @@ static void put_health(struct text *text, const struct sup_health *health)
     if (health->action == SUP_HEALTH_EVENT) put(text, ", action event");
 }
 
+static void put_sockets(struct text *text, const struct sup_bytes *sockets)
+{
+    struct sup_socket socket;
+    for (uint32_t at = 0, first = 1; sup_sockets_next(sockets, &at, &socket); first = 0) {
+        put(text, "%s%s %s", first ? "" : ", ", socket.name, socket.address);
+        if (socket.backlog != SUP_SOCKET_BACKLOG) put(text, " backlog %u", socket.backlog);
+        if (socket.mode != SUP_NO_ID) put(text, " mode %04o", socket.mode);
+        if (socket.uid != SUP_NO_ID) put(text, " user %u", socket.uid);
+        if (socket.gid != SUP_NO_ID) put(text, " group %u", socket.gid);
+        if (socket.reuse_port) put(text, " reuse_port");
+        if (socket.free_bind) put(text, " free_bind");
+    }
+}
+
 static void put_value(struct text *text, const struct sup_option *option, const void *field)
 {
     char buf[32];
@@ -366,6 +381,9 @@ static void put_value(struct text *text, const struct sup_option *option, const 
         break;
     case SUP_TYPE_CGROUP:
         put_cgroup(text, field);
+        break;
+    case SUP_TYPE_SOCKETS:
+        put_sockets(text, field);
         break;
     case SUP_TYPE_ENV: /* one by one: their values may be secrets */
     case SUP_TYPE_ENV_FILE:

@@ -208,6 +208,11 @@ const struct sup_option sup_options[] = {
      "The function to run, or the name of a module that returns it.", "suptree"},
     {SUP_OPTION_SIGNIFICANT, "significant", SUP_TYPE_BOOL, FIELD(significant), "false", NULL, 0, 0,
      SUP_OPT_CHILD, "Its end counts for auto_shutdown; transient and temporary nodes only.", "OTP"},
+    {SUP_OPTION_SOCKETS, "sockets", SUP_TYPE_SOCKETS, FIELD(sockets), NULL, NULL, 0, 0,
+     SUP_OPT_PROCESS | SUP_OPT_EXEC,
+     "Names and addresses that it listens on, held open over its restarts and given to it as "
+     "descriptors from 3 on, sorted by name. \"suptree help sockets\" says what may be written.",
+     "systemd"},
     {SUP_OPTION_START_TIMEOUT, "start_timeout", SUP_TYPE_DURATION, FIELD(start_timeout_ns), "60s",
      NULL, 0, 0, SUP_OPT_SERVICE | SUP_OPT_INFINITY | SUP_OPT_POSITIVE,
      "Not ready after this long: stopped, and counted as a failed start.", "systemd"},

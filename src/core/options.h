@@ -64,7 +64,8 @@ enum sup_option_type {
     SUP_TYPE_LADDER, /* u8 signal, i64 ns each -> struct sup_bytes; { {"INT", "5s"}, ... } */
     /* u8 item, u64 value each, sorted -> struct sup_bytes; see core/cgroup.h */
     SUP_TYPE_CGROUP,
-    SUP_TYPE_BYTES, /* bytes                   -> struct sup_bytes; made by the script layer */
+    SUP_TYPE_SOCKETS, /* see core/socket.c     -> struct sup_bytes; { http = "127.0.0.1:80" } */
+    SUP_TYPE_BYTES,   /* bytes                   -> struct sup_bytes; made by the script layer */
     SUP_TYPE_COUNT_OF
 };
 

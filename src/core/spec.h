@@ -226,6 +226,7 @@ struct sup_spec {
     struct sup_bytes stop; /* the ladder: u8 signal, i64 ns each; see sup_ladder_step */
     enum sup_kill_mode kill_mode;
     struct sup_log log;
+    struct sup_bytes sockets; /* see core/socket.h */
     struct sup_codes success_exit;
     struct sup_codes done_exit;
     struct sup_codes terminate_exit;

@@ -353,7 +353,17 @@ static void record(struct sup_engine *engine, const struct sup_input *input)
 void sup_engine_apply(struct sup_engine *engine, const struct sup_input *input)
 {
     sup_require(engine->door.inside);
+    struct sup_input refused;
+    char why[SUP_LISTENER_TEXT];
     if (!has_room(engine, input)) return;
+    if (input->type == SUP_IN_RELOAD && input->blob != NULL &&
+        sup_listeners_open_all(engine, input->blob, input->blob_size, why) < 0) {
+        refused = *input;
+        refused.blob = NULL;
+        refused.blob_size = 0;
+        refused.text = why;
+        input = &refused;
+    }
     record(engine, input);
     pthread_mutex_lock(&engine->mutex);
     sup_tree_apply(engine->tree, input, engine->now_ns);
@@ -386,6 +396,7 @@ void sup_engine_flush(struct sup_engine *engine)
 
 void sup_engine_commit(struct sup_engine *engine)
 {
+    sup_listeners_collect(engine);
     sup_engine_flush(engine);
     int r = sup_link_flush(&engine->link);
     bool due = engine->library == NULL && sup_recorder_is_due(&engine->recorder);

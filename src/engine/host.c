@@ -58,6 +58,7 @@ size_t sup_engine_finish(struct sup_engine *engine)
     if (engine->cgroups >= 0) close(engine->cgroups);
     if (engine->births >= 0) close(engine->births);
     if (engine->kept_output >= 0) close(engine->kept_output);
+    sup_listeners_finish(engine);
     sup_link_finish(&engine->link);
     sup_crash_set_journal(NULL);
     sup_recorder_finish(&engine->recorder);

@@ -14,6 +14,7 @@
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   notify.c     what processes say of themselves; said.c keeps it, watchdog.c waits for it
+**   listeners.c  the sockets of services; listen.c opens one
 **   ready.c      conditions of readiness
 **   probe.c      the engine's end of the prober; prober.c its thread, look.c and tail.c one look
 **   health.c     is what runs well?
@@ -35,6 +36,7 @@
 #include "engine/inbox.h"
 #include "engine/library.h"
 #include "engine/link.h"
+#include "engine/listeners.h"
 #include "engine/output.h"
 #include "engine/plans.h"
 #include "engine/prober.h"
@@ -114,6 +116,7 @@ struct sup_engine {
     struct sup_recorder recorder;
     struct sup_config config;
     struct sup_link link;
+    struct sup_listeners listeners;
     struct sup_inbox inbox;
     struct sup_heap watches;   /* of sup_slot::watch_timer: conditions of readiness */
     struct sup_prober *prober; /* NULL: nothing has needed it yet */

@@ -5,6 +5,8 @@
 
 #include "core/cgroup.h"
 #include "core/ready.h"
+#include "core/socket.h"
+#include "engine/listeners.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -186,6 +188,23 @@ static uint32_t append_user_env(struct sup_plan_draft *draft, const struct sup_p
     return count;
 }
 
+/* As systemd says it; the keeper adds LISTEN_PID. */
+static uint32_t append_socket_env(struct sup_plan_draft *draft, const struct sup_spec *spec)
+{
+    static const char names[] = "LISTEN_FDNAMES=";
+    char text[32];
+    struct sup_socket socket;
+    uint32_t count = sup_sockets_count(&spec->sockets);
+    snprintf(text, sizeof text, "LISTEN_FDS=%u", count);
+    append_text(draft, text);
+    append(draft, names, sizeof names - 1);
+    for (uint32_t at = 0, left = count; sup_sockets_next(&spec->sockets, &at, &socket); left--) {
+        append(draft, socket.name, strlen(socket.name));
+        append(draft, left > 1 ? ":" : "", 1);
+    }
+    return 2;
+}
+
 static uint32_t append_own_env(struct sup_plan_draft *draft, const struct sup_plan_env *env,
                                const struct sup_plan_wish *wish)
 {
@@ -197,6 +216,7 @@ static uint32_t append_own_env(struct sup_plan_draft *draft, const struct sup_pl
         count += append_entries(draft, env->bare, env->bare_count, &spec->env);
     const struct sup_strings replica_wins = {REPLICA_VARIABLE, spec->replica > 0};
     count += append_entries(draft, spec->env.first, spec->env.count, &replica_wins);
+    if (spec->sockets.size > 0) count += append_socket_env(draft, spec);
     append(draft, PATH_VARIABLE, strlen(PATH_VARIABLE));
     append_text(draft, wish->path);
     if (spec->replica == 0) return count;
@@ -281,6 +301,19 @@ static bool says_how_it_is(const struct sup_spec *spec)
     return spec->ready.kind == SUP_READY_NOTIFY || spec->watchdog_ns != 0;
 }
 
+/* What its descriptors from 3 on are. */
+static void append_sockets(struct sup_plan_draft *draft, struct sup_plan *plan,
+                           const struct sup_spec *spec)
+{
+    struct sup_socket socket;
+    align(draft);
+    plan->sockets = draft->size;
+    for (uint32_t at = 0; sup_sockets_next(&spec->sockets, &at, &socket); plan->socket_count++) {
+        uint64_t id = sup_listener_id(socket.address);
+        append(draft, &id, sizeof id);
+    }
+}
+
 /* How a process gets its environment and its input. */
 static uint32_t flags_of(const struct sup_spec *spec)
 {
@@ -351,6 +384,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
     if (plan.log == SUP_LOG_FILE) plan.log_file = append_text(draft, spec->log.file);
     append_identity(draft, &plan, spec);
     append_cgroup(draft, &plan, spec);
+    append_sockets(draft, &plan, spec);
     align(draft);
     if (draft->failed) return 0;
     memcpy(draft->bytes + place, &plan, sizeof plan);
@@ -460,6 +494,7 @@ uint64_t sup_plan_print(const struct sup_plan_wish *wish)
     print = mix(print, &spec->log.reads, sizeof spec->log.reads);
     print = mix(print, spec->command.first, strings_size(&spec->command));
     print = mix(print, spec->env.first, strings_size(&spec->env));
+    print = mix(print, spec->sockets.data, spec->sockets.size);
     print = mix_text(print, wish->path);
     print = mix_text(print, spec->cwd);
     print = mix_identity(print, spec);

@@ -156,9 +156,18 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
         sup_engine_refuse(engine, slot, ENOMEM, true, NO_PLAN);
         return;
     }
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
+    char text[SUP_LISTENER_TEXT];
+    int r = sup_listeners_open(engine, effect->node, spec, text);
+    if (r < 0) {
+        bool resources = r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+        sup_engine_refuse(engine, slot, -r, resources, NULL);
+        sup_slot_explain(slot, text);
+        return;
+    }
     slot->limits_off = 0;
     slot->folder = 0;
-    sup_ready_prepare(engine, slot, sup_tree_spec(engine->tree, effect->node));
+    sup_ready_prepare(engine, slot, spec);
     struct sup_wire message = {
         .type = SUP_WIRE_SPAWN,
         .seq = effect->seq + engine->bases.seq,
@@ -264,7 +273,9 @@ static void abandon(struct sup_engine *engine, struct sup_slot *slot,
 static void update(struct sup_engine *engine, struct sup_slot *slot,
                    const struct sup_effect *effect)
 {
-    (void) effect;
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, effect->node);
+    if (spec != NULL) sup_listeners_update(engine, spec);
+    engine->listeners.dirty = true;
     sup_ready_changed(engine, slot);
 }
 
@@ -277,6 +288,7 @@ static void forget(struct sup_engine *engine, struct sup_slot *slot,
                    const struct sup_effect *effect)
 {
     (void) slot;
+    engine->listeners.dirty = true;
     struct sup_wire message = {.type = SUP_WIRE_UNPLAN, .node = effect->node};
     say(engine, &message, -1);
 }
@@ -368,7 +380,7 @@ static void note_over(struct sup_engine *engine, const struct sup_wire *message,
 static bool lacks_resources(const struct sup_wire *message)
 {
     bool early = message->a == SUP_STEP_CLONE || message->a == SUP_STEP_DESCRIPTORS ||
-                 message->a == SUP_STEP_PLAN;
+                 message->a == SUP_STEP_PLAN || message->a == SUP_STEP_SOCKETS;
     return early && (message->b == EAGAIN || message->b == ENOMEM || message->b == EMFILE ||
                      message->b == ENFILE);
 }
@@ -398,6 +410,8 @@ static void note_failed(struct sup_engine *engine, const struct sup_wire *messag
                         struct sup_input *input)
 {
     char text[512];
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, message->node);
+    if (message->a == SUP_STEP_SOCKETS && spec != NULL) sup_listeners_give_again(engine, spec);
     failure_text(engine, message, text, sizeof text);
     note_over(engine, message, input);
     input->type = SUP_IN_LAUNCH_FAILED;

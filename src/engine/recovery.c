@@ -61,13 +61,18 @@ static int keep_told(struct hello *hello, const struct sup_wire *message, int fd
 }
 
 /* One message. Returns 1 at HELLO_END, 0 or -errno. */
-static int hear(struct hello *hello, const struct sup_wire *message, int fd)
+static int hear(struct sup_engine *engine, struct hello *hello, const struct sup_wire *message,
+                int fd)
 {
     if (message->type == SUP_WIRE_HELLO_END) return 1;
     if (message->type == SUP_WIRE_SPAWNED || message->type == SUP_WIRE_SPAWN_FAILED ||
         message->type == SUP_WIRE_EXIT || message->type == SUP_WIRE_STARTING ||
         message->type == SUP_WIRE_LIMITS || message->type == SUP_WIRE_EAR)
         return keep_told(hello, message, fd);
+    if (message->type == SUP_WIRE_SOCKET_HELD) {
+        sup_listeners_take(engine, message, fd);
+        return 0;
+    }
     if (message->type == SUP_WIRE_HELLO) hello->word = *message;
     if (message->type == SUP_WIRE_FD && message->a > 0 && message->a < SUP_FD_COUNT && fd >= 0 &&
         hello->fds[message->a] < 0)
@@ -89,7 +94,7 @@ static int listen_to_keeper(struct sup_engine *engine, struct hello *hello)
         }
         if (r == 0) return -EPIPE;
         if (r < 0 && r != -EMFILE) return r;
-        r = hear(hello, &message, fd);
+        r = hear(engine, hello, &message, fd);
         if (r != 0) return r < 0 ? r : 0;
     }
 }
@@ -237,6 +242,7 @@ static int restore_tree(struct sup_engine *engine, int fd, struct sup_err *err)
     forget_attempt(engine);
     sup_link_init(&engine->link, socket);
     engine->link.corked = true;
+    sup_listeners_give_all(engine);
     return -EINVAL;
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct sup_slot empty = {.pidfd = -1, .notify = -1, .ready_line = -1};
@@ -25,12 +26,20 @@ struct sup_slot *sup_slots_at(const struct sup_slots *slots, size_t index)
     return &slots->chunks[index / SUP_SLOT_CHUNK][index % SUP_SLOT_CHUNK];
 }
 
+void sup_slot_explain(struct sup_slot *slot, const char *text)
+{
+    free(slot->failed_own);
+    slot->failed_own = strdup(text);
+    slot->failed_text = slot->failed_own != NULL ? slot->failed_own : "there is no memory to say";
+}
+
 void sup_slot_clear(struct sup_slot *slot)
 {
     if (slot->pidfd >= 0) close(slot->pidfd);
     free(slot->health);
     if (slot->notify >= 0) close(slot->notify);
     if (slot->ready_line >= 0) close(slot->ready_line);
+    free(slot->failed_own);
     *slot = empty;
 }
 

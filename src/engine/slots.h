@@ -46,7 +46,8 @@ struct sup_slot {
     struct sup_slot_health *health;   /* of engine/health.c; NULL: nobody looks. With the mutex */
     struct sup_thread *thread;        /* of the instance; NULL: a process, or none */
     struct sup_thread_output *output; /* thread services; NULL: not known yet */
-    const char *failed_text;          /* constant text of a launch that the driver refused */
+    const char *failed_text;          /* of a launch that the driver refused: constant, or ... */
+    char *failed_own;                 /* ... this one; NULL: none */
     int32_t failed_code;              /* errno or 0 */
     uint32_t generation;
     uint32_t former; /* the last generation before that ran; 0: none, or of a former host */
@@ -92,6 +93,9 @@ struct sup_slot *sup_slots_find(const struct sup_slots *slots, sup_token node);
 
 /* The slot of ${node}, taken for it when needed. NULL: beyond what was reserved, and no memory. */
 struct sup_slot *sup_slots_take(struct sup_slots *slots, sup_token node);
+
+/* Its launch is refused for the reason ${text}, which is copied. */
+void sup_slot_explain(struct sup_slot *slot, const char *text);
 
 /* Empty ${slot}; its descriptors are closed. Its timers must not be set. */
 void sup_slot_clear(struct sup_slot *slot);

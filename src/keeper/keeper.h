@@ -39,6 +39,8 @@
 #define SUP_KEEPER_POINTERS 65536 /* of argv and env together; beyond: E2BIG */
 #define SUP_KEEPER_KEY_BUCKETS 1024
 #define SUP_KEEPER_EAR_TEXTS 3
+#define SUP_KEEPER_LISTEN_PID "LISTEN_PID="
+#define SUP_KEEPER_SOCKETS 16384 /* held at a time */
 #define SUP_KEEPER_HOST_DEATHS 5
 #define SUP_KEEPER_HOST_WORDS 32
 
@@ -236,6 +238,14 @@ struct sup_keeper_probe {
     struct sup_keeper_probe *next_free;
 };
 
+/* A listening socket that is held for services. */
+struct sup_keeper_socket {
+    uint64_t id; /* the host's; 0: free slot */
+    int fd;
+    bool owed;              /* to the host that is being greeted */
+    uint64_t device, inode; /* of its file; inode 0: it has none */
+};
+
 /* --- the processes beside the services ------------------------------------------------------ */
 
 /* When to start a process again: the delay grows until one has lived well. */
@@ -271,6 +281,7 @@ struct sup_keeper_host {
     /* HELLO, in progress. */
     bool greeting;
     unsigned greeting_step;   /* HELLO, then the descriptors in order of their kind */
+    uint32_t greeting_socket; /* then the socket slots */
     uint32_t greeting_cursor; /* then the instance slots */
     uint32_t greeting_count;  /* messages between HELLO and HELLO_END */
     bool owes_stop;           /* the stop is to be said */
@@ -376,6 +387,7 @@ struct sup_keeper {
     uint32_t instance_high; /* slots ever used */
     uint32_t node_high;
     uint32_t set_high;
+    uint32_t socket_high;
     uint64_t set_serial;
     struct sup_keeper_set *newest_set;
     struct sup_keeper_instance *free_instances;
@@ -392,6 +404,7 @@ struct sup_keeper {
     struct sup_keeper_instance instances[SUP_KEEPER_INSTANCES];
     struct sup_keeper_node nodes[SUP_KEEPER_NODES];
     struct sup_keeper_set sets[SUP_KEEPER_SETS];
+    struct sup_keeper_socket sockets[SUP_KEEPER_SOCKETS];
     struct sup_keeper_probe probes[SUP_KEEPER_PROBES];
     char *pointers[SUP_KEEPER_POINTERS];    /* argv and env of the child being made */
     uint32_t key_next[SUP_KEEPER_POINTERS]; /* chains of environment entries by key */
@@ -400,6 +413,7 @@ struct sup_keeper {
     char result_text[2][48];  /* for `after_exit`: SUPTREE_RESULT and what belongs to it */
     /* NOTIFY_SOCKET=@NAME, WATCHDOG_USEC=N, WATCHDOG_PID= (the rest is the child's to write); "" */
     char ear_texts[SUP_KEEPER_EAR_TEXTS][128];
+    char listen_text[32];               /* LISTEN_PID=, the rest is the child's to write */
     struct sup_spawn_identity identity; /* of what is being started */
     char oom_score_text[16];
 };
@@ -569,6 +583,18 @@ void sup_keeper_give_mouth(const struct sup_keeper_mouth *mouth, struct sup_spaw
 /* What the host has to be told of them (enum sup_keeper_tell bits). */
 uint8_t sup_keeper_ears_owed(const struct sup_keeper_instance *instance);
 void sup_keeper_close_ears(struct sup_keeper_instance *instance);
+/* --- sockets.c ------------------------------------------------------------------------------ */
+
+/* SOCKET: hold what is in ${fd} (< 0: it was lost), which is taken out when it is. */
+void sup_keeper_socket_hold(struct sup_keeper *keeper, const struct sup_wire *message, int *fd);
+/* UNSOCKET: close it, remove its file. */
+void sup_keeper_socket_drop(struct sup_keeper *keeper, uint64_t id);
+/* All of them: nobody is left to serve. */
+void sup_keeper_sockets_finish(struct sup_keeper *keeper);
+/* Put the sockets of ${plan}, which lies in ${set}, into ${fds} and -1 after them. 0, or -EMFILE:
+   one is not held. */
+int sup_keeper_sockets_of(struct sup_keeper *keeper, const struct sup_plan *plan, const void *set,
+                          int *fds, size_t room);
 
 /* --- service.c ------------------------------------------------------------------------------ */
 

@@ -110,6 +110,8 @@ int sup_keeper_lay_out(struct sup_keeper *keeper, const struct sup_keeper_node *
     keep_entry(&room, keeper->generation_text);
     for (int i = 0; command == NULL && i < SUP_KEEPER_EAR_TEXTS; i++)
         if (keeper->ear_texts[i][0] != '\0') keep_entry(&room, keeper->ear_texts[i]);
+    strcpy(keeper->listen_text, SUP_KEEPER_LISTEN_PID);
+    if (command == NULL && plan->socket_count > 0) keep_entry(&room, keeper->listen_text);
     if (instance->stage == SUP_STAGE_AFTER) keep_result(&room, instance->status);
     r = keep_vector(&room, floor, set, plan->env, plan->env_count);
     if (r == 0 && (plan->flags & SUP_PLAN_SHARED_ENV) != 0)

@@ -64,6 +64,12 @@ static void obey(struct sup_keeper *keeper, const struct sup_wire *message, int 
         keeper->host.said_bye = true;
         keeper->host.bye_code = message->a;
         break;
+    case SUP_WIRE_SOCKET:
+        sup_keeper_socket_hold(keeper, message, fd);
+        break;
+    case SUP_WIRE_UNSOCKET:
+        sup_keeper_socket_drop(keeper, message->instance);
+        break;
     case SUP_WIRE_HEARTBEAT:
     default: /* a word we do not know is still a sign of life */
         break;

@@ -260,7 +260,7 @@ static pid_t spawn_logger(struct sup_keeper *keeper, int socket, int *pidfd, int
         .env = keeper->env,
         .out = -1,
         .err = -1,
-        .extra = {socket, keeper->rings, keeper->staging[0], keeper->staging[1]},
+        .extra = {socket, keeper->rings, keeper->staging[0], keeper->staging[1], -1},
         .cgroup = -1,
         .keep_limits = true,
     };

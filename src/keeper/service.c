@@ -85,7 +85,11 @@ int sup_keeper_prepare(struct sup_keeper *keeper, struct sup_keeper_node *node,
         .extra = {-1, -1},
         .dies_with = command == NULL ? 0 : getpid(),
     };
-    return 0;
+    if (command != NULL || node->plan->socket_count == 0) return 0;
+    order->listen_pid_text = keeper->listen_text + sizeof SUP_KEEPER_LISTEN_PID - 1;
+    *step = SUP_STEP_SOCKETS;
+    return sup_keeper_sockets_of(keeper, node->plan, node->set->bytes, order->extra,
+                                 SUP_SPAWN_EXTRAS);
 }
 
 static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance *instance,

@@ -249,6 +249,7 @@ IN_CHILD static int take_steps(struct sup_spawner *spawner, int *error)
     if ((*error = install_descriptors(spawner)) < 0) return SUP_STEP_STDIO;
     if ((*error = close_unwanted(spawner)) < 0) return SUP_STEP_DESCRIPTORS;
     if (order->pid_text != NULL) write_pid(order->pid_text, sys->own_pid());
+    if (order->listen_pid_text != NULL) write_pid(order->listen_pid_text, sys->own_pid());
     if (spawner->limits_are_raised && !order->keep_limits &&
         (*error = sys->set_limit(RLIMIT_NOFILE, &spawner->limits)) < 0)
         return SUP_STEP_LIMITS;

@@ -29,7 +29,7 @@ enum sup_spawn_place {
     SUP_SPAWN_OUT,
     SUP_SPAWN_ERR,
     SUP_SPAWN_EXTRA,
-    SUP_SPAWN_LINE = SUP_SPAWN_EXTRA + 4,
+    SUP_SPAWN_LINE = SUP_SPAWN_EXTRA + SUP_PLAN_MAX_SOCKETS,
     SUP_SPAWN_REPORT,
     SUP_SPAWN_SPARE, /* for one of these two, when the line is to have its number */
     SUP_SPAWN_FIRST_FREE,
@@ -61,8 +61,9 @@ struct sup_spawn_order {
     int err;                     /* its stderr; -1: the keeper's */
     int extra[SUP_SPAWN_EXTRAS]; /* its descriptors from 3 on; -1: none, and none after it */
     int line;                    /* its descriptor ${line_at} */
-    int line_at;    /* 3 or more, wins over an extra of that number; 0: there is none */
-    char *pid_text; /* gets its pid as it sees it, in digits; 12 bytes; NULL: nobody asks */
+    int line_at;           /* 3 or more, wins over an extra of that number; 0: there is none */
+    char *pid_text;        /* gets its pid as it sees it, in digits; 12 bytes; NULL: nobody asks */
+    char *listen_pid_text; /* the same, for its sockets */
     /* Gets the pid before the process runs; 0 again before a failed one is reaped. NULL: none. */
     pid_t *birth;
     /* What the start is waited for in the background with; see sup_spawn. NULL: never. */

@@ -193,6 +193,7 @@ static void begin_quit(struct sup_keeper *keeper, int64_t now_ns)
         sup_keeper_say("%u services do not end even when killed; leaving them", keeper->live);
     keeper->phase = SUP_PHASE_QUIT;
     sup_keeper_tell_unread(keeper);
+    sup_keeper_sockets_finish(keeper);
     keeper->phase_ns = now_ns + sup_keeper_time(keeper, WRITTEN_NS);
 }
 

@@ -244,6 +244,11 @@ void sup_keeper_greet(struct sup_keeper *keeper)
     host->owes_stop = keeper->stop_count > 0;
     for (unsigned kind = SUP_FD_BLOB; kind < SUP_FD_COUNT; kind++)
         host->greeting_count += has_fd(keeper, kind);
+    host->greeting_socket = 0;
+    for (uint32_t i = 0; i < keeper->socket_high; i++) {
+        keeper->sockets[i].owed = keeper->sockets[i].id != 0;
+        host->greeting_count += keeper->sockets[i].owed;
+    }
     while (!sup_list_empty(&keeper->tell_queue)) sup_list_remove(keeper->tell_queue.next);
     drop_questions(keeper);
     sup_keeper_probes_drop(keeper);
@@ -284,6 +289,17 @@ static int say_fd(struct sup_keeper *keeper, unsigned kind)
     return say(keeper, &message, keeper->fds[kind]);
 }
 
+static int say_socket(struct sup_keeper *keeper, const struct sup_keeper_socket *socket)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_SOCKET_HELD,
+        .instance = socket->id,
+        .seq = socket->inode,
+        .time_ns = (int64_t) socket->device,
+    };
+    return say(keeper, &message, socket->fd);
+}
+
 static int say_hello_end(struct sup_keeper *keeper)
 {
     struct sup_wire message = {.type = SUP_WIRE_HELLO_END};
@@ -301,6 +317,12 @@ static int go_on_greeting(struct sup_keeper *keeper)
         r = host->greeting_step == 0 ? say_hello(keeper) : say_fd(keeper, host->greeting_step);
         if (r == 0) host->greeting_step++;
         return r;
+    }
+    for (; host->greeting_socket < keeper->socket_high; host->greeting_socket++) {
+        struct sup_keeper_socket *socket = &keeper->sockets[host->greeting_socket];
+        r = socket->owed ? say_socket(keeper, socket) : 0;
+        if (r < 0) return r;
+        socket->owed = false;
     }
     while (host->greeting_cursor < keeper->instance_high) {
         struct sup_keeper_instance *instance = &keeper->instances[host->greeting_cursor];

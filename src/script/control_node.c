@@ -6,6 +6,7 @@
 #include "core/cgroup.h"
 #include "core/event.h"
 #include "core/options.h"
+#include "core/socket.h"
 #include "engine/said.h"
 
 #include <inttypes.h>
@@ -107,6 +108,21 @@ static void put_after(struct sup_json *json, const struct sup_strings *after)
     sup_json_begin_array(json);
     for (uint32_t i = 0; i < after->count; i++, name = sup_strings_next(name))
         sup_json_string(json, name);
+    sup_json_end_array(json);
+}
+
+static void put_sockets(struct sup_json *json, const struct sup_bytes *sockets)
+{
+    struct sup_socket socket;
+    if (sockets->size == 0) return;
+    sup_json_key(json, "sockets");
+    sup_json_begin_array(json);
+    for (uint32_t at = 0; sup_sockets_next(sockets, &at, &socket);) {
+        sup_json_begin_object(json);
+        sup_json_put_string(json, "name", socket.name);
+        sup_json_put_string(json, "address", socket.address);
+        sup_json_end_object(json);
+    }
     sup_json_end_array(json);
 }
 
@@ -239,6 +255,7 @@ bool sup_control_write_node(struct sup_json *json, const struct sup_view *view, 
     if (spec != NULL && spec->role == SUP_ROLE_TIMER) put_schedule(json, view, &status, spec);
     if (spec != NULL) put_after(json, &spec->after);
     if (outside != NULL) sup_control_put_outside(json, outside);
+    if (spec != NULL) put_sockets(json, &spec->sockets);
     sup_json_end_object(json);
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "core/cgroup.h"
 #include "core/options.h"
+#include "core/socket.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
     [SUP_TYPE_USER] = "user",       [SUP_TYPE_ID] = "id",
     [SUP_TYPE_IDS] = "ids",         [SUP_TYPE_LIMITS] = "limits",
     [SUP_TYPE_LADDER] = "ladder",   [SUP_TYPE_CGROUP] = "cgroup",
-    [SUP_TYPE_HEALTH] = "health",
+    [SUP_TYPE_HEALTH] = "health",   [SUP_TYPE_SOCKETS] = "sockets",
 };
 
 /* As people declare them; a oneshot and a timer are a process or a thread. */
@@ -322,6 +323,23 @@ static int cgroup_hint(lua_State *L)
     return 1;
 }
 
+/* The one way to write an address; or nil, what is wrong with it, and a hint. */
+static int socket_address(lua_State *L)
+{
+    struct sup_socket_address address;
+    char text[SUP_SOCKET_ADDRESS_ROOM];
+    const char *hint;
+    const char *fault = sup_socket_address_parse(luaL_checkstring(L, 1), &address, &hint);
+    if (fault == NULL) {
+        lua_pushstring(L, sup_socket_address_text(&address, text));
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, fault);
+    lua_pushstring(L, hint);
+    return 3;
+}
+
 int sup_options_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -343,6 +361,7 @@ int sup_options_open(lua_State *L)
         {"signal", parse_signal},
         {"signal_name", signal_name},
         {"size", parse_size},
+        {"socket_address", socket_address},
         {NULL, NULL},
     };
     luaL_newlib(L, functions);

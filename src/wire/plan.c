@@ -49,6 +49,7 @@ static bool has_sane_numbers(const struct sup_plan *plan)
     if (plan->group_count > SUP_PLAN_MAX_GROUPS || plan->limit_count > SUP_PLAN_MAX_LIMITS)
         return false;
     if (plan->command_count > SUP_PLAN_MAX_COMMANDS) return false;
+    if (plan->socket_count > SUP_PLAN_MAX_SOCKETS) return false;
     if (plan->kill_mode > SUP_KILL_PROCESS) return false;
     if (plan->umask != SUP_PLAN_KEEP && plan->umask > 0777) return false;
     if (process && plan->arg_count == 0) return false;
@@ -124,6 +125,7 @@ const struct sup_plan *sup_plan_at(const void *set, size_t size, uint64_t offset
         !is_array(end, plan->groups, plan->group_count, sizeof(uint32_t)) ||
         !is_array(end, plan->limits, plan->limit_count, sizeof(struct sup_plan_limit)) ||
         !is_array(end, plan->cgroup, plan->cgroup_count, sizeof(struct sup_plan_cgroup)) ||
+        !is_array(end, plan->sockets, plan->socket_count, sizeof(uint64_t)) ||
         !are_limits_sane(set, plan))
         return NULL;
     if (!is_text(set, end, plan->name) || !is_text_or_absent(set, end, plan->cwd) ||

@@ -17,7 +17,7 @@
 #include "wire/log.h"
 
 #define SUP_PLAN_MAGIC UINT32_C(0x4e4c5053) /* "SPLN" */
-#define SUP_PLAN_VERSION 4
+#define SUP_PLAN_VERSION 5
 
 struct sup_plan_set {
     uint32_t magic;
@@ -85,8 +85,11 @@ struct sup_plan {
     uint32_t cgroup_required; /* 1: without the limits it must not start */
     uint64_t cgroup;          /* offset of struct sup_plan_cgroup, items ascending */
     uint32_t cgroup_count;
-    uint32_t ready_fd;   /* the descriptor on which it says by a line that it is ready; 0: none */
-    int64_t watchdog_ns; /* WATCHDOG_USEC and WATCHDOG_PID; 0: not given */
+    uint32_t ready_fd;     /* the descriptor on which it says by a line that it is ready; 0: none */
+    int64_t watchdog_ns;   /* WATCHDOG_USEC and WATCHDOG_PID; 0: not given */
+    uint64_t sockets;      /* offset of uint64_t, aligned to 8: SUP_WIRE_SOCKET */
+    uint32_t socket_count; /* its descriptors from 3 on */
+    uint32_t sockets_reserved;
 };
 
 /* The commands beside a service. They run as it does: user, folder, environment, limits, output. */
@@ -137,6 +140,7 @@ struct sup_plan_limit {
 #define SUP_PLAN_MAX_GROUPS 65536
 #define SUP_PLAN_MAX_LIMITS 16
 #define SUP_PLAN_MAX_COMMANDS 64
+#define SUP_PLAN_MAX_SOCKETS 16
 
 /* Is ${set} of ${size} bytes a plan set whose header and shared environment can be used? */
 bool sup_plan_set_is_valid(const void *set, size_t size);

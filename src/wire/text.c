@@ -26,6 +26,7 @@ static const char *const step_texts[] = {
     [SUP_STEP_OUTPUT] = "log.to",
     [SUP_STEP_BEFORE] = "before",
     [SUP_STEP_CGROUP] = "cgroup",
+    [SUP_STEP_SOCKETS] = "sockets",
 };
 
 _Static_assert(sizeof step_texts / sizeof step_texts[0] == SUP_STEP_COUNT, "every step has a text");

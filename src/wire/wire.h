@@ -45,6 +45,10 @@ enum sup_wire_type {
        once; RAN will follow unless the instance ends first. While one runs: RAN will tell of that
      */
     SUP_WIRE_RUN,
+    /* instance: an id, fd: hold this socket for the plans that name it; seq, time_ns: inode and
+       device of its file, 0: it has none. One held by that id before is let go */
+    SUP_WIRE_SOCKET,
+    SUP_WIRE_UNSOCKET, /* instance: let go of that socket and remove its file */
 
     /* keeper -> host */
     /* a: how many hosts have been started, this one included (1: the first); b: enum
@@ -86,6 +90,8 @@ enum sup_wire_type {
     SUP_WIRE_LIMITS,
     /* instance, node, generation, a: enum sup_wire_ear; fd: where it says how it is */
     SUP_WIRE_EAR,
+    /* as SOCKET: the keeper holds it. Between HELLO and HELLO_END alone */
+    SUP_WIRE_SOCKET_HELD,
 };
 
 /* Why a limit of a cgroup does not hold. */
@@ -191,6 +197,7 @@ enum sup_spawn_step {
     SUP_STEP_OUTPUT,      /* there is nobody that reads its output (log = { to = ... }) */
     SUP_STEP_BEFORE,      /* a command of `before` did not succeed */
     SUP_STEP_CGROUP,      /* a limit that is required does not hold */
+    SUP_STEP_SOCKETS,     /* a socket of the plan is not held */
     SUP_STEP_COUNT
 };
 

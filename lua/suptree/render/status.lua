@@ -201,6 +201,7 @@ function status.page(node, facts, now)
     field(lines, "restarts", node.restarts and node.restarts > 0 and ("%d"):format(node.restarts) or nil)
     field(lines, "last end", last_end(node, now))
     field(lines, "after", node.after and node.after[1] and table.concat(node.after, ", ") or nil)
+    for _, socket in ipairs(node.sockets or {}) do field(lines, "socket", socket.name .. " " .. socket.address) end
     field(lines, "status", node.status_text)
     field(lines, "limits", node.limits_text)
     if node.held then field(lines, "held", "a person stopped it: it stays down until a person starts it") end
