@@ -28,8 +28,9 @@ struct sup_child {
 ** /dev/null, what it prints forwarded to our standard error, ${result_fd} as descriptor
 ** SUP_CHILD_RESULT_FD, and nothing else open. After ${limit_ns}, or when ${cancel_fd} (-1: none)
 ** becomes readable, it is killed with its whole group; so is what is left of the group when it
-** ends. Blocks until then. Fills ${child}; returns 0, or -errno when it could not be started or
-** watched.
+** ends. What it has waited for a processor is not counted, so that a busy machine refuses nothing;
+** ten times the limit is the end. Blocks until then. Fills ${child}; returns 0, or -errno when it
+** could not be started or watched.
 */
 int sup_child_run(char *const argv[], int result_fd, int64_t limit_ns, int cancel_fd,
                   struct sup_child *child);
