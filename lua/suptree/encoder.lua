@@ -66,6 +66,10 @@ local function unknown_option(context, node, name)
             or "a oneshot is ready when it is done"
         return note_fault(context, node, ".ready", "means nothing: " .. why, "Take it out.")
     end
+    if node.role and (name == "health" or name == "watchdog") then
+        return note_fault(context, node, "." .. name,
+            ("means nothing: it is for what is to run on, not for a %s"):format(node.role), "Take it out.")
+    end
     local other = other_words[name]
     local fits = other and takes(context, node, other)
     local meant = fits and other or options.nearest_option(name, node.kind, node.is_root and context.as_root)

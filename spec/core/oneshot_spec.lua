@@ -208,6 +208,10 @@ describe("the declaration of a oneshot", function()
             { restart = "permanent" })))
         assert.matches("a.ready: means nothing: a oneshot is ready when it is done", faults(oneshot("a",
             { ready = suptree.ready.delay(1) })))
+        for name, value in pairs { health = { probe = suptree.ready.tcp(80) }, watchdog = 5 } do
+            assert.matches(("a.%s: means nothing: it is for what is to run on, not for a oneshot"):format(name),
+                faults(oneshot("a", { [name] = value })))
+        end
         assert.matches("a.remain: is an option of a oneshot, not of a process", faults(process("a", { remain = true })))
     end)
 end)

@@ -279,6 +279,12 @@ static int check_role(const struct sup_form_scan *scan, uint32_t index, const st
                                spec->role == SUP_ROLE_TIMER
                                    ? "means nothing: a timer is ready as soon as it waits"
                                    : "means nothing: a oneshot is ready when it is done");
+    static const uint16_t of_ready[] = {SUP_OPTION_HEALTH, SUP_OPTION_WATCHDOG};
+    for (size_t i = 0; i < sizeof of_ready / sizeof *of_ready; i++)
+        if (sup_option_set_has(written, of_ready[i]))
+            return sup_form_refuse(scan, index, sup_option_by_id(of_ready[i])->name, "Take it out.",
+                                   "means nothing: it is for what is to run on, not for a %s",
+                                   spec->role == SUP_ROLE_TIMER ? "timer" : "oneshot");
     if (sup_option_set_has(written, SUP_OPTION_REMAIN) && spec->role == SUP_ROLE_TIMER)
         return sup_form_refuse(scan, index, "remain", "Take it out.",
                                "is an option of a oneshot, not of a timer");

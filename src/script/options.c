@@ -120,6 +120,12 @@ static int check_kind(lua_State *L, int index)
     return luaL_checkoption(L, index, NULL, kind_words);
 }
 
+/* What is expected to end is ready when it is done, and has nothing to do with these. */
+static bool needs_readiness(uint16_t id)
+{
+    return id == SUP_OPTION_READY || id == SUP_OPTION_HEALTH || id == SUP_OPTION_WATCHDOG;
+}
+
 static int ask_applies(lua_State *L)
 {
     const struct sup_option *option = check_option(L, 1);
@@ -128,7 +134,7 @@ static int ask_applies(lua_State *L)
     unsigned role = kind == ONESHOT ? SUP_OPT_ONESHOT : kind == TIMER ? SUP_OPT_TIMER : 0;
     unsigned of_roles = option->flags & (SUP_OPT_ONESHOT | SUP_OPT_TIMER);
     bool applies;
-    if (of_roles != 0 || (role != 0 && option->id == SUP_OPTION_READY)) {
+    if (of_roles != 0 || (role != 0 && needs_readiness(option->id))) {
         applies = (of_roles & role) != 0;
     } else if (role != 0) {
         applies = sup_option_applies(option, SUP_PROCESS, is_root) ||
