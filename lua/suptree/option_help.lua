@@ -142,6 +142,7 @@ function option_help.reload(row)
     if row.name == "sockets" then
         return "other names or addresses restart the service; the rest of a change is applied while it runs"
     end
+    if row.name == "replicas" then return "a change starts those that are missing, or stops the last ones" end
     return row.exec and "a change restarts the service" or "a change is applied while it runs"
 end
 

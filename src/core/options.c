@@ -181,7 +181,7 @@ const struct sup_option sup_options[] = {
      "true: once done it counts as ready; false: it is down then, and a person's start of what is "
      "after it runs it again.",
      "systemd"},
-    {SUP_OPTION_REPLICAS, "replicas", SUP_TYPE_COUNT, FIELD(replica), "0", NULL, 0,
+    {SUP_OPTION_REPLICAS, "replicas", SUP_TYPE_COUNT, FIELD(replica), NULL, NULL, 0,
      SUP_REPLICAS_MAX, SUP_OPT_SERVICE,
      "So many of it, as siblings: \"web\" becomes web@1, web@2 and so on, each with its number in "
      "SUPTREE_REPLICA (a thread: ctx.replica); \"web\" means all of them.",
