@@ -36,6 +36,7 @@ describe("suptree scale", function()
         assert.are.equal("4", shop.variable(tree, "web@4", "SUPTREE_REPLICA"))
         tree:await_text "scale web=4 (uid"
         holds("web is scaled to 4 by hand; the configuration says 2", select(2, suptree "status"))
+        assert.are.equal("web=\n", select(2, suptree("names", "replicas")))
         code, out = suptree("scale", "web=1", "--json")
         assert.are.equal(0, code)
         holds('{"scaled":[{"path":"web","declared":2,"from":4,"to":1}],"results":[{"path":"web@2","status":"ok"', out)

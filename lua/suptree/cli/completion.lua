@@ -6,12 +6,14 @@ local verbs = require "suptree.cli.verbs"
 local SHELLS = { "bash", "zsh", "fish" }
 
 -- What a verb's plain words are, by the name of its argument.
-local KINDS = { services = "services", service = "services", file = "files", topic = "topics" }
+local KINDS = {
+    services = "services", service = "services", file = "files", topic = "topics", replicas = "replicas",
+}
 
 -- A parser that knows all verbs, and the names of the verbs by what their plain words are.
 local function whole_parser(argparse)
     local parser = argparse("suptree", "Keeps programs running."):add_help(false)
-    local by_kind = { services = {}, files = {}, topics = {} }
+    local by_kind = { services = {}, files = {}, topics = {}, replicas = {} }
     for _, listed in ipairs(verbs) do
         if not listed.internal then
             local verb = require("suptree.cli." .. listed.name)
@@ -56,6 +58,11 @@ _suptree_live() {
                 COMPREPLY=($(compgen -W "$(suptree names "${tree[@]}" 2>/dev/null)" -- "$word"))
                 [[ $word != *@* ]] || COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*@}"}"}")
                 return ;;
+            @REPLICAS@)
+                [[ $before != = ]] || return
+                COMPREPLY=($(compgen -W "$(suptree names replicas "${tree[@]}" 2>/dev/null)" -- "$word"))
+                compopt -o nospace 2>/dev/null
+                return ;;
             help)
                 COMPREPLY=($(compgen -W "@TOPICS@" -- "$word"))
                 return ;;
@@ -81,7 +88,8 @@ end
 
 function generate.bash(parser, by_kind)
     return parser:get_bash_complete():gsub("\ncomplete %-F[^\n]*", "") .. fill(BASH, {
-        SERVICES = table.concat(by_kind.services, "|"), TOPICS = topics(),
+        SERVICES = table.concat(by_kind.services, "|"), REPLICAS = table.concat(by_kind.replicas, "|"),
+        TOPICS = topics(),
     })
 end
 
@@ -95,18 +103,25 @@ _suptree_services() {
   names=(${(f)"$(suptree names $tree 2>/dev/null)"})
   compadd -a names
 }
+
+_suptree_replicas() {
+  local -a names
+  names=(${(f)"$(suptree names replicas 2>/dev/null)"})
+  compadd -S '' -a names
+}
 ]=]
 
 -- In zsh an argument is completed by the function that its line names.
 function generate.zsh(parser, by_kind)
     local script, services = parser:get_zsh_complete(), {}
-    for _, name in ipairs(by_kind.services) do services[name] = true end
+    for _, name in ipairs(by_kind.services) do services[name] = ":_suptree_services" end
+    for _, name in ipairs(by_kind.replicas) do services[name] = ":_suptree_replicas" end
     local verb
     local lines = {}
     for line in (script .. "\n"):gmatch "([^\n]*)\n" do
         verb = line:match "^%s*([%a-]+)%)$" or verb
         if services[verb] and line:find '^%s*"%*?: :_files" \\$' then
-            line = line:gsub(": :_files", ": :_suptree_services")
+            line = line:gsub(": :_files", ": " .. services[verb])
             services[verb] = nil -- only the first ones: behind them is a command
         end
         lines[#lines + 1] = line
@@ -117,6 +132,7 @@ end
 
 local FISH = [=[
 complete -c suptree -n '__fish_seen_subcommand_from @SERVICES@' -f -a '(suptree names 2>/dev/null)'
+complete -c suptree -n '__fish_seen_subcommand_from @REPLICAS@' -f -a '(suptree names replicas 2>/dev/null)'
 complete -c suptree -n '__fish_seen_subcommand_from help' -f -a '@TOPICS@'
 complete -c suptree -n 'not __fish_seen_subcommand_from events logs run' -s n -l name -x \
     -a '(suptree names trees 2>/dev/null)'
@@ -124,7 +140,8 @@ complete -c suptree -n 'not __fish_seen_subcommand_from events logs run' -s n -l
 
 function generate.fish(parser, by_kind)
     return parser:get_fish_complete() .. "\n" .. fill(FISH, {
-        SERVICES = table.concat(by_kind.services, " "), TOPICS = topics(),
+        SERVICES = table.concat(by_kind.services, " "), REPLICAS = table.concat(by_kind.replicas, " "),
+        TOPICS = topics(),
     })
 end
 

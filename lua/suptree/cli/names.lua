@@ -13,16 +13,26 @@ local function print_services(arguments)
     for _, group in ipairs(reply and reply.replicas or {}) do print(group.path) end
 end
 
+-- What can be scaled, ready for a number.
+local function print_replicas(arguments)
+    local connection = client.connect { name = arguments.tree, socket = arguments.socket }
+    local reply = connection and connection:call("status", nil, CONNECT_S)
+    for _, group in ipairs(reply and reply.replicas or {}) do print(group.path .. "=") end
+end
+
 return {
     name = "names",
     description = "Prints the names of the services, or of the trees that run, for completion.",
     describe = function(parser)
-        parser:argument("what", "services or trees"):args "?":choices { "services", "trees" }:argname "WHAT"
+        parser:argument("what", "services, replicas or trees"):args "?":choices { "services", "replicas", "trees" }
+            :argname "WHAT"
         common.add_tree(parser)
     end,
     run = function(arguments)
         if arguments.what == "trees" then
             for _, name in ipairs(client.names()) do print(name) end
+        elseif arguments.what == "replicas" then
+            print_replicas(arguments)
         else
             print_services(arguments)
         end

@@ -86,7 +86,7 @@ return {
     epilog = "Exit codes: 0 the new ones are ready, the others have ended; 1 not all got there; 4 no such service; 5 "
         .. "refused: not declared with replicas, max_children; 7 no host answers; 124 the timeout is over.",
     describe = function(parser)
-        parser:argument("services", "What has replicas, and how many there are to be."):args "+":argname "SERVICE=N"
+        parser:argument("replicas", "What has replicas, and how many there are to be."):args "+":argname "SERVICE=N"
         parser:flag("--no-wait", "Do not wait for the result.")
         remote.add_timeout(parser)
         parser:option("--settle", "Once the new ones are ready, see for so long whether they stay up (default: 1s).")
@@ -95,7 +95,7 @@ return {
         remote.add_json(parser)
     end,
     run = function(arguments)
-        local wishes = wishes_of(arguments.services)
+        local wishes = wishes_of(arguments.replicas)
         if not wishes then return common.USAGE end
         local connection, code = remote.connect(arguments)
         if not connection then return code end
