@@ -15,11 +15,11 @@ local MODULES = { ["process-compose"] = "process_compose" }
 -- The format of a file by its name, else by what it holds; nil: unknown.
 local function detect(name, contents)
     if name:find "^Procfile" then return "procfile" end
-    if name:find "%.service$" then return "systemd" end
+    if name:find "%.service$" or name:find "%.timer$" then return "systemd" end
     if name:find "^process%-compose.*%.ya?ml$" then return "process-compose" end
     if name:find "compose.*%.ya?ml$" then return "compose" end
     if contents:find "\n?%[program:" then return "supervisord" end
-    if contents:find "%[Service%]" then return "systemd" end
+    if contents:find "%[Service%]" or contents:find "%[Timer%]" then return "systemd" end
     if ("\n" .. contents):find "\nprocesses:" then return "process-compose" end
     if ("\n" .. contents):find "\nservices:" then return "compose" end
     return nil
@@ -61,14 +61,41 @@ function import.read(file, contents, format)
     return tree
 end
 
+local function find_service(services, name)
+    for _, service in ipairs(services) do if service.name == name then return service end end
+end
+
+-- A service that a timer runs is no process that is kept running. Without its unit it is to be filled in.
+local function join_timers(services, timers)
+    for _, timer in ipairs(timers) do
+        local service = find_service(services, timer.target)
+        if not service then
+            service = {
+                name = timer.target, from = timer.from, options = { command = { "/bin/false" }, enabled = false,
+                    restart = "temporary" },
+                remarks = { ("to be filled in: what it runs stands in %s.service; import both files together"):format(
+                    timer.target) },
+            }
+            services[#services + 1] = service
+        end
+        service.options.remain = nil
+        if service.kind ~= "oneshot" or service.options.restart then writer.make_ending(service, "timer")
+        else service.kind, service.options.restart = "timer", "transient" end
+        for name, value in pairs(timer.options) do service.options[name] = value end
+        table.move(timer.remarks, 1, #timer.remarks, #service.remarks + 1, service.remarks)
+    end
+end
+
 --- Several trees as one: that of the first, with the services of all.
 function import.join(trees)
-    local first = trees[1]
+    local first, timers = trees[1], {}
+    for _, tree in ipairs(trees) do table.move(tree.timers or {}, 1, #(tree.timers or {}), #timers + 1, timers) end
     for place = 2, #trees do
         first.from = first.from .. ", " .. trees[place].from
         table.move(trees[place].services, 1, #trees[place].services, #first.services + 1, first.services)
         table.move(trees[place].remarks, 1, #trees[place].remarks, #first.remarks + 1, first.remarks)
     end
+    join_timers(first.services, timers)
     return first
 end
 

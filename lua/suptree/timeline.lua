@@ -34,6 +34,7 @@ local words = {
     added = function() return "added" end,
     removed = function() return "removed" end,
     launched = function(event)
+        if event.kind == "timer" then return ("started, run %d"):format(event.generation) end
         return event.generation > 1 and ("started, generation %d"):format(event.generation) or "started"
     end,
     launch_failed = function(event) return "could not be started: " .. (event.reason or "?") end,
@@ -170,8 +171,9 @@ function timeline.summary_words(node, kind)
         parts[1] = text.count(node.pauses, "pause")
         if node.pauses > 0 then parts[2] = timeline.duration(node.paused) .. " in all" end
     else
-        parts[1], parts[2] = text.count(node.starts, "start"), text.count(node.failures, "failure")
-        parts[3] = "down " .. timeline.duration(node.down)
+        local noun = kind == "timer" and "run" or "start"
+        parts[1], parts[2] = text.count(node.starts, noun), text.count(node.failures, "failure")
+        if kind ~= "timer" and kind ~= "oneshot" then parts[3] = "down " .. timeline.duration(node.down) end
     end
     if node.gave_up then parts[#parts + 1] = "gave up" end
     return table.concat(parts, ", ")

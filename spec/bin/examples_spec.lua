@@ -59,6 +59,28 @@ describe("examples/quickstart", function()
     end)
 end)
 
+describe("examples/timer", function()
+    after_each(live.clean)
+
+    it("prepares once, reports again and again, and runs the nightly job when asked", function()
+        local tree = example "timer"
+        tree:await { type = "ready", path = "prepare" }
+        tree:await { type = "ended", path = "report", generation = 2 }
+        tree:await_text "numbers so far"
+        assert.are.equal(0, (live.run { live.program, "start", "nightly" }))
+        tree:await_line("nightly", "moved")
+        assert.are.equal(0, tree:stop())
+    end)
+
+    it("shows a day in virtual time", function()
+        local code, out = live.run { live.program, "simulate", live.root .. "/examples/timer", "--for", "1d" }
+        assert.are.equal(0, code)
+        assert.matches("3h30m%s+nightly%s+started, run 1", out)
+        assert.matches("nightly%s+1 run, 0 failures", out)
+        assert.matches("report%s+43%d%d%d runs, 0 failures", out)
+    end)
+end)
+
 describe("examples/replicas", function()
     after_each(live.clean)
 

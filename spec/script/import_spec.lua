@@ -157,6 +157,71 @@ processes:
         holds("timeout = 5", out)
     end)
 
+    it("makes oneshots of what ends, and of what others wait for until it has", function()
+        local out = import("migrate.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/migrate up\n"
+            .. "RemainAfterExit=yes\n")
+        holds('s.oneshot "migrate" {\n        command = { "/usr/bin/migrate", "up" },\n        restart = "temporary",',
+            out)
+        holds("remain = true", out)
+        out = import("compose.yaml", [[
+services:
+  migrate:
+    command: ./migrate
+    restart: on-failure
+  web:
+    command: ./web
+    depends_on:
+      migrate:
+        condition: service_completed_successfully
+]])
+        holds('s.oneshot "migrate" {\n        command = { "./migrate" },\n    },', out)
+        holds('s.process "web"', out)
+        holds('after = { "migrate" }', out)
+        out = import("process-compose.yaml", "processes:\n  a:\n    command: x\n  b:\n    command: y\n"
+            .. "    depends_on:\n      a:\n        condition: process_completed_successfully\n")
+        holds('s.oneshot "a"', out)
+    end)
+
+    it("makes timers of systemd's, with the service that they run", function()
+        local function units(timer, service)
+            local folder = live.folder()
+            live.write_file(folder .. "/backup.timer", timer)
+            live.write_file(folder .. "/backup.service", service)
+            local code, out, err = suptree("import", folder .. "/backup.timer", folder .. "/backup.service")
+            assert.are.same({ 0, "" }, { code, err })
+            live.write_file(folder .. "/supervise.lua", out)
+            assert.are.equal(0, (suptree("check", folder)))
+            return out
+        end
+        local service = "[Service]\nType=oneshot\nExecStart=/usr/bin/backup\n"
+        local out = units("[Timer]\nOnCalendar=Mon..Fri 03:05\nPersistent=true\n[Install]\nWantedBy=timers.target\n",
+            service)
+        holds('s.timer "backup" {\n        command = { "/usr/bin/backup" },\n        at = "5 3 * * mon-fri",', out)
+        holds('missed = "run"', out)
+        assert.is_nil(out:find("restart", 1, true))
+        out = units("[Timer]\nOnUnitActiveSec=1h\nRandomizedDelaySec=5min\nOnBootSec=2min\n", service)
+        holds("every = 3600", out)
+        holds("jitter = 300", out)
+        holds("-- not taken over: OnBootSec=2min", out)
+        for given, at in pairs {
+            ["*-*-* 04:00:00"] = "0 4 * * *", ["*:0/15"] = "*/15 * * * *", ["*-*-01 02:30"] = "30 2 01 * *",
+            daily = "@daily", weekly = "0 0 * * 1", ["Sat,Sun 10,18:00"] = "0 10,18 * * sat,sun",
+            ["12-24 08:00"] = "0 8 24 12 *",
+        } do
+            out = units("[Timer]\nOnCalendar=" .. given .. "\n", service)
+            holds(('at = "%s"'):format((at:gsub("%f[%d]0(%d)", "%1"))), out)
+        end
+        out = units("[Timer]\nOnCalendar=Mon *-*-1..7 04:00\n", service)
+        holds("-- to be changed: say when it runs", out)
+        holds("-- not taken over: OnCalendar=Mon *-*-1..7 04:00", out)
+    end)
+
+    it("says of a timer without its service what is to be filled in", function()
+        local out = import("backup.timer", "[Timer]\nOnCalendar=daily\n")
+        holds('s.timer "backup"', out)
+        holds("-- to be filled in: what it runs stands in backup.service; import both files together", out)
+    end)
+
     it("says file and line of what it cannot read, and writes nothing", function()
         local folder = live.folder()
         live.write_file(folder .. "/Procfile", "web: ./server\nnonsense\nweb: again\n")

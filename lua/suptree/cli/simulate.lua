@@ -6,6 +6,7 @@ local text = require "suptree.text"
 local timeline = require "suptree.timeline"
 
 local LEAST_PERIOD = 0.001
+local RUN = 1 -- how long a oneshot, or a run of a timer, takes, in seconds
 
 local function to_seconds(words)
     local ns = tonumber(words) and options.seconds(tonumber(words)) or options.duration(words)
@@ -225,7 +226,7 @@ local function simulate(arguments)
     if not result then return code end
     local seed, seconds = arguments.seed or 1, arguments.seconds or 60
     local wishes = { fail = arguments.fail or {}, hang = arguments.hang or {}, stop = arguments.stop }
-    local sim = assert(require "suptree.sim"(result.blob, { seed = seed }))
+    local sim = assert(require "suptree.sim"(result.blob, { seed = seed, runs = RUN }))
     local good
     good, code = check_services(sim, wishes.fail, "fails")
     if good then good, code = check_services(sim, wishes.hang, "stops") end
@@ -247,7 +248,8 @@ return {
     description = "Plays a configuration through in virtual time with the policy that run uses, and starts nothing: "
         .. "who is restarted when, when a supervisor pauses and resumes, and what all of it adds up to. A service that "
         .. "is not told to fail runs on; one that is asked to stop does so at once, unless it hangs; one that is to "
-        .. "become ready by a file or by its own word is ready at once.",
+        .. "become ready by a file or by its own word is ready at once. A oneshot, and each run of a timer, ends well "
+        .. "after a second; the calendar begins with 1 January 2026, UTC.",
     epilog = "Examples:\n"
         .. "   suptree simulate --fail web@0,2,4 --fail db@30 --for 2m\n"
         .. "   suptree simulate --fail web every 5s --json\n"

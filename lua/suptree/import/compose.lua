@@ -27,6 +27,14 @@ local function command(service)
     return list[1] and list or nil
 end
 
+-- Adds the names of those that somebody waits for until they have ended well.
+local function note_ending(value, names)
+    for name, item in pairs(type(value) == "table" and value or {}) do
+        local condition = type(item) == "table" and item.condition
+        if condition == "service_completed_successfully" then names[words.node_name(tostring(name))] = true end
+    end
+end
+
 -- { "db" } or { db = { condition = … } }.
 local function after(value)
     local names = {}
@@ -116,9 +124,15 @@ return function(contents)
     if type(document.services) ~= "table" then
         return nil, { { line = 1, fault = "there is no services: in it" } }
     end
+    local ending = {}
     for _, name in ipairs(yaml.keys(document.services, contents)) do
         local service = document.services[name]
-        tree.services[#tree.services + 1] = make_service(name, type(service) == "table" and service or {})
+        service = type(service) == "table" and service or {}
+        note_ending(service.depends_on, ending)
+        tree.services[#tree.services + 1] = make_service(name, service)
+    end
+    for _, service in ipairs(tree.services) do
+        if ending[service.name] then writer.make_ending(service, "oneshot") end
     end
     return tree, {}
 end

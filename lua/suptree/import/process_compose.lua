@@ -16,6 +16,14 @@ local function after(value)
     return names[1] and names
 end
 
+-- Adds the names of those that somebody waits for until they have ended well.
+local function note_ending(value, names)
+    for name, item in pairs(type(value) == "table" and value or {}) do
+        local condition = type(item) == "table" and item.condition
+        if condition == "process_completed_successfully" then names[words.node_name(tostring(name))] = true end
+    end
+end
+
 local function probe(value)
     if type(value) ~= "table" then return nil end
     if type(value.exec) == "table" and value.exec.command then
@@ -76,10 +84,11 @@ return function(contents)
         return nil, { { line = 1, fault = "there is no processes: in it" } }
     end
     local tree, faults = { services = {}, remarks = {} }, {}
-    local common = yaml.environment(document.environment)
+    local common, ending = yaml.environment(document.environment), {}
     for _, name in ipairs(yaml.keys(document.processes, contents)) do
         local process = document.processes[name]
         local service = make_service(name, type(process) == "table" and process or {})
+        note_ending(type(process) == "table" and process.depends_on, ending)
         if not service.options.command then
             faults[#faults + 1] = { line = 1, fault = ("processes.%s has no command"):format(name) }
         end
@@ -88,6 +97,9 @@ return function(contents)
             if service.options.env[key] == nil then service.options.env[key] = value end
         end
         tree.services[#tree.services + 1] = service
+    end
+    for _, service in ipairs(tree.services) do
+        if ending[service.name] then writer.make_ending(service, "oneshot") end
     end
     return tree, faults
 end

@@ -1,4 +1,5 @@
---- A systemd unit of services: [Unit] and [Service], one service a file.
+--- A systemd unit: [Unit] and [Service], one service a file; or [Timer], which says when a service of that name runs.
+local calendar = require "suptree.import.calendar"
 local words = require "suptree.import.words"
 local writer = require "suptree.import.writer"
 
@@ -12,7 +13,7 @@ local CGROUP = { MemoryMax = "memory_max", MemoryHigh = "memory_high", TasksMax 
 
 -- What says nothing here, or is how suptree works anyway.
 local SILENT = { Requires = true, Wants = true, BindsTo = true, Documentation = true, DefaultDependencies = true,
-    RemainAfterExit = true, SyslogIdentifier = true, PIDFile = true, NotifyAccess = true }
+    SyslogIdentifier = true, PIDFile = true, NotifyAccess = true }
 
 local UNITS = { [""] = 1, s = 1, sec = 1, second = 1, seconds = 1, ms = 0.001, msec = 0.001, us = 1e-6, m = 60,
     min = 60, minute = 60, minutes = 60, h = 3600, hr = 3600, hour = 3600, hours = 3600, d = 86400, day = 86400,
@@ -122,6 +123,10 @@ function takers.Type(service, value)
     service.is_oneshot = value == "oneshot"
     return value ~= "forking" and value ~= "dbus"
 end
+function takers.RemainAfterExit(service, value)
+    service.remains = value:find "^[yYtT1]" ~= nil or value == "on"
+    return true
+end
 function takers.ExecStart(service, value)
     local argv, prefix = command(value)
     service.commands[#service.commands + 1] = argv
@@ -196,15 +201,84 @@ local function finish(service)
         options.command = table.concat(lines, " && ")
     end
     if service.is_oneshot then
-        table.insert(service.remarks, "Type=oneshot: it runs once; s.oneshot says that others wait for its end")
+        if options.restart == nil then options.restart = "transient" end
+        options.remain = service.remains
+        writer.make_ending(service, "oneshot")
     end
+end
+
+-- --- timers --------------------------------------------------------------------------------------------------------
+
+-- Each takes (timer, value), as above.
+local timer_takers = {}
+
+local function take_every(timer, value)
+    local time = duration(value)
+    if timer.options.every or timer.options.at or type(time) ~= "number" then return false end
+    timer.options.every = time
+    return true
+end
+
+timer_takers.OnUnitActiveSec = take_every
+
+function timer_takers.OnUnitInactiveSec(timer, value)
+    table.insert(timer.remarks, "OnUnitInactiveSec= counts from the end of a run; every counts from its start")
+    return take_every(timer, value)
+end
+
+function timer_takers.OnCalendar(timer, value)
+    local at = calendar(value)
+    if timer.options.at or timer.options.every or not at then return false end
+    timer.options.at = at
+    return true
+end
+
+function timer_takers.RandomizedDelaySec(timer, value)
+    timer.options.jitter = duration(value)
+    return timer.options.jitter ~= nil
+end
+
+function timer_takers.Persistent(timer, value)
+    if value:find "^[yYtT1]" or value == "on" then timer.options.missed = "run" end
+    return true
+end
+
+function timer_takers.Unit(timer, value)
+    timer.target = value:match "^(.+)%.service$" or value
+    return true
+end
+
+local SILENT_TIMER = { Description = true, Documentation = true, AccuracySec = true, Requires = true, Wants = true,
+    After = true }
+
+-- When a service runs: { target, options, remarks }.
+local function read_timer(sections, settings)
+    local timer = { target = settings.base, options = {}, remarks = {}, from = settings.file }
+    for _, section in ipairs(sections) do
+        for _, entry in ipairs(section) do
+            local taker = section.name == "Timer" and timer_takers[entry.key]
+            local taken = taker and taker(timer, entry.value)
+            if not taken and section.name ~= "Install" and not SILENT_TIMER[entry.key] then
+                table.insert(timer.remarks, ("not taken over: %s=%s"):format(entry.key, entry.value))
+            end
+        end
+    end
+    if not timer.options.every and not timer.options.at then
+        timer.options.at = "@daily"
+        table.insert(timer.remarks, 1, "to be changed: say when it runs, by at (as in crontab) or every")
+    end
+    timer.target = words.node_name(timer.target)
+    return timer
 end
 
 --- The tree that `contents` declares, and faults { line, fault }. `settings.base`: the file's name without ending.
 return function(contents, settings)
     local sections, faults = words.sections(words.lines(contents))
-    local service = { name = words.node_name(settings.base), commands = {}, options = { after = {} }, remarks = {},
-        from = settings.file }
+    if settings.file:find "%.timer$" or contents:find "\n?%[Timer%]" then
+        return { services = {}, timers = { read_timer(sections, settings) } }, faults
+    end
+    local service = { name = words.node_name(settings.base), remains = false, commands = {}, options = { after = {} },
+        remarks = {}, from = settings.file }
     for _, section in ipairs(sections) do
         for _, entry in ipairs(section) do
             if section.name == "Unit" or section.name == "Service" then take_entry(service, entry) end

@@ -11,8 +11,8 @@ local writer = {}
 local WIDTH = 100
 
 -- In this order they are written; others follow by name.
-local ORDER = { "description", "command", "cwd", "env", "env_file", "user", "group", "after", "ready", "restart",
-    "restart_delay", "enabled" }
+local ORDER = { "description", "command", "every", "at", "cwd", "env", "env_file", "user", "group", "after", "ready",
+    "restart", "restart_delay", "enabled" }
 
 local Code = {}
 
@@ -107,7 +107,7 @@ end
 local function write_service(lines, service)
     local indent, inside = "    ", "        "
     if service.from then comment(lines, indent, service.from) end
-    lines[#lines + 1] = ("%ss.process %s {"):format(indent, quote(service.name))
+    lines[#lines + 1] = ("%ss.%s %s {"):format(indent, service.kind or "process", quote(service.name))
     for _, name in ipairs(ordered_names(service.options)) do
         local value = service.options[name]
         local line = ("%s = %s"):format(name, value_text(value, inside))
@@ -148,6 +148,21 @@ local function check_after(services)
         end
         service.options.after = kept[1] and kept or nil
     end
+end
+
+--- `service` is something that ends: of what it said, what means nothing then is left out.
+function writer.make_ending(service, kind)
+    local said = service.options
+    service.kind, service.remarks = kind, service.remarks or {}
+    if said.restart == nil then
+        said.restart = kind == "oneshot" and "temporary" or nil
+        table.insert(service.remarks,
+            'to be looked at: it was to be restarted always; restart = "transient" tries again after a failure')
+    elseif kind == "timer" and said.restart == "temporary" or kind == "oneshot" and said.restart == "transient" then
+        said.restart = nil -- the default
+    end
+    if said.ready then table.insert(service.remarks, "not taken over: its readiness; it is ready when it is done") end
+    said.ready = nil
 end
 
 --- The text of a configuration. `tree`: { name, from, services, remarks, options }.
