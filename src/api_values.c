@@ -575,6 +575,7 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
     case SUP_TYPE_ENV_FILE:
     case SUP_TYPE_BYTES:
     case SUP_TYPE_LADDER:
+    case SUP_TYPE_COMMANDS:
     case SUP_TYPE_COUNT_OF:
         break;
     }

@@ -14,6 +14,7 @@ local VALUES = {
     names = 'a list of names of siblings, such as { "db" }',
     cgroup = "a table; each limit as below, or \"max\": none",
     command = "a list of words, or a line for the shell",
+    commands = 'a list of words, a line for the shell, or { command = …, timeout = "30s" }',
     env = "a table of names and values; numbers become texts",
     env_file = "a path, relative to the folder of the configuration",
     codes = "a list of exit codes, such as { 0, 75 }",
@@ -45,6 +46,7 @@ function option_help.value(row)
     if row.type == "count" or row.type == "integer" then
         return ("a whole number from %.0f to %.0f"):format(row.min, row.max)
     end
+    if row.type == "commands" and row.max > 1 then return VALUES.commands .. "; or a list of these" end
     if row.type == "number" then return ("a number from %.14g to %.14g"):format(row.min, row.max) end
     if row.type == "duration" then
         local never = row.infinity and ', or "infinity"' or ""
@@ -149,10 +151,12 @@ end
 -- The text of an example by option: what stands in the braces of a node of the option's first kind.
 local EXAMPLES = {
     after = 'after = { "db" }',
+    after_exit = 'after_exit = { command = "rm -f run/web.sock", timeout = "5s" }',
     args = "args = { interval = 60 }",
     at = 'at = "30 3 * * mon-fri"',
     auto_shutdown = 'auto_shutdown = "all_significant"',
     backoff_jitter = "backoff_jitter = true",
+    before = 'before = { { "./migrate", "up" }, "mkdir -p run" }',
     cgroup = 'cgroup = { memory_max = "64MiB", cpu_max = 0.5, pids_max = 100 }',
     command = 'command = { "./web", "--port", 8080 }',
     control_group = 'control_group = "adm"',

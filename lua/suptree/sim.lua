@@ -186,12 +186,23 @@ end
 --- The service ends by itself: { code = 1 }, { signal = "KILL" }, { signal = "KILL", oom = true },
 -- { error = "boom" }, { done = true },
 -- { terminate_tree = true }, { returned = true }; nothing: it ends well. `instance`: not the newest, but that one.
+-- `no_restart`: its after_exit asks for that.
 function Sim:exit(target, options)
     options = options or {}
     local record, err = live_record(self, target)
     if options.instance then record = self.world.records[options.instance] end
     if not record then return nil, err end
-    self.world:end_instance(record, outcome_of(record, options))
+    local outcome, code, text = outcome_of(record, options)
+    self.world:end_instance(record, outcome, code, text, options.no_restart)
+    self.world:settle()
+    return true
+end
+
+--- The main process of the service has ended, its after_exit runs: exit is to follow.
+function Sim:exiting(target)
+    local record, err = live_record(self, target)
+    if not record then return nil, err end
+    self.world:queue_fact { type = "exiting", node = record.node, instance = record.instance }
     self.world:settle()
     return true
 end

@@ -49,7 +49,10 @@ local words = {
     backoff = function(event) return ("pauses for %s: %s"):format(until_then(event) or "?", count_of(event)) end,
     resume = function() return "resumes; failures count from 0 again" end,
     delayed = function(event) return ("waits %s before its restart"):format(until_then(event) or "?") end,
-    gave_up = function(event) return ("stays down until a person starts it: %s"):format(count_of(event)) end,
+    gave_up = function(event)
+        if event.cause == "finished" then return "stays down, as its after_exit asks" end
+        return ("stays down until a person starts it: %s"):format(count_of(event))
+    end,
     escalated = function(event) return ("gives up: %s; it stops its children and ends"):format(count_of(event)) end,
     stop_timeout = function() return "did not stop in time, and is killed" end,
     stuck = function() return "did not die of its kill; no second instance is started" end,

@@ -189,6 +189,71 @@ function encode.command(v)
     return table.concat(words, "\0") .. "\0"
 end
 
+local HINT_COMMANDS = 'Write { "program", "argument" }, a line for the shell, a list of these, '
+    .. 'or { command = …, timeout = "30s" }.'
+
+-- The timeout of a command in nanoseconds, 0 when none was said, or nothing when a fault was noted.
+local function command_timeout(v, command, below)
+    local value = command.timeout
+    if value == nil then return 0 end
+    local ns = nanoseconds(value)
+    if not ns then return fail_duration(v, value, below .. ".timeout", true) end
+    if ns == 0 then return v.fail("must be more than 0", nil, below .. ".timeout") end
+    return ns
+end
+
+-- The bytes of one command of a list, `below` its place there, or nothing when a fault was noted.
+local function one_command(v, command, below)
+    local words, ns = command, 0
+    if type(command) == "table" and (command.command ~= nil or command.timeout ~= nil) then
+        for key in pairs(command) do
+            if key ~= "command" and key ~= "timeout" then
+                return v.fail(("has the unknown key %s%s"):format(describe(key),
+                    text.did_you_mean(key, { "command", "timeout" })), HINT_COMMANDS, below)
+            end
+        end
+        if command.command == nil then return v.fail("needs a command", HINT_COMMANDS, below) end
+        words, ns = command.command, command_timeout(v, command, below)
+        below = below .. ".command"
+    end
+    local inner = { value = words, folder = v.folder, row = v.row }
+    function inner.fail(reason, hint, deeper)
+        v.fail(reason, hint == HINT_COMMAND and HINT_COMMANDS or hint, below .. (deeper or ""))
+    end
+    local bytes = encode.command(inner)
+    if not bytes or not ns then return end
+    local _, count = bytes:gsub("\0", "")
+    return string.pack("=i8I4", ns, count) .. bytes
+end
+
+-- Several, and not the words of one? Of texts alone the first one tells: a program has no blank in its name.
+local function is_command_list(value)
+    if type(value) ~= "table" or value.command ~= nil or value.timeout ~= nil then return false end
+    if type(value[1]) == "string" and value[1]:find "%S%s+%S" then return true end
+    for _, item in ipairs(value) do
+        if type(item) == "table" then return true end
+    end
+    return false
+end
+
+function encode.commands(v)
+    if not is_command_list(v.value) then return one_command(v, v.value, "") end
+    local good, key = is_list(v.value)
+    if not good then
+        return v.fail(("must be a list without holes; it has the key %s"):format(describe(key)), HINT_COMMANDS)
+    end
+    if #v.value > v.row.max then
+        return v.fail(("has %d commands; at most %d are possible"):format(#v.value, math.tointeger(v.row.max)),
+            "Put them into one script.")
+    end
+    local parts = {}
+    for place, command in ipairs(v.value) do
+        parts[place] = one_command(v, command, ("[%d]"):format(place))
+        if not parts[place] then return end
+    end
+    return table.concat(parts)
+end
+
 -- The text of the value of a variable, or nothing when a fault was noted.
 local function variable_text(v, name, value)
     local below = "." .. name

@@ -83,6 +83,8 @@ static void numbers_are_frozen(void)
                                                          [50] = "control_group",
                                                          "watchdog",
                                                          "reload_signal",
+                                                         [53] = "before",
+                                                         [54] = "after_exit",
                                                          [55] = "cgroup",
                                                          "stop",
                                                          "kill_mode",
@@ -190,6 +192,7 @@ static void check_default(const struct sup_option *option, const void *field)
     case SUP_TYPE_IDS:
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
+    case SUP_TYPE_COMMANDS:
     case SUP_TYPE_CGROUP:
     case SUP_TYPE_SOCKETS:
     case SUP_TYPE_COUNT_OF:

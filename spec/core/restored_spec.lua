@@ -4,7 +4,7 @@ local world = require "spec.support.world"
 
 local files = {
     "because", "delay", "meter", "order", "pause", "plan", "reload", "restart", "start", "stop", "strategy",
-    "unhealthy", "verbs", "extend",
+    "unhealthy", "verbs", "extend", "after_exit",
 }
 
 describe("§9.19 saved and restored after every input:", function()

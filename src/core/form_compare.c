@@ -132,6 +132,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_IDS:
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
+    case SUP_TYPE_COMMANDS:
     case SUP_TYPE_CGROUP:
     case SUP_TYPE_SOCKETS:
         return are_bytes_equal(a, b);

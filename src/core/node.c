@@ -126,6 +126,13 @@ static void remember_started_with(struct sup_node *node)
     sup_form_unref(former);
 }
 
+int64_t sup_node_start_ns(const struct sup_node *node)
+{
+    int64_t before_ns = sup_spec_before_ns(&node->spec);
+    int64_t start_ns = node->spec.start_timeout_ns;
+    return start_ns > SUP_INFINITY_NS - before_ns ? SUP_INFINITY_NS : start_ns + before_ns;
+}
+
 static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause)
 {
     bool automatic = node->automatic;
@@ -133,7 +140,7 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     node->instance = ++tree->last_instance;
     node->launched_ns = tree->now_ns;
     node->launched = node->ready = node->stop_asked = node->killed = false;
-    node->automatic = node->absorbed = false;
+    node->automatic = node->absorbed = node->no_restart = false;
     node->run_due = node->scheduled = false;
     node->then = SUP_THEN_STOP;
     if (automatic) node->restarts++;
@@ -148,7 +155,7 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     }
     sup_node_set_state(tree, node, SUP_STATE_STARTING, cause, node->cause_node);
     if (sup_node_is_service(node)) {
-        sup_deadline_set(tree, &node->deadline, SUP_PHASE_START, node->spec.start_timeout_ns);
+        sup_deadline_set(tree, &node->deadline, SUP_PHASE_START, sup_node_start_ns(node));
         sup_tree_effect(tree, SUP_DO_LAUNCH, node);
     } else {
         node->launched = true;
@@ -196,6 +203,8 @@ void sup_node_launched(struct sup_tree *tree, struct sup_node *node)
     if (node->state != SUP_STATE_STARTING) return; /* it is being stopped already */
     sup_node_set_state(tree, node, SUP_STATE_RUNNING, node->cause, node->cause_node);
     if (sup_node_is_ready_at_launch(node)) sup_node_set_ready(tree, node);
+    else if (node->spec.before.size > 0 && node->deadline.phase == SUP_PHASE_START)
+        sup_deadline_set(tree, &node->deadline, SUP_PHASE_START, node->spec.start_timeout_ns);
     if (sup_node_is_timer(node)) sup_waiters_check(tree, node);
 }
 
@@ -320,6 +329,34 @@ static void leave_tree(struct sup_tree *tree, struct sup_node *node)
     sup_node_remove(tree, node, SUP_CAUSE_FINISHED);
 }
 
+/*
+** It asked not to be restarted: no failure that counts, but one that takes a reload back. Its group
+** runs on without it.
+*/
+static void stay_down(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                      const char *text)
+{
+    struct sup_node *parent = node->parent;
+    bool good = is_good_end(node, outcome);
+    sup_strategy_leave_round(tree, node);
+    if (!good && sup_reload_failed(tree, node, outcome, text)) {
+        sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
+        return;
+    }
+    sup_node_set_state(tree, node, good ? SUP_STATE_DONE : SUP_STATE_FAILED, SUP_CAUSE_FINISHED, 0);
+    if (good) {
+        node->has_been_ready = true;
+        sup_node_unawait(tree, node);
+        sup_reload_settled(tree, node);
+    } else {
+        sup_tree_emit(tree, SUP_EVENT_GAVE_UP, node)->outcome = outcome;
+        sup_reload_out_of_reach(tree, node);
+    }
+    sup_strategy_natural_end(tree, parent, node->spec.significant, outcome);
+    if (good) sup_dependents_wake(tree, node);
+    sup_waiters_check(tree, node);
+}
+
 /* An unplanned end: what its restart type makes of it. */
 static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
                            const char *text)
@@ -328,7 +365,8 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
     bool significant = node->spec.significant;
     enum verdict verdict = judge(node, outcome);
     if (verdict == VERDICT_FAILURE) {
-        sup_strategy_fail(tree, node, outcome, text);
+        if (node->no_restart) stay_down(tree, node, outcome, text);
+        else sup_strategy_fail(tree, node, outcome, text);
         return;
     }
     if (verdict == VERDICT_FINISHED && sup_node_is_timer(node)) {
@@ -396,11 +434,21 @@ static void retire(struct sup_node *node)
 {
     if (node->parent != NULL && node->state != SUP_STATE_STUCK) node->parent->alive--;
     node->instance = 0;
+    node->ready = node->exiting = false;
+}
+
+void sup_node_exiting(struct sup_tree *tree, struct sup_node *node)
+{
+    if (node->exiting || node->state == SUP_STATE_STUCK) return;
+    sup_node_launched(tree, node); /* if that fact was lost */
+    node->exiting = true;
     node->ready = false;
+    if (node->state == SUP_STATE_STOPPING) sup_stop_await_exit(tree, node);
+    else sup_deadline_clear(tree, &node->deadline);
 }
 
 void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
-                    const char *text)
+                    const char *text, bool no_restart)
 {
     bool is_root = node->parent == NULL;
     bool stopping = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
@@ -408,6 +456,7 @@ void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_out
     bool planned = stopping && !node->self_ending && !sick;
     note_end(tree, node, outcome, text, planned);
     retire(node);
+    node->no_restart = no_restart && !planned;
     if (is_root && (!planned || tree->stopping)) {
         end_root(tree, node, planned);
     } else if (planned || sick) {
@@ -456,7 +505,8 @@ static void tell_health(struct sup_tree *tree, struct sup_node *node, const stru
 void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node, const struct sup_input *input)
 {
     bool by_watchdog = input->outcome.kind == SUP_END_WATCHDOG;
-    if (node->state != SUP_STATE_RUNNING) return; /* one that is being stopped has its cause */
+    /* one that is being stopped, or has ended, has its cause */
+    if (node->state != SUP_STATE_RUNNING || node->exiting) return;
     if (input->flag) {
         tell_health(tree, node, input);
         return;
@@ -542,7 +592,7 @@ static void lose_thread(struct sup_tree *tree, struct sup_node *node, bool crash
     const char *text = crashed ? "crashed the host" : "the host died";
     bool stopping = node->state == SUP_STATE_STOPPING || node->state == SUP_STATE_STUCK;
     if (stopping || crashed) {
-        sup_node_ended(tree, node, lost, text);
+        sup_node_ended(tree, node, lost, text, false);
         return;
     }
     note_end(tree, node, lost, text, false);

@@ -108,6 +108,8 @@ struct sup_node {
     bool automatic;  /* the launch to come is one that nobody asked for */
     bool launched;   /* the instance has been confirmed */
     bool ready;
+    bool exiting;    /* the main process has ended, `after_exit` runs */
+    bool no_restart; /* the last end: `after_exit` asked that it is the last */
     bool resources_said;
     bool stop_asked; /* the polite stop was said to this instance */
     bool killed;
@@ -279,14 +281,18 @@ bool sup_node_was_launched_as_thread(const struct sup_node *node);
 bool sup_node_runs_children(const struct sup_tree *tree, const struct sup_node *supervisor);
 void sup_node_set_state(struct sup_tree *tree, struct sup_node *node, enum sup_state state,
                         enum sup_cause cause, sup_token other);
+/* How long a start may take: start_timeout, and before that what `before` may. */
+int64_t sup_node_start_ns(const struct sup_node *node);
 /* Launch ${node} if everything allows it, else put it where it waits. */
 void sup_node_bring_up(struct sup_tree *tree, struct sup_node *node, enum sup_cause cause);
 void sup_node_launched(struct sup_tree *tree, struct sup_node *node);
 void sup_node_launch_failed(struct sup_tree *tree, struct sup_node *node,
                             const struct sup_input *input);
 void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node);
+void sup_node_exiting(struct sup_tree *tree, struct sup_node *node);
+/* ${no_restart}: as its `after_exit` asks. */
 void sup_node_ended(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
-                    const char *text);
+                    const char *text, bool no_restart);
 /* Stop it because it is sick: input's outcome and text. */
 void sup_node_unhealthy(struct sup_tree *tree, struct sup_node *node,
                         const struct sup_input *input);
@@ -318,6 +324,8 @@ void sup_stop_now(struct sup_tree *tree, struct sup_node *node, enum sup_then th
 void sup_stop_progress(struct sup_tree *tree,
                        struct sup_node *node); /* it no longer stands in the way */
 void sup_stop_sequence_step(struct sup_tree *tree, struct sup_node *supervisor);
+/* ${node} is being stopped and runs `after_exit`: that has its own time. */
+void sup_stop_await_exit(struct sup_tree *tree, struct sup_node *node);
 void sup_stop_timeout(struct sup_tree *tree, struct sup_node *node);
 void sup_stop_stuck(struct sup_tree *tree, struct sup_node *node);
 void sup_stop_kill_all(struct sup_tree *tree, const struct sup_input *input);

@@ -492,6 +492,41 @@ static int decode_cgroup(const struct value *v)
     return 0;
 }
 
+/* One command of a list. Returns its bytes; 0: it is broken. */
+static size_t measure_command(const unsigned char *data, size_t size)
+{
+    uint32_t count;
+    size_t at = SUP_COMMAND_HEAD;
+    if (size <= at || data[at] == '\0') return 0;
+    memcpy(&count, data + sizeof(int64_t), sizeof count);
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *nul = at < size ? memchr(data + at, 0, size - at) : NULL;
+        if (nul == NULL) return 0;
+        at = (size_t) (nul - data) + 1;
+    }
+    return count == 0 ? 0 : at;
+}
+
+static int decode_commands(const struct value *v)
+{
+    size_t count = 0;
+    for (size_t at = 0; at < v->size; count++) {
+        int64_t ns;
+        size_t size = measure_command(v->data + at, v->size - at);
+        if (size == 0) return refuse_broken(v);
+        memcpy(&ns, v->data + at, sizeof ns);
+        const char *fault = ns == 0 ? NULL : find_duration_fault(ns, true, true);
+        if (fault != NULL) return sup_err_set(v->err, -EINVAL, "", "", "a timeout of it %s", fault);
+        at += size;
+    }
+    if (v->size > UINT32_MAX || (double) count < v->option->min) return refuse_broken(v);
+    if ((double) count > v->option->max)
+        return sup_err_set(v->err, -EINVAL, "", "Put them into one script.",
+                           "has %zu commands; at most %.0f are possible", count, v->option->max);
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
+}
+
 static int decode_ladder(const struct value *v)
 {
     int64_t sum = 0;
@@ -534,20 +569,21 @@ int sup_option_decode(const struct sup_option *option, const unsigned char *data
                       struct sup_spec *spec, struct sup_err *err)
 {
     static int (*const decoders[SUP_TYPE_COUNT_OF])(const struct value *) = {
-        [SUP_TYPE_BOOL] = decode_bool,       [SUP_TYPE_COUNT] = decode_count,
-        [SUP_TYPE_NUMBER] = decode_number,   [SUP_TYPE_DURATION] = decode_duration,
-        [SUP_TYPE_SIZE] = decode_size,       [SUP_TYPE_STRING] = decode_string,
-        [SUP_TYPE_PATH] = decode_path,       [SUP_TYPE_ENUM] = decode_enum,
-        [SUP_TYPE_NAMES] = decode_names,     [SUP_TYPE_COMMAND] = decode_command,
-        [SUP_TYPE_ENV] = decode_env,         [SUP_TYPE_ENV_FILE] = decode_env_file,
-        [SUP_TYPE_CODES] = decode_codes,     [SUP_TYPE_SIGNAL] = decode_signal,
-        [SUP_TYPE_DELAY] = decode_delay,     [SUP_TYPE_READY] = decode_ready,
-        [SUP_TYPE_LOG] = decode_log,         [SUP_TYPE_BYTES] = decode_bytes,
-        [SUP_TYPE_INTEGER] = decode_integer, [SUP_TYPE_MODE] = decode_mode,
-        [SUP_TYPE_USER] = decode_user,       [SUP_TYPE_ID] = decode_id,
-        [SUP_TYPE_IDS] = decode_ids,         [SUP_TYPE_LIMITS] = decode_limits,
-        [SUP_TYPE_LADDER] = decode_ladder,   [SUP_TYPE_CGROUP] = decode_cgroup,
-        [SUP_TYPE_HEALTH] = decode_health,   [SUP_TYPE_SOCKETS] = decode_sockets,
+        [SUP_TYPE_BOOL] = decode_bool,         [SUP_TYPE_COUNT] = decode_count,
+        [SUP_TYPE_NUMBER] = decode_number,     [SUP_TYPE_DURATION] = decode_duration,
+        [SUP_TYPE_SIZE] = decode_size,         [SUP_TYPE_STRING] = decode_string,
+        [SUP_TYPE_PATH] = decode_path,         [SUP_TYPE_ENUM] = decode_enum,
+        [SUP_TYPE_NAMES] = decode_names,       [SUP_TYPE_COMMAND] = decode_command,
+        [SUP_TYPE_ENV] = decode_env,           [SUP_TYPE_ENV_FILE] = decode_env_file,
+        [SUP_TYPE_CODES] = decode_codes,       [SUP_TYPE_SIGNAL] = decode_signal,
+        [SUP_TYPE_DELAY] = decode_delay,       [SUP_TYPE_READY] = decode_ready,
+        [SUP_TYPE_LOG] = decode_log,           [SUP_TYPE_BYTES] = decode_bytes,
+        [SUP_TYPE_INTEGER] = decode_integer,   [SUP_TYPE_MODE] = decode_mode,
+        [SUP_TYPE_USER] = decode_user,         [SUP_TYPE_ID] = decode_id,
+        [SUP_TYPE_IDS] = decode_ids,           [SUP_TYPE_LIMITS] = decode_limits,
+        [SUP_TYPE_LADDER] = decode_ladder,     [SUP_TYPE_CGROUP] = decode_cgroup,
+        [SUP_TYPE_HEALTH] = decode_health,     [SUP_TYPE_SOCKETS] = decode_sockets,
+        [SUP_TYPE_COMMANDS] = decode_commands,
     };
     static const unsigned char nothing[1];
     struct value v = {

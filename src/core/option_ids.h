@@ -87,6 +87,9 @@ enum sup_option_id {
     SUP_OPTION_OVERLAP = 73,
     SUP_OPTION_JITTER = 74,
     SUP_OPTION_MISSED = 75,
+    /* a process's: commands around it */
+    SUP_OPTION_BEFORE = 53,
+    SUP_OPTION_AFTER_EXIT = 54,
     /* every node's */
     SUP_OPTION_ON_EVENT = 91,
 

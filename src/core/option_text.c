@@ -250,6 +250,19 @@ static void put_ladder(struct text *text, const struct sup_bytes *stop)
     }
 }
 
+static void put_commands(struct text *text, const struct sup_bytes *commands)
+{
+    struct sup_strings argv;
+    int64_t ns;
+    for (uint32_t at = 0; sup_commands_next(commands, &at, &argv, &ns);) {
+        if (argv.first != (const char *) commands->data + SUP_COMMAND_HEAD) put(text, "; ");
+        put_command(text, &argv);
+        if (ns == 0) continue;
+        put(text, ", timeout ");
+        put_duration(text, ns);
+    }
+}
+
 static void put_limits(struct text *text, const struct sup_bytes *limits)
 {
     for (uint32_t i = 0; i < limits->size; i += SUP_LIMIT_BYTES) {
@@ -375,6 +388,9 @@ static void put_value(struct text *text, const struct sup_option *option, const 
         break;
     case SUP_TYPE_LIMITS:
         put_limits(text, field);
+        break;
+    case SUP_TYPE_COMMANDS:
+        put_commands(text, field);
         break;
     case SUP_TYPE_LADDER:
         put_ladder(text, field);

@@ -25,6 +25,11 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_AFTER, "after", SUP_TYPE_NAMES, FIELD(after), NULL, NULL, 0, 0, SUP_OPT_CHILD,
      "Siblings that must be ready before each launch; on a stop this node ends before them.",
      "systemd"},
+    {SUP_OPTION_AFTER_EXIT, "after_exit", SUP_TYPE_COMMANDS, FIELD(after_exit), NULL, NULL, 1, 1,
+     SUP_OPT_PROCESS,
+     "A command that is run after each end; the next launch waits for it. Exit code 125 of it: do "
+     "not restart.",
+     "systemd"},
     {SUP_OPTION_ARGS, "args", SUP_TYPE_BYTES, FIELD(args), NULL, NULL, 0, 0,
      SUP_OPT_THREAD | SUP_OPT_EXEC, "Plain data for the function, there as ctx.args.", "suptree"},
     {SUP_OPTION_AT, "at", SUP_TYPE_STRING, FIELD(at), NULL, NULL, 0, 0,
@@ -39,6 +44,11 @@ const struct sup_option sup_options[] = {
     {SUP_OPTION_BACKOFF_JITTER, "backoff_jitter", SUP_TYPE_BOOL, FIELD(backoff_jitter), "false",
      NULL, 0, 0, SUP_OPT_SUPERVISOR,
      "Lengthens each pause by a random part of up to half of failure_backoff.", "suture"},
+    {SUP_OPTION_BEFORE, "before", SUP_TYPE_COMMANDS, FIELD(before), NULL, NULL, 1, 32,
+     SUP_OPT_PROCESS,
+     "A command, or several in order, that must succeed before each launch; otherwise the start has "
+     "failed.",
+     "systemd"},
     {SUP_OPTION_CGROUP, "cgroup", SUP_TYPE_CGROUP, FIELD(cgroup), NULL, NULL, 0, 0, SUP_OPT_PROCESS,
      "Limits of all its processes together, by cgroup v2: { memory_max = \"64MiB\", cpu_max = 0.5, "
      "pids_max = 100 }. \"suptree help cgroup\" lists all.",

@@ -65,7 +65,10 @@ enum sup_option_type {
     /* u8 item, u64 value each, sorted -> struct sup_bytes; see core/cgroup.h */
     SUP_TYPE_CGROUP,
     SUP_TYPE_SOCKETS, /* see core/socket.c     -> struct sup_bytes; { http = "127.0.0.1:80" } */
-    SUP_TYPE_BYTES,   /* bytes                   -> struct sup_bytes; made by the script layer */
+    /* i64 timeout (0: the usual), u32 count, count strings with NUL, each -> struct sup_bytes;
+       commands, as sup_commands_next reads them; at most `max` of them */
+    SUP_TYPE_COMMANDS,
+    SUP_TYPE_BYTES, /* bytes                   -> struct sup_bytes; made by the script layer */
     SUP_TYPE_COUNT_OF
 };
 

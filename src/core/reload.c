@@ -191,7 +191,7 @@ static void set_probation(struct sup_tree *tree, int64_t until_ns)
 
 static int64_t probation_end(const struct sup_tree *tree, const struct sup_node *node)
 {
-    int64_t start_ns = node->spec.start_timeout_ns;
+    int64_t start_ns = sup_node_start_ns(node);
     bool is_short = start_ns == SUP_INFINITY_NS || start_ns < PROBATION_MIN_NS;
     return tree->now_ns + (is_short ? PROBATION_MIN_NS : start_ns);
 }

@@ -74,6 +74,46 @@ bool sup_ladder_step(const struct sup_bytes *stop, uint32_t step, int32_t *signa
     return true;
 }
 
+bool sup_commands_next(const struct sup_bytes *commands, uint32_t *at, struct sup_strings *argv,
+                       int64_t *timeout_ns)
+{
+    const unsigned char *bytes = commands->data + *at;
+    if (*at >= commands->size) return false;
+    memcpy(timeout_ns, bytes, sizeof *timeout_ns);
+    memcpy(&argv->count, bytes + sizeof *timeout_ns, sizeof argv->count);
+    argv->first = (const char *) bytes + SUP_COMMAND_HEAD;
+    const char *end = argv->first;
+    for (uint32_t i = 0; i < argv->count; i++) end = sup_strings_next(end);
+    *at += (uint32_t) (end - (const char *) bytes);
+    return true;
+}
+
+int64_t sup_spec_one_before_ns(const struct sup_spec *spec, int64_t timeout_ns)
+{
+    return timeout_ns > 0 ? timeout_ns : spec->start_timeout_ns;
+}
+
+int64_t sup_spec_before_ns(const struct sup_spec *spec)
+{
+    struct sup_strings argv;
+    uint32_t at = 0;
+    int64_t ns, sum = 0;
+    while (sup_commands_next(&spec->before, &at, &argv, &ns)) {
+        ns = sup_spec_one_before_ns(spec, ns);
+        sum = ns > SUP_INFINITY_NS - sum ? SUP_INFINITY_NS : sum + ns;
+    }
+    return sum;
+}
+
+int64_t sup_spec_after_exit_ns(const struct sup_spec *spec)
+{
+    struct sup_strings argv;
+    uint32_t at = 0;
+    int64_t ns;
+    if (!sup_commands_next(&spec->after_exit, &at, &argv, &ns)) return 0;
+    return ns > 0 ? ns : SUP_AFTER_EXIT_NS;
+}
+
 static bool is_name_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

@@ -68,6 +68,13 @@ struct sup_bytes {
     uint32_t size;
 };
 
+/*
+** Read the next of ${commands}, checked ones, from ${at} on (0 at first). False: there is none.
+** ${timeout_ns} 0: nothing was said.
+*/
+bool sup_commands_next(const struct sup_bytes *commands, uint32_t *at, struct sup_strings *argv,
+                       int64_t *timeout_ns);
+
 /* A set of exit codes 0..255, as a bit map. */
 struct sup_codes {
     uint64_t bits[4];
@@ -149,6 +156,7 @@ struct sup_log {
 #define SUP_NO_ID UINT32_MAX          /* of a user or group, umask: not said */
 #define SUP_NO_INTEGER INT32_MIN      /* not said */
 #define SUP_NO_LIMIT UINT64_MAX       /* "unlimited" */
+#define SUP_COMMAND_HEAD 12           /* bytes before the words of one of `before` */
 #define SUP_LADDER_BYTES 9            /* of one step in struct sup_spec::stop */
 #define SUP_LIMIT_BYTES ((size_t) 20) /* of one limit in struct sup_spec::limits */
 
@@ -159,6 +167,8 @@ struct sup_user {
     struct sup_bytes groups;         /* u32 each */
     const char *name, *home, *shell; /* "" when unknown */
 };
+
+#define SUP_AFTER_EXIT_NS (10 * SUP_SECOND_NS) /* what it has when nothing was said */
 
 struct sup_spec {
     enum sup_kind kind;
@@ -241,10 +251,19 @@ struct sup_spec {
     bool no_new_privs;
     bool has_no_new_privs; /* it was said; else: with a user */
 
+    struct sup_bytes before;     /* read by sup_commands_next */
+    struct sup_bytes after_exit; /* the same, at most one */
+
     /* a thread's */
     struct sup_bytes run;
     struct sup_bytes args;
     uint64_t memory;
 };
+
+/* The time that `before` may take in all, and `after_exit`; 0: there is none. */
+int64_t sup_spec_before_ns(const struct sup_spec *spec);
+int64_t sup_spec_after_exit_ns(const struct sup_spec *spec);
+/* The time that one command of ${spec}->before has for which ${timeout_ns} was said. */
+int64_t sup_spec_one_before_ns(const struct sup_spec *spec, int64_t timeout_ns);
 
 #endif

@@ -53,12 +53,24 @@ static void kill_service(struct sup_tree *tree, struct sup_node *node)
     sup_deadline_set(tree, &node->deadline, SUP_PHASE_KILL, node->spec.kill_timeout_ns);
 }
 
+void sup_stop_await_exit(struct sup_tree *tree, struct sup_node *node)
+{
+    int64_t after_ns = sup_spec_after_exit_ns(&node->spec);
+    int64_t kill_ns = node->spec.kill_timeout_ns;
+    sup_deadline_set(tree, &node->deadline, SUP_PHASE_KILL,
+                     kill_ns > SUP_INFINITY_NS - after_ns ? SUP_INFINITY_NS : kill_ns + after_ns);
+}
+
 static void ask_service(struct sup_tree *tree, struct sup_node *node)
 {
     int64_t timeout_ns = node->spec.timeout_ns;
     struct sup_event *event = sup_tree_emit(tree, SUP_EVENT_STOPPING, node);
     event->outcome = node->fault;
     if (node->fault.kind != SUP_END_NONE) event->text = node->fault_text;
+    if (node->exiting) {
+        sup_stop_await_exit(tree, node);
+        return;
+    }
     if (timeout_ns != SUP_INFINITY_NS) event->until_ns = tree->now_ns + timeout_ns;
     if (timeout_ns == 0) {
         kill_service(tree, node);
@@ -74,7 +86,7 @@ static void end_if_empty(struct sup_tree *tree, struct sup_node *supervisor)
     if (supervisor->alive > 0) return;
     struct sup_outcome outcome = {SUP_END_STOPPED, 0};
     if (supervisor->self_ending) outcome = supervisor->ending;
-    sup_node_ended(tree, supervisor, outcome, NULL);
+    sup_node_ended(tree, supervisor, outcome, NULL, false);
 }
 
 /* Children that live keep what must follow for them only if that is nothing: all just stop. */

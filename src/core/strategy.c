@@ -113,7 +113,8 @@ void sup_strategy_leave_round(struct sup_tree *tree, struct sup_node *node)
 static void join_round(struct sup_tree *tree, struct sup_node *member, const struct sup_node *cause)
 {
     struct sup_node *supervisor = member->parent;
-    bool gave_up = member->state == SUP_STATE_FAILED && member != cause;
+    bool stays_down = member->state == SUP_STATE_FAILED || member->no_restart;
+    bool gave_up = stays_down && member->instance == 0 && member != cause;
     bool delayed = member->state == SUP_STATE_DELAYED && member != cause;
     if (delayed) member->absorbed = true;
     if (!sup_node_is_wanted(member) || gave_up || delayed) return;

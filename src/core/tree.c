@@ -273,7 +273,8 @@ static void note_ended(struct sup_tree *tree, struct sup_node *node, const struc
     if (input->outcome.kind == SUP_END_OOM) name_limit(tree, node);
     tree->ended_cpu_ns = input->cpu_ns;
     tree->ended_memory_peak = input->memory_peak;
-    sup_node_ended(tree, node, input->outcome, tree->text[0] == '\0' ? NULL : tree->text);
+    sup_node_ended(tree, node, input->outcome, tree->text[0] == '\0' ? NULL : tree->text,
+                   input->flag);
 }
 
 /* A fact counts only for the node's current instance. */
@@ -288,7 +289,8 @@ static void apply_fact(struct sup_tree *tree, const struct sup_input *input)
     }
     if (input->type == SUP_IN_LAUNCHED) sup_node_launched(tree, node);
     else if (input->type == SUP_IN_LAUNCH_FAILED) sup_node_launch_failed(tree, node, input);
-    else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING &&
+    else if (input->type == SUP_IN_EXITING) sup_node_exiting(tree, node);
+    else if (input->type == SUP_IN_READY && node->state == SUP_STATE_RUNNING && !node->exiting &&
              node->spec.role == SUP_ROLE_SERVICE)
         sup_node_set_ready(tree, node);
     else if (input->type == SUP_IN_ENDED) note_ended(tree, node, input);
@@ -334,6 +336,7 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     case SUP_IN_ENDED:
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
+    case SUP_IN_EXITING:
         apply_fact(tree, input);
         break;
     case SUP_IN_SCHEDULE:

@@ -86,7 +86,8 @@ enum sup_input_type {
     /* node, instance, outcome NO_LAUNCH; flag: lack of resources; text: "exec: No such file" */
     SUP_IN_LAUNCH_FAILED,
     SUP_IN_READY, /* node, instance */
-    SUP_IN_ENDED, /* node, instance, outcome, text */
+    /* node, instance, outcome, text; flag: its `after_exit` asks that it is not restarted */
+    SUP_IN_ENDED,
     /* the host came back: every thread instance is gone; instance: the one that crashed it, or
        0. Emits host_restarted */
     SUP_IN_HOST_DIED,
@@ -117,6 +118,9 @@ enum sup_input_type {
     /* a fact about a timer with `at`: node; wait_ns: when it is next due on the tree's clock;
        instance: the same as Unix time, 0: never again */
     SUP_IN_SCHEDULE,
+    /* a fact: node, instance: its main process has ended, `after_exit` runs; ENDED will follow. There
+       is nothing left to ask; only a kill ends it earlier */
+    SUP_IN_EXITING,
     SUP_IN_END
 };
 

@@ -166,6 +166,7 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     case SUP_WIRE_SPAWNED:
     case SUP_WIRE_SPAWN_FAILED:
     case SUP_WIRE_EXIT:
+    case SUP_WIRE_ENDING:
         sup_process_fact(engine, message, fd);
         return;
     case SUP_WIRE_EAR:

@@ -201,6 +201,10 @@ static void tell_escalated(struct line *line, const struct sup_story *story)
 
 static void tell_gave_up(struct line *line, const struct sup_story *story)
 {
+    if (story->event->cause == SUP_CAUSE_FINISHED) {
+        say(line, "%s stays down, as its after_exit asks; start it by hand", story->path);
+        return;
+    }
     say(line, "%s stays down: ", story->path);
     say_excess(line, story->event);
     say(line, "; correct what makes it fail, then start it by hand");

@@ -89,7 +89,7 @@ static void end_instance(struct sup_engine *engine, struct sup_slot *slot,
     pthread_mutex_lock(&engine->mutex);
     if (slot->pidfd >= 0) close(slot->pidfd); /* and with it its place in the epoll set */
     slot->pidfd = -1;
-    slot->live = slot->launching = false;
+    slot->live = slot->launching = slot->exiting = false;
     slot->ended_ns = engine->now_ns;
     pthread_mutex_unlock(&engine->mutex);
     sup_engine_apply(engine, &input);
@@ -116,6 +116,12 @@ static void on_ends(uv_poll_t *poll, int status, int events)
 static int open_process(pid_t pid)
 {
     return (int) syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* A command beside a service: the keeper's death has killed it, if not what it has made. */
+static void kill_command(const struct sup_birth *birth)
+{
+    kill(-birth->pid, SIGKILL);
 }
 
 /* It was made, and the keeper died before it could say so: what it would have said. */
@@ -146,7 +152,8 @@ static void hear_of_births(struct sup_engine *engine)
            (size = pread(engine->births, births, sizeof births, at)) >= (ssize_t) sizeof *births) {
         size_t count = (size_t) size / sizeof *births;
         for (size_t i = 0; i < count; i++)
-            if (births[i].pid > 0) hear_of_birth(engine, &births[i]);
+            if (births[i].pid > 0 && births[i].kind != 0) kill_command(&births[i]);
+            else if (births[i].pid > 0) hear_of_birth(engine, &births[i]);
         at += (off_t) (count * sizeof *births);
     }
 }
@@ -177,6 +184,7 @@ static void take_over(struct sup_engine *engine)
         struct sup_slot *slot = sup_slots_at(&engine->slots, i);
         if (slot->node == 0 || slot->kind != SUP_PROCESS) continue;
         if (slot->launching) sup_engine_refuse(engine, slot, EPIPE, false, "the keeper died");
+        else if (slot->exiting) end_instance(engine, slot, sup_process_outcome(slot->exit_status));
         else if (slot->live && !watch(engine, slot, i))
             end_instance(engine, slot, (struct sup_outcome){SUP_END_LOST, 0});
         /* The keeper may have had no time to do it. */

@@ -357,6 +357,39 @@ static struct sup_log_settings settings_of(const struct sup_spec *spec)
     return settings;
 }
 
+static void add_command(struct sup_plan_draft *draft, struct sup_plan_command *commands,
+                        struct sup_plan *plan, enum sup_plan_command_kind kind,
+                        const struct sup_strings *argv, int64_t timeout_ns)
+{
+    if (plan->command_count == SUP_PLAN_MAX_COMMANDS) return;
+    commands[plan->command_count++] = (struct sup_plan_command){
+        .kind = (uint32_t) kind,
+        .arg_count = argv->count,
+        .args = append(draft, argv->first, strings_size(argv)),
+        .timeout_ns = timeout_ns,
+    };
+}
+
+static void append_commands(struct sup_plan_draft *draft, struct sup_plan *plan,
+                            const struct sup_spec *spec)
+{
+    struct sup_plan_command commands[SUP_PLAN_MAX_COMMANDS];
+    struct sup_strings argv;
+    int64_t ns;
+    for (uint32_t at = 0; sup_commands_next(&spec->before, &at, &argv, &ns);)
+        add_command(draft, commands, plan, SUP_COMMAND_BEFORE, &argv,
+                    sup_spec_one_before_ns(spec, ns));
+    for (uint32_t at = 0; sup_commands_next(&spec->after_exit, &at, &argv, &ns);)
+        add_command(draft, commands, plan, SUP_COMMAND_AFTER_EXIT, &argv,
+                    sup_spec_after_exit_ns(spec));
+    if (spec->ready.kind == SUP_READY_EXEC)
+        add_command(draft, commands, plan, SUP_COMMAND_READY, &spec->ready.command,
+                    spec->ready.timeout_ns);
+    if (plan->command_count == 0) return;
+    align(draft);
+    plan->commands = append(draft, commands, plan->command_count * sizeof *commands);
+}
+
 uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_env *env,
                             const struct sup_plan_wish *wish)
 {
@@ -383,6 +416,7 @@ uint64_t sup_plan_draft_add(struct sup_plan_draft *draft, const struct sup_plan_
     if (spec->cwd != NULL) plan.cwd = append_text(draft, spec->cwd);
     if (plan.log == SUP_LOG_FILE) plan.log_file = append_text(draft, spec->log.file);
     append_identity(draft, &plan, spec);
+    append_commands(draft, &plan, spec);
     append_cgroup(draft, &plan, spec);
     append_sockets(draft, &plan, spec);
     align(draft);
@@ -475,6 +509,20 @@ static uint64_t mix_identity(uint64_t print, const struct sup_spec *spec)
     return mix_text(print, user->shell);
 }
 
+static uint64_t mix_commands(uint64_t print, const struct sup_spec *spec)
+{
+    bool exec = spec->ready.kind == SUP_READY_EXEC;
+    print = mix(print, spec->before.data, spec->before.size);
+    if (spec->before.size > 0)
+        print = mix(print, &spec->start_timeout_ns, sizeof spec->start_timeout_ns);
+    print = mix(print, "\1", 1);
+    print = mix(print, spec->after_exit.data, spec->after_exit.size);
+    print = mix(print, &exec, sizeof exec);
+    if (!exec) return print;
+    print = mix(print, &spec->ready.timeout_ns, sizeof spec->ready.timeout_ns);
+    return mix(print, spec->ready.command.first, strings_size(&spec->ready.command));
+}
+
 uint64_t sup_plan_print(const struct sup_plan_wish *wish)
 {
     const struct sup_spec *spec = wish->spec;
@@ -498,6 +546,7 @@ uint64_t sup_plan_print(const struct sup_plan_wish *wish)
     print = mix_text(print, wish->path);
     print = mix_text(print, spec->cwd);
     print = mix_identity(print, spec);
+    print = mix_commands(print, spec);
     print = mix_text(print, spec->log.mode == SUP_LOG_MODE_FILE ? spec->log.file : NULL);
     return print == 0 ? 1 : print;
 }

@@ -351,6 +351,24 @@ static void note_spawned(struct sup_engine *engine, const struct sup_wire *messa
     sup_watchdog_begin(engine, slot);
 }
 
+/* Its main process has ended, `after_exit` runs: there is nobody to signal or to look at. */
+static void note_ending(struct sup_engine *engine, const struct sup_wire *message,
+                        struct sup_input *input)
+{
+    struct sup_slot *slot = current_slot(engine, input);
+    if (slot == NULL || !slot->live) return;
+    sup_ready_cancel(engine, slot);
+    pthread_mutex_lock(&engine->mutex);
+    if (slot->pidfd >= 0) close(slot->pidfd);
+    slot->pidfd = -1;
+    slot->pid = 0;
+    slot->exiting = true;
+    slot->exit_status = message->a;
+    pthread_mutex_unlock(&engine->mutex);
+    input->type = SUP_IN_EXITING;
+    sup_engine_apply(engine, input);
+}
+
 /* A former host asked for it, and its program does not run yet. */
 static void note_starting(struct sup_engine *engine, const struct sup_input *input)
 {
@@ -372,17 +390,56 @@ static void note_over(struct sup_engine *engine, const struct sup_wire *message,
     sup_notify_close(engine, slot);
     if (slot->pidfd >= 0) close(slot->pidfd);
     slot->pidfd = -1;
-    slot->live = slot->launching = false;
+    slot->live = slot->launching = slot->exiting = false;
     slot->ended_ns = message->time_ns;
     pthread_mutex_unlock(&engine->mutex);
 }
 
+/* That of the command of `before` that could not be run; 0: one ran, and failed. */
+static int failed_step(const struct sup_wire *message)
+{
+    uint64_t how = message->seq % SUP_BEFORE_NUMBER;
+    if (message->a != SUP_STEP_BEFORE) return message->a;
+    return how > SUP_BEFORE_STEPS ? (int) (how - SUP_BEFORE_STEPS) : 0;
+}
+
 static bool lacks_resources(const struct sup_wire *message)
 {
-    bool early = message->a == SUP_STEP_CLONE || message->a == SUP_STEP_DESCRIPTORS ||
-                 message->a == SUP_STEP_PLAN || message->a == SUP_STEP_SOCKETS;
+    int step = failed_step(message);
+    bool early = step == SUP_STEP_CLONE || step == SUP_STEP_DESCRIPTORS || step == SUP_STEP_PLAN ||
+                 step == SUP_STEP_SOCKETS;
     return early && (message->b == EAGAIN || message->b == ENOMEM || message->b == EMFILE ||
                      message->b == ENFILE);
+}
+
+/* "before: exit status 3 (./migrate)": how a command of `before` failed, and which one. */
+static void before_text(struct sup_engine *engine, const struct sup_wire *message, char *buf,
+                        size_t size)
+{
+    const struct sup_spec *spec = sup_tree_spec(engine->tree, message->node);
+    uint64_t how = message->seq % SUP_BEFORE_NUMBER, number = message->seq / SUP_BEFORE_NUMBER;
+    struct sup_strings argv = {0};
+    char time[48] = "", signal[32];
+    int64_t ns = 0;
+    uint32_t at = 0;
+    for (uint64_t i = 0; spec != NULL && i <= number; i++)
+        if (!sup_commands_next(&spec->before, &at, &argv, &ns)) argv.count = 0;
+    if (spec != NULL) sup_duration_text(sup_spec_one_before_ns(spec, ns), time, sizeof time);
+    int n;
+    if (how == SUP_BEFORE_TIMED_OUT) n = snprintf(buf, size, "before: killed after %s", time);
+    else if (how == SUP_BEFORE_STOPPED) n = snprintf(buf, size, "before: stopped");
+    else if (how != SUP_BEFORE_ENDED)
+        n = snprintf(buf, size, "before: %s: %s",
+                     sup_wire_step_text((int) (how - SUP_BEFORE_STEPS)), strerror(message->b));
+    else if (WIFSIGNALED(message->b))
+        n = snprintf(buf, size, "before: killed by signal %s",
+                     sup_signal_name(WTERMSIG(message->b), signal, sizeof signal));
+    else n = snprintf(buf, size, "before: exit status %d", WEXITSTATUS(message->b));
+    if (argv.count == 0 || n < 0 || (size_t) n >= size) return;
+    const char *word = argv.first;
+    bool is_shell = argv.count == 3 && strcmp(word, "/bin/sh") == 0;
+    if (is_shell) word = sup_strings_next(sup_strings_next(word));
+    snprintf(buf + n, size - (size_t) n, " (%.120s)", word);
 }
 
 /* "exec: No such file or directory (./web)" */
@@ -394,6 +451,10 @@ static void failure_text(struct sup_engine *engine, const struct sup_wire *messa
     if (spec != NULL && message->a == SUP_STEP_EXEC) object = spec->command.first;
     if (spec != NULL && message->a == SUP_STEP_CWD) object = spec->cwd;
     if (spec != NULL && message->a == SUP_STEP_OUTPUT) object = spec->log.to;
+    if (message->a == SUP_STEP_BEFORE) {
+        before_text(engine, message, buf, size);
+        return;
+    }
     if (message->a == SUP_STEP_CGROUP) {
         sup_limits_failure(message, buf, size);
         return;
@@ -415,7 +476,8 @@ static void note_failed(struct sup_engine *engine, const struct sup_wire *messag
     failure_text(engine, message, text, sizeof text);
     note_over(engine, message, input);
     input->type = SUP_IN_LAUNCH_FAILED;
-    input->outcome = (struct sup_outcome){SUP_END_NO_LAUNCH, message->b};
+    input->outcome =
+        (struct sup_outcome){SUP_END_NO_LAUNCH, failed_step(message) != 0 ? message->b : 0};
     input->flag = lacks_resources(message);
     input->text = text;
     sup_engine_apply(engine, input);
@@ -436,6 +498,24 @@ static void note_oom(const struct sup_wire *message, struct sup_input *input)
     }
 }
 
+/* What became of `after_exit`, where that is not as it should be. */
+static void tell_after(struct sup_engine *engine, const struct sup_wire *message)
+{
+    char buf[PATH_SIZE], signal[32], how[128];
+    int value = message->b >> SUP_EXIT_AFTER_SHIFT;
+    if ((message->b & SUP_EXIT_AFTER_TIMED_OUT) != 0)
+        snprintf(how, sizeof how, "took too long and was killed");
+    else if ((message->b & SUP_EXIT_AFTER_NOT_RUN) != 0)
+        snprintf(how, sizeof how, "could not be run: %s", strerror(value));
+    else if ((message->b & SUP_EXIT_AFTER_FAILED) == 0) return;
+    else if (WIFSIGNALED(value))
+        snprintf(how, sizeof how, "was killed by signal %s",
+                 sup_signal_name(WTERMSIG(value), signal, sizeof signal));
+    else snprintf(how, sizeof how, "ended with exit status %d", WEXITSTATUS(value));
+    sup_tell_line(engine, "%s: after_exit %s; nothing depends on it, but correct it",
+                  sup_tree_path(engine->tree, message->node, buf, sizeof buf), how);
+}
+
 static void note_exit(struct sup_engine *engine, const struct sup_wire *message,
                       struct sup_input *input)
 {
@@ -447,6 +527,9 @@ static void note_exit(struct sup_engine *engine, const struct sup_wire *message,
     input->cpu_ns = (int64_t) message->seq;
     input->memory_peak = message->more & SUP_EXIT_PEAK;
     if ((message->more & SUP_EXIT_OOM) != 0) note_oom(message, input);
+    input->flag = (message->b & SUP_EXIT_NO_RESTART) != 0;
+    if (input->flag && input->text == NULL) input->text = "after_exit asks not to restart it";
+    tell_after(engine, message);
     sup_engine_apply(engine, input);
     sup_process_acknowledge(engine, message->instance);
 }
@@ -470,6 +553,8 @@ void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message,
     } else if (message->type == SUP_WIRE_STARTING) {
         if (fd >= 0) close(fd);
         note_starting(engine, &input);
+    } else if (message->type == SUP_WIRE_ENDING) {
+        note_ending(engine, message, &input);
     } else if (message->type == SUP_WIRE_SPAWN_FAILED) {
         note_failed(engine, message, &input);
     } else {

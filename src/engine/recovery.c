@@ -67,7 +67,8 @@ static int hear(struct sup_engine *engine, struct hello *hello, const struct sup
     if (message->type == SUP_WIRE_HELLO_END) return 1;
     if (message->type == SUP_WIRE_SPAWNED || message->type == SUP_WIRE_SPAWN_FAILED ||
         message->type == SUP_WIRE_EXIT || message->type == SUP_WIRE_STARTING ||
-        message->type == SUP_WIRE_LIMITS || message->type == SUP_WIRE_EAR)
+        message->type == SUP_WIRE_LIMITS || message->type == SUP_WIRE_EAR ||
+        message->type == SUP_WIRE_ENDING)
         return keep_told(hello, message, fd);
     if (message->type == SUP_WIRE_SOCKET_HELD) {
         sup_listeners_take(engine, message, fd);
@@ -158,6 +159,36 @@ static void kill_stray(const struct sup_wire *message, int pidfd)
     if (fd != pidfd) close(fd);
 }
 
+/* Its process is another one every while: the keeper kills what runs now, and lets nothing follow. */
+static void have_killed(struct sup_engine *engine, const struct sup_wire *message)
+{
+    struct sup_wire kill = {
+        .type = SUP_WIRE_SIGNAL,
+        .node = message->node,
+        .instance = message->instance,
+        .a = SIGKILL,
+        .b = SUP_TARGET_GROUP,
+    };
+    sup_link_send(&engine->link, &kill, -1);
+}
+
+/* Does what ${hello}'s message ${at} tells of end already, by `after_exit`? */
+static bool is_ending(const struct hello *hello, size_t at)
+{
+    uint64_t instance = hello->told[at].message.instance;
+    while (++at < hello->count && hello->told[at].message.instance == instance)
+        if (hello->told[at].message.type == SUP_WIRE_ENDING) return true;
+    return false;
+}
+
+static void kill_one(struct sup_engine *engine, const struct hello *hello, size_t at)
+{
+    const struct told *told = &hello->told[at];
+    have_killed(engine, &told->message);
+    if (told->message.type == SUP_WIRE_SPAWNED && !is_ending(hello, at))
+        kill_stray(&told->message, told->fd);
+}
+
 /* From now on what the keeper knows is a leftover: the new tree counts on behind it. */
 static void begin_afresh(struct sup_engine *engine, const struct hello *hello)
 {
@@ -173,6 +204,7 @@ void sup_recovery_leftover(struct sup_engine *engine, const struct sup_wire *mes
     struct sup_status status;
     if (message->type == SUP_WIRE_LIMITS) return;
     if (message->type == SUP_WIRE_STARTING) return; /* it is killed; SPAWNED may still come */
+    if (message->type == SUP_WIRE_ENDING) return;   /* the same; EXIT will come */
     if (message->type == SUP_WIRE_SPAWNED) {
         engine->leftovers++;
         return;
@@ -280,7 +312,7 @@ static void kill_strays(struct sup_engine *engine, struct hello *hello)
         uint64_t instance = message->instance - engine->bases.instance;
         if (message->type != SUP_WIRE_SPAWNED && message->type != SUP_WIRE_STARTING) continue;
         if (message->instance <= engine->bases.instance) {
-            kill_stray(message, hello->told[i].fd);
+            kill_one(engine, hello, i);
             continue;
         }
         const struct sup_slot *slot = sup_slots_find(&engine->slots, message->node);
@@ -290,7 +322,7 @@ static void kill_strays(struct sup_engine *engine, struct hello *hello)
         if (current || ended || is_abandoned(known, count, instance)) continue;
         sup_tell_line(engine, "process %d is in no record of the former host: it is killed",
                       message->a);
-        kill_stray(message, hello->told[i].fd);
+        kill_one(engine, hello, i);
     }
     free(known);
 }

@@ -69,6 +69,8 @@ struct sup_slot {
     bool live;             /* launched, not ended */
     bool wants_output;     /* the keeper has been asked for it */
     bool killed;           /* the kill was sent */
+    bool exiting;          /* the main process has ended, `after_exit` runs */
+    int32_t exit_status;   /* with `exiting`: its wait status */
 };
 
 struct sup_slots {

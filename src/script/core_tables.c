@@ -35,6 +35,7 @@ static const char *const input_names[] = {
     [SUP_IN_UNHEALTHY] = "unhealthy",
     [SUP_IN_EXTEND] = "extend",
     [SUP_IN_SCHEDULE] = "schedule",
+    [SUP_IN_EXITING] = "exiting",
 };
 
 static const char *const outcome_names[] = {

@@ -15,20 +15,21 @@
 #define MAX_WORDS 65536
 
 static const char *const type_names[SUP_TYPE_COUNT_OF + 1] = {
-    [SUP_TYPE_BOOL] = "bool",       [SUP_TYPE_COUNT] = "count",
-    [SUP_TYPE_NUMBER] = "number",   [SUP_TYPE_DURATION] = "duration",
-    [SUP_TYPE_SIZE] = "size",       [SUP_TYPE_STRING] = "string",
-    [SUP_TYPE_PATH] = "path",       [SUP_TYPE_ENUM] = "enum",
-    [SUP_TYPE_NAMES] = "names",     [SUP_TYPE_COMMAND] = "command",
-    [SUP_TYPE_ENV] = "env",         [SUP_TYPE_ENV_FILE] = "env_file",
-    [SUP_TYPE_CODES] = "codes",     [SUP_TYPE_SIGNAL] = "signal",
-    [SUP_TYPE_DELAY] = "delay",     [SUP_TYPE_READY] = "ready",
-    [SUP_TYPE_LOG] = "log",         [SUP_TYPE_BYTES] = "bytes",
-    [SUP_TYPE_INTEGER] = "integer", [SUP_TYPE_MODE] = "mode",
-    [SUP_TYPE_USER] = "user",       [SUP_TYPE_ID] = "id",
-    [SUP_TYPE_IDS] = "ids",         [SUP_TYPE_LIMITS] = "limits",
-    [SUP_TYPE_LADDER] = "ladder",   [SUP_TYPE_CGROUP] = "cgroup",
-    [SUP_TYPE_HEALTH] = "health",   [SUP_TYPE_SOCKETS] = "sockets",
+    [SUP_TYPE_BOOL] = "bool",         [SUP_TYPE_COUNT] = "count",
+    [SUP_TYPE_NUMBER] = "number",     [SUP_TYPE_DURATION] = "duration",
+    [SUP_TYPE_SIZE] = "size",         [SUP_TYPE_STRING] = "string",
+    [SUP_TYPE_PATH] = "path",         [SUP_TYPE_ENUM] = "enum",
+    [SUP_TYPE_NAMES] = "names",       [SUP_TYPE_COMMAND] = "command",
+    [SUP_TYPE_ENV] = "env",           [SUP_TYPE_ENV_FILE] = "env_file",
+    [SUP_TYPE_CODES] = "codes",       [SUP_TYPE_SIGNAL] = "signal",
+    [SUP_TYPE_DELAY] = "delay",       [SUP_TYPE_READY] = "ready",
+    [SUP_TYPE_LOG] = "log",           [SUP_TYPE_BYTES] = "bytes",
+    [SUP_TYPE_INTEGER] = "integer",   [SUP_TYPE_MODE] = "mode",
+    [SUP_TYPE_USER] = "user",         [SUP_TYPE_ID] = "id",
+    [SUP_TYPE_IDS] = "ids",           [SUP_TYPE_LIMITS] = "limits",
+    [SUP_TYPE_LADDER] = "ladder",     [SUP_TYPE_CGROUP] = "cgroup",
+    [SUP_TYPE_HEALTH] = "health",     [SUP_TYPE_SOCKETS] = "sockets",
+    [SUP_TYPE_COMMANDS] = "commands",
 };
 
 /* As people declare them; a oneshot and a timer are a process or a thread. */

@@ -48,11 +48,12 @@ function World:add_timer(at_ns, timer)
 end
 
 --- The instance of `record` ends; the core hears of it when its turn comes.
-function World:end_instance(record, outcome, code, text)
+function World:end_instance(record, outcome, code, text, no_restart)
     if record.over then return end
     record.over = true
     self:queue_fact {
         type = "ended", node = record.node, instance = record.instance, outcome = outcome, code = code, text = text,
+        flag = no_restart,
     }
 end
 

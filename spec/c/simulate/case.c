@@ -37,6 +37,7 @@ static const struct {
     {SUP_IN_RELOAD, "reload"},
     {SUP_IN_UNHEALTHY, "unhealthy"},
     {SUP_IN_EXTEND, "extend"},
+    {SUP_IN_EXITING, "exiting"},
     {OP_SETTLE, "settle"},
     {OP_FINISH, "finish"},
 };

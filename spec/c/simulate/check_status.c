@@ -193,6 +193,7 @@ void check_before(struct sim *sim)
     case SUP_IN_ENDED:
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
+    case SUP_IN_EXITING:
         expect_fact(sim, sim->subject);
         break;
     case SUP_IN_SCHEDULE:

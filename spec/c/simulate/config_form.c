@@ -179,6 +179,7 @@ static void add_value(struct sup_form_writer *writer, const struct decl *decl, i
     case SUP_TYPE_IDS:
     case SUP_TYPE_LIMITS:
     case SUP_TYPE_LADDER:
+    case SUP_TYPE_COMMANDS:
     case SUP_TYPE_CGROUP:
     case SUP_TYPE_SOCKETS:
     case SUP_TYPE_SIZE:

@@ -25,6 +25,7 @@ static const char *const input_names[COVERAGE_INPUTS] = {
     [SUP_IN_UNHEALTHY] = "sick",
     [SUP_IN_EXTEND] = "extend",
     [SUP_IN_SCHEDULE] = "schedule",
+    [SUP_IN_EXITING] = "exiting",
 };
 
 static bool concerns_all(enum sup_input_type type)

@@ -396,6 +396,7 @@ void sim_do(struct sim *sim, const struct op *op)
     case SUP_IN_ENDED:
     case SUP_IN_UNHEALTHY:
     case SUP_IN_EXTEND:
+    case SUP_IN_EXITING:
         if (!aim_fact(sim, op, &input)) return;
         break;
     case SUP_IN_HOST_DIED:

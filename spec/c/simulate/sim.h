@@ -210,7 +210,7 @@ void sim_finish(struct sim *sim);
 static inline bool sim_is_fact(enum sup_input_type type)
 {
     return (type >= SUP_IN_LAUNCHED && type <= SUP_IN_ENDED) || type == SUP_IN_UNHEALTHY ||
-           type == SUP_IN_EXTEND;
+           type == SUP_IN_EXTEND || type == SUP_IN_EXITING;
 }
 
 /* "n3", or its path, for messages. Valid until the fourth next call. */

@@ -335,7 +335,7 @@ static struct op draw_noise(struct world *world)
 {
     static const uint8_t types[] = {SUP_IN_LAUNCHED, SUP_IN_LAUNCH_FAILED, SUP_IN_READY,
                                     SUP_IN_ENDED,    SUP_IN_ENDED,         SUP_IN_UNHEALTHY,
-                                    SUP_IN_EXTEND};
+                                    SUP_IN_EXTEND,   SUP_IN_EXITING};
     static const uint8_t flags[] = {OP_STALE, OP_STALE, OP_ZERO, 0};
     struct shadow *node = draw_node(world);
     struct op op = {.at_ns = world->sim->now_ns,
