@@ -46,7 +46,7 @@ const struct sup_option sup_options[] = {
      "Lengthens each pause by a random part of up to half of failure_backoff.", "suture"},
     {SUP_OPTION_BEFORE, "before", SUP_TYPE_COMMANDS, FIELD(before), NULL, NULL, 1, 32,
      SUP_OPT_PROCESS,
-     "A command, or several in order, that must succeed before each launch; otherwise the start has "
+     "A command, or several in order, that must succeed before each launch; else the start has "
      "failed.",
      "systemd"},
     {SUP_OPTION_CGROUP, "cgroup", SUP_TYPE_CGROUP, FIELD(cgroup), NULL, NULL, 0, 0, SUP_OPT_PROCESS,

@@ -118,8 +118,8 @@ enum sup_input_type {
     /* a fact about a timer with `at`: node; wait_ns: when it is next due on the tree's clock;
        instance: the same as Unix time, 0: never again */
     SUP_IN_SCHEDULE,
-    /* a fact: node, instance: its main process has ended, `after_exit` runs; ENDED will follow. There
-       is nothing left to ask; only a kill ends it earlier */
+    /* a fact: node, instance: its main process has ended, `after_exit` runs; ENDED will follow.
+       There is nothing left to ask; only a kill ends it earlier */
     SUP_IN_EXITING,
     SUP_IN_END
 };

@@ -159,7 +159,7 @@ static void kill_stray(const struct sup_wire *message, int pidfd)
     if (fd != pidfd) close(fd);
 }
 
-/* Its process is another one every while: the keeper kills what runs now, and lets nothing follow. */
+/* Its process is another one every while: the keeper kills what runs now, nothing follows. */
 static void have_killed(struct sup_engine *engine, const struct sup_wire *message)
 {
     struct sup_wire kill = {
