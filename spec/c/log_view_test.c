@@ -5,6 +5,7 @@
 #include "lib_log.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +107,38 @@ static void marks_in_the_ring_where_a_run_ends(void)
     rig_print(web, "more\n");
     rig_expect(&rig, "web | more\n");
     expect_run(&rig, 1, 2, "up\n");
+    CHECK(rig_quit(&rig) == 0);
+    rig_finish(&rig);
+}
+
+/* The next run writes before the end of the former one is heard of: it keeps what is its own. */
+static void a_late_word_of_an_end_takes_nothing_from_the_next_run(void)
+{
+    struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig);
+    struct rig_source *web = rig_add(&rig, 1, SUP_LOG_VIEW, "web", "");
+    struct sup_log_wire ended = {.type = SUP_LOG_ENDED, .node = 1, .mode = 1, .left = 4 + 1};
+    rig_print(web, "up\n");
+    rig_expect(&rig, "web | up\n");
+    CHECK(kill(rig.pid, SIGSTOP) == 0);
+    rig_print(web, "old\n");
+    rig_print(web, "new\n");
+    CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0);
+    CHECK(kill(rig.pid, SIGCONT) == 0);
+    expect_run(&rig, 1, 1, "up\nold\n");
+    ended.mode = 2;
+    ended.left = 0;
+    CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0);
+    expect_run(&rig, 1, 2, "new\n");
+    /* One that says nothing is marked with the first byte of the next one. */
+    rig_kill(&rig);
+    rig_start(&rig);
+    ended.mode = 3;
+    CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0);
+    rig_expect_idle(&rig, -1);
+    rig_print(web, "more\n");
+    expect_run(&rig, 1, 3, "");
     CHECK(rig_quit(&rig) == 0);
     rig_finish(&rig);
 }
@@ -300,6 +333,7 @@ int main(void)
     shows_a_prompt_and_then_the_rest_of_the_line();
     ends_the_last_line_of_an_instance();
     marks_in_the_ring_where_a_run_ends();
+    a_late_word_of_an_end_takes_nothing_from_the_next_run();
     drains_what_is_gone_and_closes_it();
     takes_a_new_owner_before_the_former_has_gone();
     shows_everything_before_it_quits();

@@ -33,7 +33,7 @@ static bool find_begin(struct sup_tail *tail, int64_t now_ns)
     if (sup_ring_look(order->rings, order->node, &state) < 0 || state.head <= order->floor)
         return false;
     bool is_over = !order->has_no_marks && state.run >= order->generation;
-    bool is_marked = order->has_no_marks || order->former == 0 || state.run == order->former;
+    bool is_marked = order->has_no_marks || order->former == 0 || state.run >= order->former;
     if (is_over || (!is_marked && now_ns - order->from_ns < order->patience_ns)) return false;
     tail->cursor = order->floor;
     if (!order->has_no_marks && (is_marked || state.run_end > order->floor))
