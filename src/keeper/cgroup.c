@@ -13,12 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LAST_ROUNDS 1000 /* of a millisecond each */
-#define ROOM 8192        /* of /proc/self/cgroup, and of a line of mountinfo */
+#define REMOVED_AT_ONCE 4 /* of those that are dying, at each occasion */
+#define SCARCE_PART 4     /* of the descriptors: the rest is for what cannot do without */
+#define LAST_ROUNDS 1000  /* of a millisecond each */
+#define ROOM 8192         /* of /proc/self/cgroup, and of a line of mountinfo */
 
 /* --- finding ours --------------------------------------------------------------------------- */
 
@@ -84,11 +87,20 @@ static int keep_above(struct sup_keeper *keeper, int fd)
     return kept;
 }
 
+/* How many we may have. */
+static int count_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return INT32_MAX;
+    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (int) limit.rlim_cur;
+}
+
 void sup_keeper_cgroup_init(struct sup_keeper *keeper)
 {
     struct sup_keeper_cgroup *cgroup = &keeper->cgroup;
     char name[32];
     cgroup->folder = -1;
+    cgroup->least_scarce = count_descriptors() / SCARCE_PART;
     cgroup->is_fake = keeper->options.cgroup != NULL;
     cgroup->own = keep_above(keeper, open_own(keeper));
     if (cgroup->own < 0) {
@@ -121,24 +133,51 @@ int sup_keeper_cgroup_file(const struct sup_keeper *keeper, uint64_t folder, con
     return fd < 0 ? -errno : fd;
 }
 
-static bool remove_folder(const struct sup_keeper *keeper, uint64_t folder)
+static bool remove_folder(const struct sup_keeper *keeper, uint64_t number)
 {
     char name[32];
-    sup_wire_folder_name(folder, name, sizeof name);
+    sup_wire_folder_name(number, name, sizeof name);
     return unlinkat(keeper->cgroup.folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
-/* What was just killed in a folder still needs a moment; what finds no room waits for the end. */
-static void remove_later(struct sup_keeper *keeper, uint64_t folder)
+static void close_folder(struct sup_keeper_folder *folder)
 {
-    uint64_t *dying = keeper->cgroup.dying;
-    for (size_t i = 0; i < SUP_KEEPER_DYING; i++)
-        if (dying[i] != 0 && remove_folder(keeper, dying[i])) dying[i] = 0;
-    for (size_t i = 0; folder != 0 && i < SUP_KEEPER_DYING; i++) {
-        if (dying[i] != 0) continue;
-        dying[i] = folder;
-        return;
+    if (folder->dir != 0) close(folder->dir);
+    if (folder->events != 0) close(folder->events);
+    folder->dir = folder->events = 0;
+}
+
+bool sup_keeper_cgroup_has_work(const struct sup_keeper *keeper)
+{
+    return keeper->cgroup.dying_due > 0;
+}
+
+void sup_keeper_cgroup_work(struct sup_keeper *keeper)
+{
+    struct sup_keeper_cgroup *cgroup = &keeper->cgroup;
+    for (int i = 0; i < REMOVED_AT_ONCE && cgroup->dying_due > 0; i++) {
+        uint64_t number = cgroup->dying[cgroup->dying_first];
+        cgroup->dying_first = (cgroup->dying_first + 1) % SUP_KEEPER_DYING;
+        cgroup->dying_count--;
+        cgroup->dying_due--;
+        if (cgroup->folder < 0 || remove_folder(keeper, number)) continue;
+        cgroup->dying[(cgroup->dying_first + cgroup->dying_count++) % SUP_KEEPER_DYING] = number;
     }
+}
+
+/* When there is nothing else to do. What was killed in it may need a moment longer: it has another
+   turn with each that comes later. What finds no room waits for the end. */
+static void remove_later(struct sup_keeper *keeper, struct sup_keeper_folder *folder)
+{
+    struct sup_keeper_cgroup *cgroup = &keeper->cgroup;
+    close_folder(folder);
+    if (folder->number != 0 && cgroup->dying_count < SUP_KEEPER_DYING) {
+        cgroup->dying[(cgroup->dying_first + cgroup->dying_count++) % SUP_KEEPER_DYING] =
+            folder->number;
+        cgroup->dying_due += 2;
+        if (cgroup->dying_due > cgroup->dying_count) cgroup->dying_due = cgroup->dying_count;
+    }
+    folder->number = 0;
 }
 
 bool sup_keeper_cgroup_kills(const struct sup_keeper_node *node)
@@ -157,56 +196,81 @@ static void say_why_not(struct sup_keeper *keeper)
         strerror(keeper->cgroup.error));
 }
 
-/* A folder for ${instance}, by its number; 0: there is none. */
-static uint64_t take_folder(struct sup_keeper *keeper, struct sup_keeper_node *node,
-                            struct sup_keeper_instance *instance)
+/* Make a new one. Its number is 0 when that cannot be done. */
+static struct sup_keeper_folder make_folder(struct sup_keeper *keeper, uint64_t kept)
 {
     char name[32];
-    uint64_t folder = node->spare_cgroup;
-    uint64_t kept = sup_keeper_cgroup_kills(node) ? 0 : SUP_FOLDER_KEPT;
-    if (folder != 0 && (folder & SUP_FOLDER_KEPT) == kept) {
-        instance->limits_set = node->spare_limits;
-        node->spare_cgroup = 0;
-        return folder;
-    }
-    folder = ++keeper->cgroup.serial | kept;
-    sup_wire_folder_name(folder, name, sizeof name);
+    struct sup_keeper_folder folder = {.number = ++keeper->cgroup.serial | kept};
+    sup_wire_folder_name(folder.number, name, sizeof name);
     if (mkdirat(keeper->cgroup.folder, name, 0755) == 0 || errno == EEXIST) return folder;
     keeper->cgroup.error = errno;
-    return 0;
+    return (struct sup_keeper_folder){.number = 0};
+}
+
+static uint64_t kept_of(const struct sup_keeper_node *node)
+{
+    return sup_keeper_cgroup_kills(node) ? 0 : SUP_FOLDER_KEPT;
+}
+
+static struct sup_keeper_folder take_folder(struct sup_keeper *keeper, struct sup_keeper_node *node)
+{
+    struct sup_keeper_folder folder = node->spare;
+    if (folder.number == 0 || (folder.number & SUP_FOLDER_KEPT) != kept_of(node))
+        return make_folder(keeper, kept_of(node));
+    node->spare = (struct sup_keeper_folder){.number = 0};
+    return folder;
+}
+
+/* A descriptor that is kept while it is no scarce good. Returns ${fd}. */
+static int keep(const struct sup_keeper *keeper, int fd, int *kept)
+{
+    if (fd > 0 && fd < keeper->cgroup.least_scarce) *kept = fd;
+    return fd;
+}
+
+/* The folder of ${instance}, open; or -1. */
+static int open_folder(const struct sup_keeper *keeper, struct sup_keeper_instance *instance)
+{
+    char name[32];
+    struct sup_keeper_folder *folder = &instance->folder;
+    if (folder->number == 0 || keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return -1;
+    if (folder->dir != 0) return folder->dir;
+    sup_wire_folder_name(folder->number, name, sizeof name);
+    int fd = openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return keep(keeper, fd, &folder->dir);
 }
 
 int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *node,
                            struct sup_keeper_instance *instance)
 {
-    char name[32];
     bool kills = sup_keeper_cgroup_kills(node);
     if (!kills && node->plan->cgroup_count == 0) return -1;
     if (keeper->cgroup.folder < 0) {
         if (node->plan->kill_mode == SUP_KILL_CGROUP) say_why_not(keeper);
         return -1;
     }
-    instance->cgroup = take_folder(keeper, node, instance);
-    if (instance->cgroup == 0) return -1;
+    instance->folder = take_folder(keeper, node);
+    if (instance->folder.number == 0) return -1;
     sup_keeper_limits_set(keeper, node, instance);
-    if (keeper->cgroup.is_fake) return -1;
-    sup_wire_folder_name(instance->cgroup, name, sizeof name);
-    return openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return open_folder(keeper, instance);
 }
 
-int sup_keeper_cgroup_join(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+int sup_keeper_cgroup_join(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
-    char name[32];
-    if (instance->cgroup == 0 || keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return -1;
-    sup_wire_folder_name(instance->cgroup, name, sizeof name);
-    return openat(keeper->cgroup.folder, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return open_folder(keeper, instance);
+}
+
+void sup_keeper_cgroup_close(const struct sup_keeper_instance *instance, int fd)
+{
+    if (fd >= 0 && fd != instance->folder.dir) close(fd);
 }
 
 void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                                int error)
 {
-    remove_folder(keeper, instance->cgroup);
-    instance->cgroup = 0;
+    close_folder(&instance->folder);
+    remove_folder(keeper, instance->folder.number);
+    instance->folder.number = 0;
     keeper->cgroup.error = error;
     keeper->fds[SUP_FD_CGROUP] = -1;
     close(keeper->cgroup.folder);
@@ -215,23 +279,28 @@ void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_inst
 }
 
 /* Does anything live in it? */
-static bool is_populated(const struct sup_keeper *keeper, uint64_t folder)
+static bool is_populated(const struct sup_keeper *keeper, struct sup_keeper_folder *folder)
 {
     char text[256];
-    int fd = sup_keeper_cgroup_file(keeper, folder, "cgroup.events", O_RDONLY);
-    if (fd < 0) return true;
-    ssize_t size = read(fd, text, sizeof text - 1);
-    close(fd);
+    int fd = folder->events;
+    if (fd == 0) {
+        fd = sup_keeper_cgroup_file(keeper, folder->number, "cgroup.events", O_RDONLY);
+        if (fd < 0) return true;
+        if (keeper->stop_count == 0) keep(keeper, fd, &folder->events);
+    }
+    ssize_t size = pread(fd, text, sizeof text - 1, 0);
+    if (fd != folder->events) close(fd);
     text[size < 0 ? 0 : size] = '\0';
     return strstr(text, "populated 0") == NULL;
 }
 
 bool sup_keeper_cgroup_kill(struct sup_keeper *keeper, struct sup_keeper_instance *instance)
 {
-    bool is_there = instance->cgroup != 0 && (instance->cgroup & SUP_FOLDER_KEPT) == 0;
+    struct sup_keeper_folder *folder = &instance->folder;
+    bool is_there = folder->number != 0 && (folder->number & SUP_FOLDER_KEPT) == 0;
     if (!is_there || keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return false;
-    if (!is_populated(keeper, instance->cgroup)) return true;
-    int fd = sup_keeper_cgroup_file(keeper, instance->cgroup, "cgroup.kill", O_WRONLY);
+    if (!is_populated(keeper, folder)) return true;
+    int fd = sup_keeper_cgroup_file(keeper, folder->number, "cgroup.kill", O_WRONLY);
     if (fd < 0) return false;
     instance->cgroup_is_spent = true;
     bool done = write(fd, "1", 1) == 1;
@@ -242,33 +311,35 @@ bool sup_keeper_cgroup_kill(struct sup_keeper *keeper, struct sup_keeper_instanc
 /*
 ** A folder in which something was killed is not used again: Linux compares what it has counted of
 ** kills in the parent's cgroup with the child's, and kills a child that begins in such a one. What
-** lives on in a kept one holds it.
+** lives on in a kept one holds it. The next one is made at once: now nobody waits for it.
 */
 void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *node,
                              struct sup_keeper_instance *instance)
 {
-    uint64_t folder = instance->cgroup;
-    if (folder == 0 || keeper->cgroup.folder < 0) return;
-    instance->cgroup = 0;
-    bool is_spent = instance->cgroup_is_spent;
+    struct sup_keeper_folder folder = instance->folder;
+    bool kills = sup_keeper_cgroup_kills(node);
+    bool is_swept = !kills || sup_keeper_cgroup_kill(keeper, instance);
+    if (!is_swept) sup_keeper_sweep_soon(keeper);
+    folder.events = instance->folder.events;
+    bool is_spent = instance->cgroup_is_spent || (folder.number & SUP_FOLDER_KEPT) != 0;
+    instance->folder = (struct sup_keeper_folder){.number = 0};
     instance->cgroup_is_spent = false;
-    if (keeper->cgroup.is_fake) return;
-    if (is_spent || (folder & SUP_FOLDER_KEPT) != 0) {
-        remove_later(keeper, folder);
-    } else if (node->spare_cgroup == 0) {
-        node->spare_cgroup = folder;
-        node->spare_limits = instance->limits_set;
-    } else {
-        remove_folder(keeper, folder);
-    }
+    if (folder.number == 0 || keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return;
+    bool goes_on = node->state == SUP_NODE_KNOWN && keeper->stop_count == 0;
+    if (is_spent || !goes_on || node->spare.number != 0) remove_later(keeper, &folder);
+    if (folder.number != 0) node->spare = folder;
+    else if (node->spare.number == 0 && goes_on) node->spare = make_folder(keeper, kept_of(node));
+}
+
+void sup_keeper_cgroup_clear(struct sup_keeper *keeper)
+{
+    if (keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return;
+    for (uint32_t i = 0; i < keeper->node_high; i++) remove_later(keeper, &keeper->nodes[i].spare);
 }
 
 void sup_keeper_cgroup_forget(struct sup_keeper *keeper, struct sup_keeper_node *node)
 {
-    if (node->spare_cgroup == 0 || keeper->cgroup.folder < 0) return;
-    remove_folder(keeper, node->spare_cgroup);
-    remove_later(keeper, 0);
-    node->spare_cgroup = 0;
+    if (keeper->cgroup.folder >= 0) remove_later(keeper, &node->spare);
 }
 
 /* --- the end -------------------------------------------------------------------------------- */

@@ -106,6 +106,13 @@ enum sup_keeper_log_news {
     SUP_NEWS_GONE = 8,
 };
 
+/* A folder of a cgroup, in sup_keeper_cgroup::folder. */
+struct sup_keeper_folder {
+    uint64_t number; /* 0: none */
+    int dir, events; /* it, and its file of that name, while descriptors are plenty; 0: not open */
+    uint32_t limits; /* bits of enum sup_plan_cgroup_item: written */
+};
+
 struct sup_keeper_node {
     uint64_t token;
     uint8_t state;              /* enum sup_keeper_node_state */
@@ -123,8 +130,7 @@ struct sup_keeper_node {
     int plan_error;             /* errno: why there is no plan */
     struct sup_keeper_set *set; /* where the plan lies; NULL: special node or no plan */
     const struct sup_plan *plan;
-    uint64_t spare_cgroup;                   /* an empty folder, for its next instance; 0: none */
-    uint32_t spare_limits;                   /* bits of the limits that were set in that */
+    struct sup_keeper_folder spare;          /* an empty one, for its next instance */
     struct sup_keeper_instance *newest;      /* the last that was started, while it lives */
     const char *name;                        /* shown before its lines; in `set`, or static */
     const char *file;                        /* "" without */
@@ -206,11 +212,10 @@ struct sup_keeper_instance {
     struct sup_keeper_limit limit; /* of the stage's command */
     int64_t spawned_ns;
     int64_t ended_ns;
-    uint64_t cgroup;                      /* its folder; 0: none */
+    struct sup_keeper_folder folder;      /* that it lives in */
     bool cgroup_is_spent;                 /* something in it was killed */
     uint8_t limits_why;                   /* enum sup_limits_why of the first that does not hold */
     int16_t limits_error;                 /* errno of that */
-    uint32_t limits_set;                  /* bits of enum sup_plan_cgroup_item: written */
     uint32_t limits_off;                  /* ... wanted, but they do not hold */
     uint64_t memory;                      /* EXIT's more */
     int64_t cpu_ns;                       /* user and system time */
@@ -308,7 +313,7 @@ enum sup_keeper_phase {
     SUP_PHASE_DONE,
 };
 
-#define SUP_KEEPER_DYING 64
+#define SUP_KEEPER_DYING 8192
 
 /* What our cgroup hands on to those of the services. */
 enum sup_keeper_controller {
@@ -335,8 +340,12 @@ struct sup_keeper_cgroup {
     bool is_fake; /* a test's: nothing is started in it */
     bool moved;   /* we have moved ourselves into a folder of its own */
     struct sup_keeper_controller_state controllers[SUP_CONTROLLERS];
-    uint64_t serial;                  /* of the last folder */
-    uint64_t dying[SUP_KEEPER_DYING]; /* folders that could not be removed yet; 0: free */
+    int least_scarce; /* descriptors from this number on are not kept open */
+    uint64_t serial;  /* of the last folder */
+    /* folders that could not be removed yet: a ring */
+    uint64_t dying[SUP_KEEPER_DYING];
+    uint32_t dying_first, dying_count;
+    uint32_t dying_due; /* so many of them are to be tried */
 };
 
 struct sup_keeper {
@@ -466,20 +475,28 @@ bool sup_keeper_cgroup_kills(const struct sup_keeper_node *node);
 /* Open ${file} in ${folder}. Returns a descriptor or -errno. */
 int sup_keeper_cgroup_file(const struct sup_keeper *keeper, uint64_t folder, const char *file,
                            int flags);
-/* The folder of ${instance} of ${node}, made when needed, with its limits, to be closed by the
-   caller; -1: none. */
+/* The folder of ${instance} of ${node}, made when needed, with its limits: a descriptor that stays
+   ours, see sup_keeper_cgroup_close; -1: none. */
 int sup_keeper_cgroup_open(struct sup_keeper *keeper, struct sup_keeper_node *node,
                            struct sup_keeper_instance *instance);
-/* The folder that ${instance} lives in, to be closed by the caller; -1: none. */
-int sup_keeper_cgroup_join(struct sup_keeper *keeper, const struct sup_keeper_instance *instance);
+/* The folder that ${instance} lives in: the same; -1: none. */
+int sup_keeper_cgroup_join(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+/* What open and join have given is not needed just now. */
+void sup_keeper_cgroup_close(const struct sup_keeper_instance *instance, int fd);
 /* A child could not be made inside a cgroup: there are none from now on. */
 void sup_keeper_cgroup_refused(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                                int error);
 /* Kill all that is in the cgroup of ${instance}; false: it has none. */
 bool sup_keeper_cgroup_kill(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
-/* ${instance} has ended, or never came to be: its folder is kept for the next, or goes. */
+/* ${instance} has ended, or never came to be: what lives on there is killed if it is to be, the
+   folder is kept for the next, or goes. */
 void sup_keeper_cgroup_leave(struct sup_keeper *keeper, struct sup_keeper_node *node,
                              struct sup_keeper_instance *instance);
+/* Nothing will be started any more: remove what is empty, while others are busy. */
+void sup_keeper_cgroup_clear(struct sup_keeper *keeper);
+/* What can wait until there is nothing else to do: is there any? Do some of it. */
+bool sup_keeper_cgroup_has_work(const struct sup_keeper *keeper);
+void sup_keeper_cgroup_work(struct sup_keeper *keeper);
 /* ${node} has left the tree. */
 void sup_keeper_cgroup_forget(struct sup_keeper *keeper, struct sup_keeper_node *node);
 

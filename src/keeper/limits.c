@@ -264,9 +264,9 @@ static void set_wanted(struct sup_keeper *keeper, const struct sup_plan_cgroup *
         return;
     }
     value_text(limit->item, limit->value, word, sizeof word);
-    int r = set_one(keeper, instance->cgroup, limit->item, word, limit->value, is_live);
+    int r = set_one(keeper, instance->folder.number, limit->item, word, limit->value, is_live);
     if (r < 0) note_off(instance, limit->item, SUP_LIMITS_REFUSED, -r);
-    else instance->limits_set |= UINT32_C(1) << limit->item;
+    else instance->folder.limits |= UINT32_C(1) << limit->item;
 }
 
 void sup_keeper_limits_set(struct sup_keeper *keeper, const struct sup_keeper_node *node,
@@ -279,9 +279,9 @@ void sup_keeper_limits_set(struct sup_keeper *keeper, const struct sup_keeper_no
     for (uint32_t i = 0; i < node->plan->cgroup_count; i++) wanted |= UINT32_C(1) << limits[i].item;
     for (uint32_t item = 0; item < SUP_LIMIT_ITEMS; item++) {
         uint32_t bit = UINT32_C(1) << item;
-        if ((instance->limits_set & bit) == 0 || (wanted & bit) != 0) continue;
-        set_one(keeper, instance->cgroup, item, files[item].usual, UINT64_MAX, false);
-        instance->limits_set &= ~bit;
+        if ((instance->folder.limits & bit) == 0 || (wanted & bit) != 0) continue;
+        set_one(keeper, instance->folder.number, item, files[item].usual, UINT64_MAX, false);
+        instance->folder.limits &= ~bit;
     }
     for (uint32_t i = 0; i < node->plan->cgroup_count; i++)
         set_wanted(keeper, &limits[i], instance);
@@ -290,7 +290,7 @@ void sup_keeper_limits_set(struct sup_keeper *keeper, const struct sup_keeper_no
 void sup_keeper_limits_none(const struct sup_keeper *keeper, const struct sup_keeper_node *node,
                             struct sup_keeper_instance *instance)
 {
-    if (instance->cgroup != 0) return;
+    if (instance->folder.number != 0) return;
     instance->limits_off = 0;
     note_all_off(node, instance, SUP_LIMITS_NO_CGROUP, keeper->cgroup.error);
 }
@@ -307,7 +307,7 @@ void sup_keeper_limits_changed(struct sup_keeper *keeper, struct sup_keeper_node
     struct sup_keeper_instance *instance = node->newest;
     if (instance == NULL) return;
     uint32_t off = instance->limits_off;
-    if (instance->cgroup != 0) {
+    if (instance->folder.number != 0) {
         sup_keeper_limits_set(keeper, node, instance);
     } else {
         instance->limits_off = 0;
@@ -342,18 +342,21 @@ void sup_keeper_limits_ended(struct sup_keeper *keeper, struct sup_keeper_instan
     uint64_t bytes = peak < 0 ? 0 : (uint64_t) peak * 1024;
     const struct sup_keeper_controller_state *memory =
         &keeper->cgroup.controllers[SUP_CONTROLLER_MEMORY];
-    bool is_counted = instance->cgroup != 0 && memory->tried && memory->why == SUP_LIMITS_HOLD;
+    bool is_counted =
+        instance->folder.number != 0 && memory->tried && memory->why == SUP_LIMITS_HOLD;
     instance->memory = 0;
     if (is_counted &&
-        read_file(sup_keeper_cgroup_file(keeper, instance->cgroup, "memory.events", O_RDONLY), text,
-                  sizeof text) &&
+        read_file(sup_keeper_cgroup_file(keeper, instance->folder.number, "memory.events",
+                                         O_RDONLY),
+                  text, sizeof text) &&
         number_of(text, "oom_kill") > 0) {
         instance->cgroup_is_spent = true; /* its count is not begun anew */
         instance->memory |= SUP_EXIT_OOM | (number_of(text, "oom") > 0 ? SUP_EXIT_OOM_OWN : 0);
     }
-    if (is_counted && (instance->limits_set & of_memory) != 0) {
+    if (is_counted && (instance->folder.limits & of_memory) != 0) {
         instance->cgroup_is_spent = true; /* nor is its peak */
-        if (read_file(sup_keeper_cgroup_file(keeper, instance->cgroup, "memory.peak", O_RDONLY),
+        if (read_file(sup_keeper_cgroup_file(keeper, instance->folder.number, "memory.peak",
+                                             O_RDONLY),
                       text, sizeof text))
             bytes = strtoull(text, NULL, 10);
     }

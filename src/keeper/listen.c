@@ -63,6 +63,7 @@ static void obey(struct sup_keeper *keeper, const struct sup_wire *message, int 
     case SUP_WIRE_BYE:
         keeper->host.said_bye = true;
         keeper->host.bye_code = message->a;
+        sup_keeper_cgroup_clear(keeper);
         break;
     case SUP_WIRE_SOCKET:
         sup_keeper_socket_hold(keeper, message, fd);

@@ -161,7 +161,10 @@ int sup_keeper_run(struct sup_keeper *keeper)
             sup_keeper_cgroup_finish(keeper);
             return keeper->code;
         }
-        int count = epoll_wait(keeper->epoll, events, BATCH, time_to_wait(keeper));
+        bool has_work = sup_keeper_cgroup_has_work(keeper);
+        int wait_ms = has_work ? 0 : time_to_wait(keeper);
+        int count = epoll_wait(keeper->epoll, events, BATCH, wait_ms);
+        if (count == 0 && has_work) sup_keeper_cgroup_work(keeper);
         if (count > 0) obey_events(keeper, events, count);
     }
 }

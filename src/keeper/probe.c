@@ -69,7 +69,7 @@ static pid_t make(struct sup_keeper *keeper, struct sup_keeper_instance *instanc
     order.report = &report;
     order.cgroup = sup_keeper_cgroup_join(keeper, instance);
     pid_t pid = sup_spawn(&keeper->spawner, &order, pidfd, &step);
-    if (order.cgroup >= 0) close(order.cgroup);
+    sup_keeper_cgroup_close(instance, order.cgroup);
     /* What it would say is lost: a start that fails is killed by that, and has failed. */
     if (report >= 0) close(report);
     return pid;

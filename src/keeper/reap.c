@@ -32,8 +32,6 @@ static void kill_rest(struct sup_keeper *keeper, struct sup_keeper_instance *ins
     const struct sup_plan *plan = instance->node->plan;
     if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) return;
     keeper->sys->kill(-instance->pid, SIGKILL);
-    if (sup_keeper_cgroup_kills(instance->node) && !sup_keeper_cgroup_kill(keeper, instance))
-        sup_keeper_sweep_soon(keeper);
 }
 
 /* What the next instance writes comes behind that, however late suptree-log hears of the end. */

@@ -201,13 +201,13 @@ static pid_t spawn_inside(struct sup_keeper *keeper, struct sup_keeper_node *nod
     sup_keeper_limits_none(keeper, node, instance);
     int missing = sup_keeper_limits_allow(node, instance);
     if (missing != 0) {
-        if (order->cgroup >= 0) close(order->cgroup);
+        sup_keeper_cgroup_close(instance, order->cgroup);
         sup_keeper_cgroup_leave(keeper, node, instance);
         *step = SUP_STEP_CGROUP;
         return -missing;
     }
     pid_t pid = sup_spawn(&keeper->spawner, order, pidfd, step);
-    if (order->cgroup >= 0) close(order->cgroup);
+    sup_keeper_cgroup_close(instance, order->cgroup);
     if (pid > 0) return pid;
     if (order->cgroup < 0 || *step != SUP_STEP_CLONE || !is_about_cgroup(-pid)) {
         sup_keeper_cgroup_leave(keeper, node, instance);

@@ -117,8 +117,9 @@ static const char *why_of(const struct sup_keeper *keeper,
     const struct sup_seat seat = {
         .pid = instance->pid,
         .cgroups = keeper->cgroup.folder,
-        .folder = instance->cgroup == 0 ? NULL
-                                        : sup_wire_folder_name(instance->cgroup, name, sizeof name),
+        .folder = instance->folder.number == 0
+                      ? NULL
+                      : sup_wire_folder_name(instance->folder.number, name, sizeof name),
     };
     return sup_process_why(&seat, buf, size);
 }

@@ -27,7 +27,7 @@ static int say_spawned(struct sup_keeper *keeper, const struct sup_keeper_instan
         .node = instance->token,
         .instance = instance->instance,
         .time_ns = instance->spawned_ns,
-        .seq = instance->cgroup,
+        .seq = instance->folder.number,
         .a = instance->main_pid,
     };
     bool is_main = instance->stage == SUP_STAGE_MAIN && instance->pidfd != 0;
