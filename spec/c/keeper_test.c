@@ -537,7 +537,7 @@ static void holds_a_thousand(void)
         stage_ack(stage, (uint64_t) i + 1);
     }
     stage_settle(stage);
-    MUST(stage_keeper_descriptors(stage) < 32);
+    MUST(stage_keeper_descriptors(stage) < 64);
     must_end_well(stage);
 }
 
