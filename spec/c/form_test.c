@@ -383,6 +383,35 @@ static void old_names_are_unique(void)
     refused("test.lua:3: s.b.formerly", "\"c\" is the old name of the sibling at test.lua:2 too");
 }
 
+static void replica(const char *name, uint32_t number)
+{
+    plain_supervisor(&w, "s", 1);
+    process(&w, name);
+    put_command(&w);
+    sup_form_add(&w, SUP_OPTION_REPLICAS, &number, sizeof number);
+    sup_form_end(&w);
+}
+
+static void replicas_have_their_number_in_their_names(void)
+{
+    replica("web@1", 1);
+    taken();
+    replica("web@a@10000", 10000);
+    taken();
+    static const struct {
+        const char *name;
+        uint32_t number;
+    } wrong[] = {{"web", 0},    {"web", 3}, {"web@1", 2}, {"web@11", 1},
+                 {"web@01", 1}, {"@1", 1},  {"web1", 1},  {"1", 1}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char place[64];
+        sup_test_case("%s %u", wrong[i].name, wrong[i].number);
+        snprintf(place, sizeof place, "test.lua:2: s.%s.replicas", wrong[i].name);
+        replica(wrong[i].name, wrong[i].number);
+        refused(place, "has not become as many services as it says");
+    }
+}
+
 static void services_have_no_children(void)
 {
     sup_form_begin(&w, SUP_PROCESS, "p", "x", 1);
@@ -443,5 +472,6 @@ TEST_MAIN(TEST(a_tree_is_walked), TEST(specs_are_decoded_with_defaults_and_inher
           TEST(options_of_one_node), TEST(options_that_do_not_fit_together), TEST(significance),
           TEST(names_are_valid_and_unique), TEST(after_names_siblings),
           TEST(circles_are_printed_whole), TEST(old_names_are_unique),
-          TEST(services_have_no_children), TEST(depth_is_bounded),
-          TEST(child_counts_are_those_of_the_records), TEST(options_are_ascending))
+          TEST(services_have_no_children), TEST(replicas_have_their_number_in_their_names),
+          TEST(depth_is_bounded), TEST(child_counts_are_those_of_the_records),
+          TEST(options_are_ascending))
