@@ -415,6 +415,9 @@ void sim_do(struct sim *sim, const struct op *op)
         if (!aim_command(sim, op, &input)) return;
         break;
     }
+    /* Half of those that are not rolled back are as those that scale. */
+    if (op->type == SUP_IN_RELOAD && (op->flags & OP_FLAG) && op->config % 2 == 0)
+        input.node = sup_form_checksum(sup_tree_config(sim->tree));
     if (op->type == SUP_IN_EXTEND) input.wait_ns = op->wait_ns;
     if (op->type == SUP_IN_UNHEALTHY) input.text = "by chance";
     if (op->type == SUP_IN_START || op->type == SUP_IN_STOP) input.text = "by chance";
