@@ -45,6 +45,30 @@ return s.supervisor "shop" {
         assert.are.equal("shop: 0 services, 1 supervisor: good\n", good "return require 'suptree'.supervisor 'shop' {}")
     end)
 
+    it("refuses conditions and probes that cannot hold where they stand", function()
+        local err = refused [[
+local s = require "suptree"
+local function run() end
+return s.supervisor "shop" {
+  s.thread "a" { run = run, ready = s.ready.notify() },
+  s.thread "b" { run = run, ready = s.ready.fd(3) },
+  s.process "c" { command = "x", ready = s.ready.log "up", log = false },
+  s.process "d" { command = "x", ready = s.ready.log "up", log = { to = "e" } },
+  s.process "e" { command = "x", ready = s.ready.tcp(0) },
+  s.process "f" { command = "x", health = { probe = s.ready.unix(5) } },
+  s.process "g" { command = "x", ready = s.ready.log "up", log = { file = "up.log" } },
+}]]
+        for _, words in ipairs {
+            "supervise.lua:4: shop.a.ready: is s.ready.notify, which only a process can say",
+            "supervise.lua:5: shop.b.ready: is s.ready.fd, which only a process can say",
+            "supervise.lua:6: shop.c.ready: is s.ready.log, but nobody here reads the output of this process",
+            "supervise.lua:7: shop.d.ready: is s.ready.log, but nobody here reads the output of this process",
+            "supervise.lua:8: shop.e.ready: must be a port from 1 to 65535 or an address, not 0",
+            "supervise.lua:9: shop.f.health.probe: must be a path, not 5",
+            "supervise.lua: 6 errors; not good",
+        } do holds(words, err) end
+    end)
+
     it("notes what is good but may surprise", function()
         local code, out, err = check [[
 local s = require "suptree"

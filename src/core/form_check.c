@@ -351,6 +351,14 @@ static int check_ready(const struct sup_form_scan *scan, uint32_t index,
         return sup_form_refuse(scan, index, "ready", "Write s.ready.manual() and call ctx:ready().",
                                "is s.ready.%s, which only a process can say",
                                kind == SUP_READY_FD ? "fd" : "notify");
+    if (spec->kind == SUP_THREAD && kind == SUP_READY_EXEC)
+        return sup_form_refuse(scan, index, "ready",
+                               "Write s.ready.manual(), and call ctx:ready() when it holds.",
+                               "is s.ready.exec, whose command runs beside a process, as it does");
+    if (spec->kind == SUP_THREAD && spec->health.probe.kind == SUP_READY_EXEC)
+        return sup_form_refuse(scan, index, "health", "Write a function(service) as its probe.",
+                               "has the probe s.ready.exec, whose command runs beside a process, "
+                               "as it does");
     if (kind == SUP_READY_LOG && mode != SUP_LOG_MODE_VIEW && mode != SUP_LOG_MODE_FILE)
         return sup_form_refuse(scan, index, "ready",
                                "Let suptree keep its output: take log out, or write log = { file = "
