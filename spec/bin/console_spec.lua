@@ -104,7 +104,7 @@ describe("the console", function()
     it("speaks with a person: multi-line, _, completion, streams, Ctrl-C, Ctrl-D", function()
         local pipe = assert(uv.new_pipe(false))
         local home = live.folder()
-        local started = live.spawn({ "script", "-qfec", live.program .. " console --write", "/dev/null" },
+        local started = live.spawn({ "script", "-qfec", "exec " .. live.program .. " console --write", "/dev/null" },
             { stdin = pipe, env = { HOME = home, TERM = "xterm", COLUMNS = "200" } })
         local place = 1
         local function answer(text)

@@ -202,6 +202,7 @@ describe("the output of a service as the input of another", function()
             s.process "logger" { command = { "/bin/cat" }, log = { file = "all.log" } },
         ]]
         tree:await_line("logger", "web 100")
+        for _, path in ipairs { "logger", "web", "db" } do tree:await { type = "launched", path = path } end
         local launched = {}
         for _, event in ipairs(tree:events()) do
             if event.type == "launched" and event.path ~= "." then launched[#launched + 1] = event.path end
