@@ -232,7 +232,7 @@ struct sup_service_status *sup_services(struct sup_supervisor *supervisor, size_
     struct sup_service_info *infos = sup_handle_services(supervisor->handle, count);
     struct sup_service_status *list = infos == NULL ? NULL : calloc(*count + 1, sizeof *list);
     for (size_t i = 0; list != NULL && i < *count; i++) {
-        list[i] = (struct sup_service_status){.kind = sup_kind_name(infos[i].kind),
+        list[i] = (struct sup_service_status){.kind = sup_kind_word(infos[i].kind, infos[i].role),
                                               .state = sup_state_name(infos[i].state),
                                               .pid = infos[i].pid,
                                               .generation = infos[i].generation,
@@ -261,7 +261,7 @@ static struct sup_unstopped_service *copy_left(const struct sup_left *left, size
 {
     struct sup_unstopped_service *copy = calloc(count + 1, sizeof *copy);
     for (size_t i = 0; copy != NULL && i < count; i++) {
-        copy[i] = (struct sup_unstopped_service){.kind = sup_kind_name(left[i].kind),
+        copy[i] = (struct sup_unstopped_service){.kind = sup_kind_word(left[i].kind, left[i].role),
                                                  .generation = left[i].generation,
                                                  .pid = left[i].pid};
         memcpy(copy[i].path, left[i].path, sizeof copy[i].path);

@@ -184,6 +184,38 @@ static void clocks_go_back(void)
                "2026-04-04 14:00, 2026-04-04 14:30, 2027-04-04 14:30");
 }
 
+static const char *due(const char *expression, const char *now, const char *due, const char *last)
+{
+    struct sup_calendar calendar;
+    MUST(sup_calendar_parse(expression, &calendar) == NULL);
+    return text_of(sup_calendar_due(&calendar, &sup_zone_utc, utc(now), due == NULL ? 0 : utc(due),
+                                    last == NULL ? 0 : utc(last)));
+}
+
+static void the_clock_is_set(void)
+{
+    static const char half_past_three[] = "30 3 * * *";
+    /* nothing happened to it */
+    CHECK_TEXT(due(half_past_three, "2026-01-01 03:00", NULL, NULL), "2026-01-01 03:30");
+    CHECK_TEXT(due(half_past_three, "2026-01-01 03:00", "2026-01-01 03:30", NULL),
+               "2026-01-01 03:30");
+    /* on: what is over is still next, so that it can be seen that it was missed */
+    CHECK_TEXT(due(half_past_three, "2026-01-02 12:00", "2026-01-01 03:30", NULL),
+               "2026-01-01 03:30");
+    /* back, a little: what has run does not run again */
+    CHECK_TEXT(due(half_past_three, "2026-01-01 03:20", NULL, "2026-01-01 03:30"),
+               "2026-01-02 03:30");
+    CHECK_TEXT(due(half_past_three, "2026-01-01 03:20", "2026-01-02 03:30", "2026-01-01 03:30"),
+               "2026-01-02 03:30");
+    CHECK_TEXT(due("*/5 * * * *", "2026-01-01 02:58", "2026-01-01 03:35", "2026-01-01 03:30"),
+               "2026-01-01 03:35");
+    /* back, by far: it was wrong */
+    CHECK_TEXT(due(half_past_three, "2026-01-01 00:29", "2026-01-02 03:30", "2026-01-01 03:30"),
+               "2026-01-01 03:30");
+    CHECK_TEXT(due(half_past_three, "2026-01-01 00:00", "2031-01-01 03:30", "2030-12-31 03:30"),
+               "2026-01-01 03:30");
+}
+
 /* The same by looking at every minute. */
 static int64_t search(const struct sup_calendar *calendar, int64_t after_s)
 {
@@ -267,4 +299,5 @@ static void no_run_is_lost_or_doubled_over_a_year(void)
 
 TEST_MAIN(TEST(plain_times), TEST(days_of_month_and_week), TEST(leap_years), TEST(words),
           TEST(what_is_no_time_is_refused), TEST(clocks_go_forward), TEST(clocks_go_back),
-          TEST(any_time_is_that_which_a_search_finds), TEST(no_run_is_lost_or_doubled_over_a_year))
+          TEST(the_clock_is_set), TEST(any_time_is_that_which_a_search_finds),
+          TEST(no_run_is_lost_or_doubled_over_a_year))

@@ -14,6 +14,7 @@
 #define HOUR_S 3600
 #define MINUTE_S 60
 #define ALL_HOURS 0xffffffu
+#define BACK_S (3 * HOUR_S)
 #define FAR_DAYS (8 * 366 + 2) /* 29 February may be that far away */
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -287,4 +288,12 @@ int64_t sup_calendar_next(const struct sup_calendar *calendar, const struct sup_
         if (at_s != SUP_CALENDAR_NEVER) return at_s;
     }
     return SUP_CALENDAR_NEVER;
+}
+
+int64_t sup_calendar_due(const struct sup_calendar *calendar, const struct sup_zone *zone,
+                         int64_t now_s, int64_t due_s, int64_t last_s)
+{
+    bool is_back = last_s > now_s && last_s - now_s <= BACK_S;
+    int64_t next_s = sup_calendar_next(calendar, zone, is_back ? last_s : now_s);
+    return due_s != 0 && due_s < next_s ? due_s : next_s;
 }

@@ -3,28 +3,21 @@
 ** asks, and is told again whenever the clock on the wall was set, as when the machine has slept.
 **
 ** What stands in the tree is all that is known, so that a host that took over need only look. A
-** time that is over when it is looked at (the clock went on without us) is told as it is: the core
-** knows that it was missed. When the clock went back by three hours at most, what has run is not
-** run again; when by more, it was wrong before, and what it shows now counts.
+** time that is over when it is looked at is told as it is: the core knows that it was missed.
 */
 #include "base/calendar.h"
 
 #include "engine/inside.h"
-
-#define BACK_S (3 * INT64_C(3600))
 
 /* The time that is next, as Unix time; SUP_CALENDAR_NEVER: there is none. */
 static int64_t find_next(const struct sup_engine *engine, const struct sup_spec *spec,
                          const struct sup_status *status)
 {
     struct sup_calendar calendar;
-    int64_t from_s = (engine->now_ns + engine->wall_offset_ns) / SUP_SECOND_NS;
-    int64_t back_s = status->last_wall_s - from_s;
+    int64_t now_s = (engine->now_ns + engine->wall_offset_ns) / SUP_SECOND_NS;
     if (!sup_expect(sup_calendar_parse(spec->at, &calendar) == NULL)) return SUP_CALENDAR_NEVER;
-    if (back_s > 0 && back_s <= BACK_S) from_s = status->last_wall_s;
-    int64_t next_s = sup_calendar_next(&calendar, &sup_zone_local, from_s);
-    bool is_nearer = status->due_wall_s != 0 && status->due_wall_s < next_s;
-    return is_nearer ? status->due_wall_s : next_s;
+    return sup_calendar_due(&calendar, &sup_zone_local, now_s, status->due_wall_s,
+                            status->last_wall_s);
 }
 
 static void tell_next(struct sup_engine *engine, const struct sup_spec *spec,

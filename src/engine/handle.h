@@ -84,6 +84,7 @@ enum sup_verdict sup_handle_stop(struct sup_handle *handle, const char *context,
 struct sup_left {
     char path[512];
     enum sup_kind kind;
+    enum sup_role role;
     uint32_t generation;
     int32_t pid;     /* 0: not a process */
     uint64_t folder; /* of its cgroup; 0: none */
@@ -96,6 +97,7 @@ struct sup_left *sup_handle_report(struct sup_handle *handle, size_t *count);
 struct sup_service_info {
     char name[132];
     enum sup_kind kind;
+    enum sup_role role;
     enum sup_state state;
     int32_t pid; /* 0: none */
     uint32_t generation;

@@ -41,6 +41,7 @@ struct sup_record {
     size_t size;
     char *name; /* owned */
     enum sup_kind kind;
+    enum sup_role role;
     bool held; /* stopped by a person before the tree began */
 };
 

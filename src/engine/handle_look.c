@@ -21,6 +21,7 @@ static void describe(struct sup_left *left, const struct sup_view *view,
     sup_tree_path(view->tree, unstopped->node, left->path, sizeof left->path);
     bool known = sup_tree_status(view->tree, unstopped->node, 0, &status);
     left->kind = known ? status.kind : SUP_PROCESS;
+    left->role = known ? status.role : SUP_ROLE_SERVICE;
     left->pid = sup_engine_pid(view, unstopped->node);
     left->folder = sup_engine_seat(view, unstopped->node).folder;
 }
@@ -119,6 +120,7 @@ static void list_recorded(const struct listing *listing)
         const struct sup_record *record = &listing->handle->records[i];
         struct sup_service_info *service = &listing->services[i];
         service->kind = record->kind;
+        service->role = record->role;
         service->state = SUP_STATE_STOPPED;
         service->token = sup_record_token(listing->handle, record);
         snprintf(service->name, sizeof service->name, "%s", record->name);

@@ -74,7 +74,10 @@ bool sup_record_prepare(struct sup_handle *handle, const void *blob, size_t size
     if (child != NULL || record->blob != NULL) {
         const struct sup_form_node *node =
             (const void *) (sup_record_blob(record) + sizeof(struct sup_form_header));
-        record->kind = (enum sup_kind) node->kind;
+        struct sup_spec spec;
+        sup_form_decode(node, NULL, &spec);
+        record->kind = spec.kind;
+        record->role = spec.role;
         record->name = strdup(sup_form_name(node));
     }
     if (record->name != NULL) return true;

@@ -213,7 +213,7 @@ static void push_left(lua_State *L, const struct sup_left *left)
 {
     lua_createtable(L, 0, 4);
     set_text(L, "path", left->path);
-    set_text(L, "kind", sup_kind_name(left->kind));
+    set_text(L, "kind", sup_kind_word(left->kind, left->role));
     set_integer(L, "generation", left->generation);
     if (left->pid != 0) set_integer(L, "pid", left->pid);
     if (left->why[0] != '\0') set_text(L, "why", left->why);
@@ -247,7 +247,7 @@ static void push_service(lua_State *L, const struct sup_service_info *service)
 {
     lua_createtable(L, 0, 7);
     set_text(L, "name", service->name);
-    set_text(L, "kind", sup_kind_name(service->kind));
+    set_text(L, "kind", sup_kind_word(service->kind, service->role));
     set_text(L, "state", sup_state_name(service->state));
     set_integer(L, "generation", service->generation);
     if (service->pid != 0) set_integer(L, "pid", service->pid);

@@ -1,6 +1,7 @@
 --- suptree is-active SERVICE…: for scripts.
 local asking = require "suptree.cli.asking"
+local words = require "suptree.render.words"
 
 return asking.verb("is-active", "running", function(node)
-    return node.state == "running" or node.state == "done" and node.ready, node.state
+    return words.is_good(node), node.state
 end)

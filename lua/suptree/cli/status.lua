@@ -2,6 +2,7 @@
 local common = require "suptree.cli.common"
 local remote = require "suptree.cli.remote"
 local status = require "suptree.render.status"
+local words = require "suptree.render.words"
 
 local OUTPUT_LINES = 10
 local HELLO_S = 5
@@ -25,8 +26,7 @@ local function code_for(nodes, replicas, paths)
         end
     end
     for _, node in ipairs(nodes) do
-        local is_done = node.state == "done" and node.ready
-        if node.state ~= "running" and not is_done then return remote.NOT_RUNNING end
+        if not words.is_good(node) then return remote.NOT_RUNNING end
     end
     return common.DONE
 end

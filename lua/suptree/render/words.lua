@@ -94,6 +94,11 @@ function words.rests(node)
     return node.state == "waiting" and node.cause == "schedule"
 end
 
+--- Is it as it should be, for scripts: it runs, is done and counts as ready, or waits for its next run?
+function words.is_good(node)
+    return node.state == "running" or node.state == "done" and node.ready or words.rests(node)
+end
+
 --- "next run in 12m", or with its time "next run at 03:30, in 5h12m"; nil: none is to come.
 function words.next_run(node)
     if not node.next_at then return nil end
