@@ -45,10 +45,10 @@ int64_t sup_calendar_next(const struct sup_calendar *calendar, const struct sup_
                           int64_t after_s);
 
 /*
-** The time that comes next when it is ${now_s}, whatever became of the clock since ${due_s} was said to
-** be next (0: nothing was) and ${last_s} came (0: none did). One that is over, as the clock went on
-** meanwhile, is still next. When the clock went back by three hours at most, what has come does not
-** come again; when by more, it was wrong before, and what it shows now counts.
+** The time that comes next when it is ${now_s}, whatever became of the clock since ${due_s} was
+** said to be next (0: nothing was) and ${last_s} came (0: none did). One that is over, as the clock
+** went on meanwhile, is still next. When the clock went back by three hours at most, what has come
+** does not come again; when by more, it was wrong before, and what it shows now counts.
 */
 int64_t sup_calendar_due(const struct sup_calendar *calendar, const struct sup_zone *zone,
                          int64_t now_s, int64_t due_s, int64_t last_s);
