@@ -140,6 +140,23 @@ describe("what a service has made", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    it("leaves no folder behind when the keeper is killed, but until the next one starts", function()
+        local tree = live.tree(config("", "echo up; exec sleep 1000"))
+        tree:await_line("web", "up")
+        local function folder()
+            local _, out = live.run { "sh", "-c", "find /sys/fs/cgroup -maxdepth 6 -name suptree-" .. tree.pid }
+            return out
+        end
+        if folder() == "" then return pending "this machine gives us no cgroups" end
+        uv.kill(tree.pid, "sigkill")
+        live.wait("the host to end, too", function() return #tree:family() == 0 end)
+        assert.are_not.equal("", folder())
+        local next_tree = live.tree(config("", "echo up; exec sleep 1000"))
+        next_tree:await_line("web", "up")
+        assert.are.equal("", folder())
+        assert.are.equal(0, next_tree:stop())
+    end)
+
     it("leaves no folder of a cgroup behind", function()
         local tree = live.tree(config("", "echo up; exec sleep 1000"))
         tree:await_line("web", "up")

@@ -10,9 +10,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,8 +22,9 @@
 
 #define REMOVED_AT_ONCE 4 /* of those that are dying, at each occasion */
 #define SCARCE_PART 4     /* of the descriptors: the rest is for what cannot do without */
-#define LAST_ROUNDS 1000  /* of a millisecond each */
-#define ROOM 8192         /* of /proc/self/cgroup, and of a line of mountinfo */
+#define PREFIX "suptree-"
+#define LAST_ROUNDS 1000 /* of a millisecond each */
+#define ROOM 8192        /* of /proc/self/cgroup, and of a line of mountinfo */
 
 /* --- finding ours --------------------------------------------------------------------------- */
 
@@ -61,6 +64,18 @@ static bool read_mount(char *point, char *root, size_t size)
     return found;
 }
 
+/* Remove the folders in ${folder} that nothing lives in. */
+static void remove_empty(int folder)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL) return;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+    closedir(entries);
+}
+
 /* A descriptor of the folder of our own cgroup, or -errno. */
 static int open_own(const struct sup_keeper *keeper)
 {
@@ -87,6 +102,30 @@ static int keep_above(struct sup_keeper *keeper, int fd)
     return kept;
 }
 
+/*
+** What keepers that were killed have left behind: folders by our name whose lock nobody holds, and
+** whose processes have ended. Only what is empty can be removed.
+*/
+static void remove_stale(const struct sup_keeper_cgroup *cgroup)
+{
+    int fd = openat(cgroup->own, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folders = fd < 0 ? NULL : fdopendir(fd);
+    if (folders == NULL) return;
+    for (struct dirent *entry; (entry = readdir(folders)) != NULL;) {
+        long pid = strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0
+                       ? strtol(entry->d_name + strlen(PREFIX), NULL, 10)
+                       : 0;
+        if (pid <= 0 || kill((pid_t) pid, 0) == 0 || errno != ESRCH) continue;
+        int stale = openat(cgroup->own, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (stale >= 0 && flock(stale, LOCK_EX | LOCK_NB) == 0) {
+            remove_empty(stale);
+            unlinkat(cgroup->own, entry->d_name, AT_REMOVEDIR);
+        }
+        if (stale >= 0) close(stale);
+    }
+    closedir(folders);
+}
+
 /* How many we may have. */
 static int count_descriptors(void)
 {
@@ -107,7 +146,7 @@ void sup_keeper_cgroup_init(struct sup_keeper *keeper)
         cgroup->error = -cgroup->own;
         return;
     }
-    snprintf(name, sizeof name, "suptree-%d", (int) getpid());
+    snprintf(name, sizeof name, PREFIX "%d", (int) getpid());
     if (mkdirat(cgroup->own, name, 0755) < 0 && errno != EEXIST) {
         cgroup->error = errno;
         return;
@@ -115,6 +154,8 @@ void sup_keeper_cgroup_init(struct sup_keeper *keeper)
     int fd = openat(cgroup->own, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cgroup->folder = keep_above(keeper, fd);
     cgroup->error = cgroup->folder < 0 ? (fd < 0 ? errno : -cgroup->folder) : 0;
+    if (cgroup->folder >= 0) flock(cgroup->folder, LOCK_EX | LOCK_NB);
+    if (!cgroup->is_fake) remove_stale(cgroup);
     if (cgroup->is_fake) /* as the kernel makes it */
         close(
             openat(cgroup->folder, "cgroup.subtree_control", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
@@ -385,7 +426,7 @@ void sup_keeper_cgroup_finish(struct sup_keeper *keeper)
     const struct timespec moment = {0, SUP_KEEPER_MS};
     if (keeper->cgroup.folder < 0 || keeper->cgroup.is_fake) return;
     sup_keeper_limits_finish(keeper);
-    snprintf(name, sizeof name, "suptree-%d", (int) getpid());
+    snprintf(name, sizeof name, PREFIX "%d", (int) getpid());
     for (int round = 0; round < LAST_ROUNDS; round++) {
         bool done = remove_all(keeper);
         if (unlinkat(keeper->cgroup.own, name, AT_REMOVEDIR) == 0 || errno == ENOENT || done)
