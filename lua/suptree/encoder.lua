@@ -312,9 +312,10 @@ local function encode_option(context, node, row)
     local bytes = values.encode(v)
     -- In a simulation nobody makes the file or says the word.
     if row.name == "ready" and context.assume_ready and bytes and value.kind ~= "delay" then return nil end
-    if row.name == "ready" and bytes and not ready.is_driven(value.kind) then
-        return v.fail(("s.ready.%s is not looked after by this suptree"):format(value.kind),
-            "Take another condition, such as s.ready.file(path) or s.ready.delay(t).")
+    local probe = row.name == "health" and bytes and value.probe or value
+    if node.kind == "thread" and bytes and ready.is(probe) and probe.kind == "exec" then
+        return v.fail("is s.ready.exec, which runs as a process does: a thread has nothing of that",
+            row.name == "health" and "Write probe = a function." or "Let it say ctx:ready(), with s.ready.manual().")
     end
     return bytes
 end

@@ -59,9 +59,6 @@ local function probe_field(v, helpers)
     if not LOOKED_AT[probe.kind] then
         return inside.fail(("is s.ready.%s, which cannot be looked at again and again"):format(probe.kind), HINT_PROBE)
     end
-    if not ready.is_driven(probe.kind) then
-        return inside.fail(("s.ready.%s is not looked after by this suptree"):format(probe.kind), HINT_PROBE)
-    end
     local bytes = ready_value.encode(inside, helpers)
     if not bytes then return end
     local own = type(probe.value) == "table" and probe.value or {}

@@ -37,12 +37,9 @@ ready.kinds = text.strict({
     unix = function(path) return make("unix", path) end,
 }, "suptree.ready")
 
--- Those that nobody looks after yet.
-local UNDRIVEN = { exec = true }
-
 --- Does this suptree look after conditions of this kind?
 function ready.is_driven(kind)
-    return rawget(ready.kinds, kind) ~= nil and not UNDRIVEN[kind]
+    return rawget(ready.kinds, kind) ~= nil
 end
 
 --- What may be written, in words.

@@ -370,6 +370,11 @@ static void add_command(struct sup_plan_draft *draft, struct sup_plan_command *c
     };
 }
 
+static bool has_health_command(const struct sup_spec *spec)
+{
+    return spec->health.every_ns > 0 && spec->health.probe.kind == SUP_READY_EXEC;
+}
+
 static void append_commands(struct sup_plan_draft *draft, struct sup_plan *plan,
                             const struct sup_spec *spec)
 {
@@ -385,6 +390,9 @@ static void append_commands(struct sup_plan_draft *draft, struct sup_plan *plan,
     if (spec->ready.kind == SUP_READY_EXEC)
         add_command(draft, commands, plan, SUP_COMMAND_READY, &spec->ready.command,
                     spec->ready.timeout_ns);
+    if (has_health_command(spec))
+        add_command(draft, commands, plan, SUP_COMMAND_HEALTH, &spec->health.probe.command,
+                    spec->health.timeout_ns);
     if (plan->command_count == 0) return;
     align(draft);
     plan->commands = append(draft, commands, plan->command_count * sizeof *commands);
@@ -509,18 +517,24 @@ static uint64_t mix_identity(uint64_t print, const struct sup_spec *spec)
     return mix_text(print, user->shell);
 }
 
+static uint64_t mix_command(uint64_t print, const struct sup_strings *argv, int64_t timeout_ns)
+{
+    print = mix(print, &timeout_ns, sizeof timeout_ns);
+    return mix(print, argv->first, strings_size(argv));
+}
+
 static uint64_t mix_commands(uint64_t print, const struct sup_spec *spec)
 {
-    bool exec = spec->ready.kind == SUP_READY_EXEC;
+    bool ready = spec->ready.kind == SUP_READY_EXEC, health = has_health_command(spec);
     print = mix(print, spec->before.data, spec->before.size);
     if (spec->before.size > 0)
         print = mix(print, &spec->start_timeout_ns, sizeof spec->start_timeout_ns);
     print = mix(print, "\1", 1);
     print = mix(print, spec->after_exit.data, spec->after_exit.size);
-    print = mix(print, &exec, sizeof exec);
-    if (!exec) return print;
-    print = mix(print, &spec->ready.timeout_ns, sizeof spec->ready.timeout_ns);
-    return mix(print, spec->ready.command.first, strings_size(&spec->ready.command));
+    print = mix(print, &ready, sizeof ready);
+    if (ready) print = mix_command(print, &spec->ready.command, spec->ready.timeout_ns);
+    if (!health) return print;
+    return mix_command(print, &spec->health.probe.command, spec->health.timeout_ns);
 }
 
 uint64_t sup_plan_print(const struct sup_plan_wish *wish)
