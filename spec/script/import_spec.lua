@@ -149,7 +149,16 @@ processes:
   db:
     command: sleep 100
     shutdown: { signal: 2, timeout_seconds: 5 }
+    readiness_probe: { http_get: { host: db.example, port: 80 } }
+    liveness_probe:
+      http_get: { host: 127.0.0.1, port: 9000, path: "/health" }
+      period_seconds: 5
+      failure_threshold: 2
 ]])
+        holds('probe = s.ready.http("http://127.0.0.1:9000/health")', out)
+        holds("every = 5", out)
+        holds("failures = 2", out)
+        holds("-- not taken over: readiness_probe: http://db.example (only http:// and addresses in numbers)", out)
         holds('command = "python3 -m http.server 9000"', out)
         holds('env = { X = "1" }', out)
         holds("restart_delay = 2", out)

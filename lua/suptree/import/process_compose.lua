@@ -6,7 +6,8 @@ local yaml = require "suptree.import.yaml"
 local RESTARTS = { no = "temporary", on_failure = "transient", exit_on_failure = "temporary", always = "permanent" }
 
 local TAKEN = { command = true, working_dir = true, environment = true, env_file = true, depends_on = true,
-    availability = true, shutdown = true, readiness_probe = true, log_location = true, disabled = true,
+    availability = true, shutdown = true, readiness_probe = true, liveness_probe = true, log_location = true,
+    disabled = true,
     description = true, replicas = true, namespace = true, entrypoint = true }
 
 local function after(value)
@@ -24,15 +25,34 @@ local function note_ending(value, names)
     end
 end
 
-local function probe(value)
+-- A condition, or nil; what cannot be taken over is noted in `list`.
+local function probe(value, name, list)
     if type(value) ~= "table" then return nil end
     if type(value.exec) == "table" and value.exec.command then
         return writer.ready("exec", { "/bin/sh", "-c", tostring(value.exec.command) })
     end
     local http = value.http_get
     if type(http) ~= "table" then return nil end
-    return writer.ready("http", ("%s://%s:%s%s"):format(http.scheme or "http", http.host or "127.0.0.1",
-        http.port or 80, http.path or "/"))
+    local host, scheme = tostring(http.host or "127.0.0.1"), http.scheme or "http"
+    if scheme ~= "http" or host ~= "localhost" and not host:find "^%d+%.%d+%.%d+%.%d+$" then
+        list[#list + 1] = ("not taken over: %s: %s://%s (only http:// and addresses in numbers)"):format(name, scheme,
+            host)
+        return nil
+    end
+    return writer.ready("http", ("http://%s:%s%s"):format(host, http.port or 80, http.path or "/"))
+end
+
+local function positive(value)
+    local number = tonumber(value)
+    return number and number > 0 and number or nil
+end
+
+local function health(value, list)
+    local condition = probe(value, "liveness_probe", list)
+    return condition and {
+        probe = condition, every = positive(value.period_seconds), timeout = positive(value.timeout_seconds),
+        failures = positive(value.failure_threshold), start_after = positive(value.initial_delay_seconds),
+    }
 end
 
 local SIGNALS = { [1] = "HUP", [2] = "INT", [3] = "QUIT", [9] = "KILL", [10] = "USR1", [12] = "USR2", [15] = "TERM" }
@@ -69,7 +89,8 @@ local function make_service(name, process)
             after = after(process.depends_on), restart = restart ~= "permanent" and restart or nil,
             restart_delay = tonumber(availability.backoff_seconds), timeout = tonumber(shutdown.timeout_seconds),
             stop_signal = shutdown.signal and (SIGNALS[tonumber(shutdown.signal)] or tostring(shutdown.signal)) or nil,
-            ready = probe(process.readiness_probe), enabled = enabled,
+            ready = probe(process.readiness_probe, "readiness_probe", list),
+            health = health(process.liveness_probe, list), enabled = enabled,
             log = type(process.log_location) == "string" and { file = process.log_location } or nil,
             replicas = replicas and replicas ~= 1 and replicas or nil,
         },
