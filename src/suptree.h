@@ -58,7 +58,10 @@
 **   a signal       "TERM" "SIGTERM" "15"
 **   restart_delay  "2s", or "initial=1s max=60s factor=2 jitter=0.1 reset_after=60s", of which only
 **                  initial must be there
-**   ready          "manual" (sup_context_ready), "2s" after the launch, or "/path/of/a/file"
+**   ready          "manual" (sup_context_ready), "2s" after the launch, "/path/of/a/file", or what
+**                  is looked at: "tcp 5432", "unix /run/x", "http http://127.0.0.1/", "log up$"
+**   health         "every=10s timeout=2s failures=3 action=restart probe=tcp 5432", of which only
+**                  the probe must be there, at the end
 **   log            "none", "inherit", or "/path/of/a/file"
 **   limits         "nofile=65536 stack=8MiB:unlimited": one for soft and hard, or both
 **   user, group    a name or a number
