@@ -169,12 +169,6 @@ static const struct {
     {SUP_READY_EXEC, "exec "},    {SUP_READY_LOG, "log "},
 };
 
-/* Does this suptree look after conditions of ${kind}? */
-static bool is_driven(enum sup_ready_kind kind)
-{
-    return kind != SUP_READY_EXEC;
-}
-
 /* What follows the text in a blob. */
 static size_t put_details(unsigned char *out, enum sup_ready_kind kind, const char *about)
 {
@@ -203,7 +197,6 @@ static int put_condition(unsigned char *out, const char *text, size_t *size)
         bool goes_on = conditions[i].word[length - 1] == ' ';
         if (strncmp(text, conditions[i].word, length) != 0 || (text[length] != '\0') != goes_on)
             continue;
-        if (!is_driven(kind)) return -EINVAL;
         const char *about = text + length;
         bool is_text = goes_on && kind != SUP_READY_FD && kind != SUP_READY_EXEC;
         const char *kept = is_text ? about : "";

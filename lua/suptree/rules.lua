@@ -1,6 +1,5 @@
 --- What the options of one node, and the children of one supervisor, may not say of each other. The reader of blobs
 -- checks the same; here it is said of all nodes at once, each with its line.
-local ready = require "suptree.ready"
 local text = require "suptree.text"
 
 local rules = {}
@@ -83,17 +82,9 @@ local function check_ready(node, fail)
     if node.kind == "thread" and (kind == "notify" or kind == "fd") then
         fail(node, ".ready", ("is s.ready.%s, which only a process can say"):format(kind),
             "Write s.ready.manual() and call ctx:ready().")
-    elseif node.kind == "thread" and kind == "exec" then
-        fail(node, ".ready", "is s.ready.exec, whose command runs beside a process, as it does",
-            "Write s.ready.manual(), and call ctx:ready() when it holds.")
     elseif kind == "log" and (log == false or log == "inherit" or type(log) == "table" and log.to ~= nil) then
         fail(node, ".ready", "is s.ready.log, but nobody here reads the output of this process",
             "Let suptree keep its output: take log out, or write log = { file = PATH }.")
-    end
-    local health = written(node, "health")
-    if node.kind == "thread" and health and ready.is(health.probe) and health.probe.kind == "exec" then
-        fail(node, ".health", "has the probe s.ready.exec, whose command runs beside a process, as it does",
-            "Write a function(service) as its probe.")
     end
 end
 

@@ -192,6 +192,8 @@ static void options_of_services_are_read(void)
         {"ready", "tcp 5432", NULL},
         {"ready", "http http://127.0.0.1:8080/health", NULL},
         {"ready", "log port %d+", NULL},
+        {"ready", "exec pg_isready -q", NULL},
+        {"health", "probe=exec pg_isready -q", NULL},
         {"ready", "tcp 0", "web.ready"},
         {"ready", "tcp", "web.ready: \"tcp\" is not a condition such as \"2s\""},
         {"ready", "unix run/x", "web.ready"},

@@ -57,6 +57,8 @@ return s.supervisor "shop" {
   s.process "e" { command = "x", ready = s.ready.tcp(0) },
   s.process "f" { command = "x", health = { probe = s.ready.unix(5) } },
   s.process "g" { command = "x", ready = s.ready.log "up", log = { file = "up.log" } },
+  s.thread "h" { run = run, ready = s.ready.exec "x" },
+  s.thread "i" { run = run, health = { probe = s.ready.exec { "x" } } },
 }]]
         for _, words in ipairs {
             "supervise.lua:4: shop.a.ready: is s.ready.notify, which only a process can say",
@@ -65,7 +67,9 @@ return s.supervisor "shop" {
             "supervise.lua:7: shop.d.ready: is s.ready.log, but nobody here reads the output of this process",
             "supervise.lua:8: shop.e.ready: must be a port from 1 to 65535 or an address, not 0",
             "supervise.lua:9: shop.f.health.probe: must be a path, not 5",
-            "supervise.lua: 6 errors; not good",
+            "supervise.lua:11: shop.h.ready: is s.ready.exec, which runs as a process does: a thread has nothing",
+            "supervise.lua:12: shop.i.health: is s.ready.exec, which runs as a process does: a thread has",
+            "supervise.lua: 8 errors; not good",
         } do holds(words, err) end
     end)
 
