@@ -239,6 +239,16 @@ function option_help.example(row)
     return around[1] .. inside .. around[2]
 end
 
+local DEFAULTS = {
+    oneshot = { restart = "transient", start_timeout = "infinity" },
+    timer = { restart = "temporary", start_timeout = "infinity" },
+}
+
+--- The default of an option, as text, in a node of `kind` (nil: any).
+function option_help.default(row, kind)
+    return DEFAULTS[kind] and DEFAULTS[kind][row.name] or row.default
+end
+
 --- Is there an option of that name?
 function option_help.find(name)
     local row = options.rows[name]

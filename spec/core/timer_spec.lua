@@ -1,4 +1,5 @@
 -- Timers: services that run at times. The first of January 2026 at 0:00 is time 0, a Thursday, unless said otherwise.
+local cjson = require "cjson"
 local suptree = require "suptree"
 local world = require "spec.support.world"
 local up, fail, group, process, tree = world.up, world.fail, world.group, world.process, world.tree
@@ -270,6 +271,24 @@ describe("a reload", function()
         assert.equal(2 * HOUR, sim:state("t").due_at)
         reload(sim, { every = "1h", command = { "./backup", "2" }, description = "new" })
         assert.same({ "reloaded ." }, happened(sim, "reloaded"))
+    end)
+
+    it("says in its plan what holds when", function()
+        local function planned(from, to)
+            local sim = up { from }
+            if sim:state("t").kind == "oneshot" then sim:exit "t" end
+            local blob = assert(require "suptree.declaration".encode(tree { to }, { as_root = true }))
+            local plan = cjson.decode((assert(sim.world.tree:plan_json(blob, "show_all"))))
+            for _, change in ipairs(plan.changes) do
+                if change.path == "t" then return ("%s %s %s"):format(change.kind, change.action, change.note) end
+            end
+        end
+        local changed = suptree.timer "t" { command = { "./other" }, every = "1h" }
+        assert.equal("timer update holds from its next run", planned(timer { every = "1h" }, changed))
+        assert.equal("timer none nil", planned(changed, changed))
+        local done, other = suptree.oneshot "t" { command = "a" }, suptree.oneshot "t" { command = "b" }
+        assert.equal("oneshot restart nil", planned(done, other))
+        assert.equal("oneshot none nil", planned(done, done))
     end)
 
     it("applies another schedule in place", function()

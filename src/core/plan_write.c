@@ -175,8 +175,9 @@ static void write_changed(struct writing *w, const struct sup_change *change,
         if (option == NULL || !sup_option_applies(option, new->kind, w->depth == 0)) continue;
         if (option->id == SUP_OPTION_REPLICAS) continue; /* its name says it */
         bool pending = is_listed(seen, seen_count, ids[i]);
-        write_option(w, option, pending ? started : old, new,
-                     sup_form_exec_sees(option, pending ? started : old, new));
+        const struct sup_spec *from = pending ? started : old;
+        bool is_timer = from->role == SUP_ROLE_TIMER && new->role == SUP_ROLE_TIMER;
+        write_option(w, option, from, new, !is_timer && sup_form_exec_sees(option, from, new));
     }
 }
 
@@ -207,13 +208,13 @@ static void set_path(struct writing *w, const char *name)
     sup_text_copy(w->path + at, sizeof w->path - at, name);
 }
 
-static void begin_change(struct writing *w, const char *name, enum sup_kind kind,
+static void begin_change(struct writing *w, const char *name, const struct sup_spec *spec,
                          const char *action)
 {
     set_path(w, name);
     sup_json_begin_object(w->json);
     sup_json_put_string(w->json, "path", w->path);
-    sup_json_put_string(w->json, "kind", sup_kind_name(kind));
+    sup_json_put_string(w->json, "kind", sup_kind_word(spec->kind, spec->role));
     sup_json_put_string(w->json, "action", action);
 }
 
@@ -253,7 +254,7 @@ static void write_added(struct writing *w, const struct sup_form_node *record)
 {
     struct sup_spec spec;
     sup_form_decode(record, spec_above(w), &spec);
-    begin_change(w, sup_form_name(record), spec.kind, "add");
+    begin_change(w, sup_form_name(record), &spec, "add");
     sup_json_key(w->json, "fields");
     sup_json_begin_array(w->json);
     write_declared(w, record, &spec);
@@ -273,7 +274,7 @@ static void write_added(struct writing *w, const struct sup_form_node *record)
 /* ${node} and all below it go. */
 static void write_removed(struct writing *w, const struct sup_node *node)
 {
-    begin_change(w, node->name, node->spec.kind, "remove");
+    begin_change(w, node->name, &node->spec, "remove");
     sup_json_key(w->json, "fields");
     sup_json_begin_array(w->json);
     sup_json_end_array(w->json);
@@ -309,6 +310,15 @@ static const char *action_of(struct writing *w, const struct sup_change *change,
     return "update";
 }
 
+/* A timer's run that goes on is left alone. */
+static bool is_for_next_run(const struct sup_change *change, const struct sup_node *node,
+                            const struct sup_spec *new)
+{
+    uint16_t ids[1];
+    bool is_timer = sup_node_is_timer(node) && new->role == SUP_ROLE_TIMER;
+    return is_timer && sup_form_compare_exec(change->former, change->record, ids, 1) > 0;
+}
+
 /* What a person would not guess from the action; NULL: nothing. */
 static const char *note_of(const struct sup_change *change, const struct sup_node *node,
                            const struct sup_spec *new, bool lives)
@@ -320,6 +330,7 @@ static const char *note_of(const struct sup_change *change, const struct sup_nod
         return "a person has stopped it: holds when it is started";
     if (enabled && !new->enabled && !node->asked_up) return "it stops";
     if (!enabled && new->enabled && !node->held) return "it starts";
+    if (is_for_next_run(change, node, new)) return "holds from its next run";
     if (change->kind == SUP_CHANGE_RESTART && !lives)
         return node->state == SUP_STATE_FAILED ? "it starts" : "holds from its next start";
     return NULL;
@@ -341,11 +352,14 @@ static void write_kept(struct writing *w, const struct sup_change *change)
     const struct sup_node *node = sup_tree_node(w->tree, change->node);
     const struct sup_spec *above = node->parent == NULL ? NULL : &node->parent->spec;
     struct sup_spec old, started, new;
-    bool lives = node->instance != 0;
+    /* what a oneshot has done is done again when it is another thing */
+    bool is_redone = node->state == SUP_STATE_DONE && !node->held;
     sup_form_decode(change->former, above, &old);
     sup_form_decode(change->started == NULL ? change->former : change->started, above, &started);
     sup_form_decode(change->record, spec_above(w), &new);
-    begin_change(w, sup_form_name(change->record), new.kind, action_of(w, change, node, lives));
+    is_redone = is_redone && (old.role != SUP_ROLE_SERVICE || new.role != SUP_ROLE_SERVICE);
+    bool lives = node->instance != 0 || is_redone;
+    begin_change(w, sup_form_name(change->record), &new, action_of(w, change, node, lives));
     sup_json_key(w->json, "fields");
     sup_json_begin_array(w->json);
     if (change->renamed)

@@ -56,8 +56,9 @@ local function print_verbs()
     print '"suptree help timeout" explains one option.'
 end
 
-local function print_row(row)
-    local default = row.required and "needed" or row.default or ""
+local function print_row(row, kind)
+    local required = row.required and not (kind == "oneshot" or kind == "timer")
+    local default = required and "needed" or option_help.default(row, kind) or ""
     print(("  %-22s %-12s %s"):format(row.name, default, wrap(row.doc, 38)))
 end
 
@@ -65,7 +66,7 @@ local function print_kind(kind)
     print(KINDS[kind])
     print(("\nOptions of a %s:\n"):format(kind))
     print(("  %-22s %-12s"):format("option", "default"))
-    for _, row in ipairs(option_help.rows(kind)) do print_row(row) end
+    for _, row in ipairs(option_help.rows(kind)) do print_row(row, kind) end
     print '\n"suptree help OPTION" says more about one.'
 end
 
@@ -102,6 +103,8 @@ local function print_option(row)
     print("  " .. wrap(row.doc, 2) .. "\n")
     print_field("value", option_help.value(row))
     print_field("default", row.required and "none: it must be written" or row.default or "none")
+    local oneshot, timer = option_help.default(row, "oneshot"), option_help.default(row, "timer")
+    if oneshot ~= row.default then print_field("", ("of a oneshot %s, of a timer %s"):format(oneshot, timer)) end
     print_field("inherited", row.inherited and "nested nodes take their supervisor's value" or nil)
     print_field("on reload", option_help.reload(row))
     print_field("rule", SOURCES[row.source] or row.source)

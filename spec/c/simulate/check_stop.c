@@ -173,8 +173,9 @@ static bool is_significant_left(struct sim *sim, const struct shadow *supervisor
     {
         if (child->parent != supervisor || child->removed || !child->traits.significant) continue;
         if (child->finished && child->instance == 0) continue;
-        bool is_down =
-            child->died_step == sim->steps || shadow_state(sim, child) == SUP_STATE_FAILED;
+        bool was_stopping = child->state == SUP_STATE_STOPPING || child->state == SUP_STATE_STUCK;
+        bool is_down = child->died_step == sim->steps || was_stopping ||
+                       shadow_state(sim, child) == SUP_STATE_FAILED;
         bool stays = child->traits.restart == SUP_TEMPORARY && child->instance == 0;
         if (is_down && stays) continue;
         left = left || (child->state != SUP_STATE_STOPPED && child->state != SUP_STATE_DONE &&

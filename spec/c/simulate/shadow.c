@@ -162,6 +162,10 @@ void shadow_sync(struct sim *sim)
         struct traits former = node->traits;
         take_traits(&node->traits, sup_tree_spec(sim->tree, at));
         if (former.is_timer && !node->traits.is_timer) node->ready = false;
+        if (!former.is_timer && node->traits.is_timer) { /* it waits for its time instead */
+            node->delay_ns = 0;
+            node->automatic = false;
+        }
         meter_change(&node->meter, &former, &node->traits);
         if (sim->reloads > 1) node->meter.unsure = true;
         if (former.decay_ns != node->traits.decay_ns) node->meter.overflowed = true;
