@@ -24,7 +24,7 @@ end
 --- Runs a copy of examples/NAME.
 local function example(name, port)
     local files = {}
-    for _, file in ipairs { "web.lua", "worker.lua", "counter.lua", "redis.conf", "nginx.conf", "run/.gitignore" } do
+    for _, file in ipairs { "web.lua", "worker.lua", "counter.lua" } do
         files[file] = live.read_file(("%s/examples/%s/%s"):format(live.root, name, file))
     end
     local config = live.read_file(("%s/examples/%s/supervise.lua"):format(live.root, name))
@@ -94,37 +94,6 @@ describe("examples/replicas", function()
         assert.are.equal(0, (live.run { live.program, "restart", "--rolling", "web", "--settle", "0" }))
         tree:await({ type = "launched", path = "web@5" }, 2)
         assert.are.equal(0, tree:stop())
-    end)
-end)
-
-describe("examples/stack", function()
-    setup(function()
-        local code, _, err = live.run({ live.root .. "/script/stack", "--install-only" })
-        assert(code == 0, err)
-        live.clean()
-    end)
-    after_each(live.clean)
-
-    it("counts in redis and serves the count by nginx, and comes back when redis is killed", function()
-        local port = live.port()
-        local tree = example("stack", port)
-        tree:await { type = "ready", path = "." }
-        local function count() return tonumber((get(port, "/") or ""):match "^counted to (%d+)\n$") end
-        live.wait("the count to grow", function() return (count() or 0) >= 3 end)
-        local order = {}
-        for _, event in ipairs(tree:all { type = "ready", kind = "process" }) do order[#order + 1] = event.path end
-        assert.are.same({ "redis", "counter", "nginx" }, order)
-
-        -- From far away, so that a count from nothing is known, however late we look.
-        local socket = tree.folder .. "/run/redis/socket"
-        assert.are.equal(0, (live.run { "redis-cli", "-s", socket, "SET", "counter", "1000000" }))
-        live.wait("the count to be far", function() return (count() or 0) >= 1000000 end)
-        uv.kill(tree:child "redis-server", "sigkill")
-        tree:await { type = "launched", path = "redis", generation = 2 }
-        tree:await { type = "ready", path = "counter", generation = 2 }
-        live.wait("a new count, from nothing", function() return (count() or 1000000) < 1000000 end)
-        assert.are.equal(0, tree:stop())
-        assert.matches("ready to accept connections", live.read_file(tree.folder .. "/run/redis.log"), 1, true)
     end)
 end)
 

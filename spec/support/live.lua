@@ -183,12 +183,13 @@ tree.__index = tree
 
 --- `suptree run` of a configuration, given as text (nil: of its folder, as `files` make it). `options`: files
 -- (name -> text) beside it, args, env, program,
--- events = false (no --events), before (words that stand before the program).
+-- events = false (no --events), before (words that stand before the program), made (told the folder when all is in it).
 function live.tree(config, options)
     options = options or {}
     local folder = live.folder()
     if config then live.write_file(folder .. "/supervise.lua", config) end
     for name, text in pairs(options.files or {}) do live.write_file(folder .. "/" .. name, text) end
+    if options.made then options.made(folder) end
     local words = table.move(options.before or {}, 1, #(options.before or {}), 1, {})
     for _, word in ipairs { options.program or live.program, "run", config and folder .. "/supervise.lua" or folder } do
         words[#words + 1] = word
