@@ -11,6 +11,8 @@ BUILD_PACKAGES=(
     lua-argparse lua-inspect lua-yaml libedit-dev
 )
 TEST_PACKAGES=(lua-busted lua-check clang-format procps valgrind libc6-dbg python3)
+# The daemons of examples/stack.
+STACK_PACKAGES=(nginx postgresql redis-server redis-tools memcached python3 python3-psycopg2)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 1; }

@@ -84,11 +84,6 @@ local function holds(text, said)
 end
 
 describe("examples/stack", function()
-    setup(function()
-        local code, _, err = live.run { live.root .. "/script/stack", "--install-only" }
-        assert(code == 0, err)
-        live.clean()
-    end)
     after_each(live.clean)
 
     it("serves, whatever of it is killed", function()
