@@ -14,7 +14,7 @@ local find_postgres = "PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
 
 -- Logs are rotated, with the time in front of each line.
 local function log(name)
-    return { file = ("run/log/%s.log"):format(name), max_size = "1MiB", max_files = 5, timestamps = "iso8601" }
+    return { file = ("log/%s.log"):format(name), max_size = "1MiB", max_files = 5, timestamps = "iso8601" }
 end
 
 return s.supervisor "stack" {
@@ -28,29 +28,29 @@ return s.supervisor "stack" {
         after = { "folders" },
 
         s.oneshot "new-database" {
-            command = find_postgres .. "sh new-database.sh run/postgres",
+            command = find_postgres .. "sh new-database.sh run/postgres/data",
             user = as "postgres",
         },
         s.process "postgres" {
-            command = find_postgres .. "exec postgres -D run/postgres -k . -c listen_addresses=",
+            command = find_postgres .. "exec postgres -D run/postgres/data -k .. -c listen_addresses=",
             user = as "postgres",
             after = { "new-database" },
-            ready = s.ready.exec(find_postgres .. "pg_isready -q -h $PWD/run/postgres"),
+            ready = s.ready.log "database system is ready to accept connections",
             stop_signal = "INT", -- it then breaks off what its clients do, and writes what is needed
             timeout = "30s",
             limits = { core = 0 },
-            oom_score = -500,
             log = log "postgres",
         },
         s.process "redis" {
             command = { "redis-server", "redis.conf" },
             user = as "redis",
-            ready = s.ready.exec { "redis-cli", "-s", "run/redis/socket", "PING" },
+            ready = s.ready.unix "run/redis/socket",
             limits = { nofile = 4096 },
             log = log "redis",
         },
         s.process "memcached" {
             command = { "memcached", "-s", "run/memcached/socket", "-a", "0777", "-m", "16" },
+            oom_score = 500, -- when memory runs out it may go first: what it keeps can be had again
             user = as "memcache",
             ready = s.ready.unix "run/memcached/socket",
             log = log "memcached",

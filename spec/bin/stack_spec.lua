@@ -5,7 +5,7 @@ local proc = require "spec.support.proc"
 local uv = require "luv"
 
 local is_root = uv.getuid() == 0
-local FILES = { "folders.sh", "new-database.sh", "nginx.conf", "redis.conf", "shop.py", "run/.gitignore" }
+local FILES = { "folders.sh", "new-database.sh", "nginx.conf", "redis.conf", "shop.py", "run/.gitignore", "log/.gitignore" }
 
 -- Only what others may enter can hold what runs as others.
 local function open_folder(folder)
@@ -117,8 +117,8 @@ describe("examples/stack", function()
         assert.is_true(later.postgres > far.postgres) -- it loses nothing
 
         assert.are.equal(0, tree:stop())
-        holds("database system is shut down", live.read_file(tree.folder .. "/run/log/postgres.log"))
-        assert.matches("\n%d%d%d%d%-%d%d%-%d%dT%S+ .-bye bye", live.read_file(tree.folder .. "/run/log/redis.log"))
+        holds("database system is shut down", live.read_file(tree.folder .. "/log/postgres.log"))
+        assert.matches("\n%d%d%d%d%-%d%d%-%d%dT%S+ .-bye bye", live.read_file(tree.folder .. "/log/redis.log"))
         assert.are.same({}, tree:all { type = "killed" })
         assert.is_nil(uv.fs_stat(tree.folder .. "/run/shop.sock"))
     end)
