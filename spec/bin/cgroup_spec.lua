@@ -80,6 +80,8 @@ describe("limits of a cgroup", function()
         local _, page = live.run { live.program, "status", "-n", "tree", "web" }
         assert.matches("limits  memory_max does not hold: our cgroup has no controller for it; boot with", page,
             1, true)
+        local _, told = live.run { live.program, "explain", "-n", "tree", "web" }
+        assert.matches("; its memory_max does not hold: our cgroup has no controller for it", told, 1, true)
         uv.kill(tree:service "web", "sigkill")
         tree:await({ type = "launched", path = "web" }, 2)
         assert.are.equal(0, tree:stop())
@@ -188,7 +190,26 @@ describe("lack of memory", function()
         lack(tree, "oom 0\noom_kill 1\n")
         uv.kill(tree:service "web", "sigkill")
         local event = tree:await { type = "ended", path = "web" }
-        assert.are.equal("killed for lack of memory (the machine's, not by a limit of its own)", event.reason)
+        assert.are.equal("killed for lack of memory (the machine's or a container's, not by a limit of its own)",
+            event.reason)
+        tree:stop()
+    end)
+
+    it("is known from the kernel's log where there is no limit of its own", function()
+        local memory = "/sys/fs/cgroup/memory"
+        local is_first = uv.fs_readlink "/proc/self/ns/pid" == "pid:[4026531836]" and uv.fs_access("/dev/kmsg", "R")
+        if uv.getuid() ~= 0 or not is_first or not uv.fs_stat(memory .. "/memory.limit_in_bytes") then
+            return pending "only root can lack memory at will, with cgroup v1, outside of containers"
+        end
+        local above = ("%s/suptree-spec-%d"):format(memory, uv.os_getpid())
+        assert(uv.fs_mkdir(above, tonumber("755", 8)))
+        finally(function() live.wait("the cgroup to be empty", function() return uv.fs_rmdir(above) end) end)
+        live.write_file(above .. "/memory.limit_in_bytes", "16777216")
+        local tree = live.tree(config([[restart = "temporary"]], ("[[echo $$ > %s/cgroup.procs; exec lua5.4 "
+            .. "-e 'local t = {} for i = 1, 400 do t[i] = (%q):rep(1 << 20) end']]"):format(above, "x")))
+        local event = tree:await { type = "ended", path = "web" }
+        assert.are.equal("killed for lack of memory (the machine's or a container's, not by a limit of its own)",
+            event.reason)
         tree:stop()
     end)
 

@@ -492,7 +492,7 @@ static void note_oom(const struct sup_wire *message, struct sup_input *input)
     bool was_killed = input->outcome.kind == SUP_END_SIGNAL && input->outcome.code == SIGKILL;
     if (was_killed) {
         input->outcome.kind = SUP_END_OOM;
-        if (!is_own) input->text = "the machine's, not by a limit of its own";
+        if (!is_own) input->text = "the machine's or a container's, not by a limit of its own";
     } else if (input->outcome.kind == SUP_END_EXIT) {
         input->text = "something of it was killed for lack of memory";
     }

@@ -348,6 +348,15 @@ struct sup_keeper_cgroup {
     uint32_t dying_due; /* so many of them are to be tried */
 };
 
+#define SUP_KEEPER_KILLED 64
+
+/* What the kernel's log says of processes that it has killed for lack of memory. */
+struct sup_keeper_oom {
+    int log;                         /* < 0: it is not for us */
+    pid_t killed[SUP_KEEPER_KILLED]; /* the last ones that nobody has asked for; 0: free */
+    size_t count;
+};
+
 struct sup_keeper {
     struct sup_keeper_options options;
     const struct sup_sys *sys;
@@ -374,6 +383,7 @@ struct sup_keeper {
     int64_t stop_ns;    /* ... and when the first of them is killed */
 
     struct sup_keeper_cgroup cgroup;
+    struct sup_keeper_oom oom;
     int64_t sweep_ns; /* when to look for what services have left behind */
     struct sup_keeper_host host;
     struct sup_keeper_logger logger;
@@ -516,12 +526,18 @@ int sup_keeper_limits_allow(const struct sup_keeper_node *node,
                             const struct sup_keeper_instance *instance);
 /* ${node} has a new plan with other limits: its instance gets them. */
 void sup_keeper_limits_changed(struct sup_keeper *keeper, struct sup_keeper_node *node);
-/* ${instance} has ended and is not reaped yet: what its cgroup says of memory. ${peak}: the most
-   that a process of it has had, in KiB. */
+/* ${instance} has ended by ${status}: what its cgroup, or the kernel, says of memory. ${peak}: the
+   most that a process of it has had, in KiB. */
 void sup_keeper_limits_ended(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
-                             long peak);
+                             int status, long peak);
 /* Nobody is left but us: leave the folder for ourselves, undo what was switched on. */
 void sup_keeper_limits_finish(struct sup_keeper *keeper);
+
+/* --- oom.c ---------------------------------------------------------------------------------- */
+
+void sup_keeper_oom_init(struct sup_keeper *keeper);
+/* Has the kernel killed ${pid}, which was ended by SIGKILL, for lack of memory? */
+bool sup_keeper_oom_has_killed(struct sup_keeper *keeper, pid_t pid);
 
 /* --- sweep.c: what services leave behind where there are no cgroups --------------------------- */
 

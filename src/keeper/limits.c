@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CPU_PERIOD_US 100000
@@ -333,7 +334,7 @@ static uint64_t number_of(const char *text, const char *key)
 }
 
 void sup_keeper_limits_ended(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
-                             long peak)
+                             int status, long peak)
 {
     char text[512];
     const uint32_t of_memory = UINT32_C(1) << SUP_LIMIT_MEMORY_MAX |
@@ -360,5 +361,9 @@ void sup_keeper_limits_ended(struct sup_keeper *keeper, struct sup_keeper_instan
                       text, sizeof text))
             bytes = strtoull(text, NULL, 10);
     }
+    bool is_unknown = (instance->memory & SUP_EXIT_OOM) == 0 && WIFSIGNALED(status) &&
+                      WTERMSIG(status) == SIGKILL;
+    if (is_unknown && sup_keeper_oom_has_killed(keeper, instance->pid))
+        instance->memory |= SUP_EXIT_OOM;
     instance->memory |= bytes & SUP_EXIT_PEAK;
 }

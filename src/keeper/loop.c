@@ -199,6 +199,7 @@ static int make_parts(struct sup_keeper *keeper, const char **what)
     sup_mounts_init(&keeper->mounts, keeper->options.slow);
     keeper->spawner.mounts = &keeper->mounts;
     sup_keeper_cgroup_init(keeper);
+    sup_keeper_oom_init(keeper);
     *what = "take signals";
     keeper->signals = sup_keeper_signals_init();
     if (keeper->signals < 0) return keeper->signals;

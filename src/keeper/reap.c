@@ -79,7 +79,7 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     if (instance->stage == SUP_STAGE_MAIN) {
         instance->status = status;
         instance->ended_ns = sup_keeper_now();
-        sup_keeper_limits_ended(keeper, instance, usage.ru_maxrss);
+        sup_keeper_limits_ended(keeper, instance, status, usage.ru_maxrss);
         instance->cpu_ns = time_of(&usage.ru_utime) + time_of(&usage.ru_stime);
         sup_keeper_probes_end(keeper, instance);
         sup_keeper_close_ears(instance);

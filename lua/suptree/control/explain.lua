@@ -45,7 +45,10 @@ end
 
 function sentences.running(node)
     local since = node.uptime or node.since or 0
-    if node.ready then return ("runs and is ready, for %s%s"):format(seconds(since), health_of(node)) end
+    if node.ready then
+        local lacks = node.limits_text and "; its " .. node.limits_text or ""
+        return ("runs and is ready, for %s%s%s"):format(seconds(since), health_of(node), lacks)
+    end
     if node.kind == "supervisor" then return "runs, but not all that is wanted below it has been ready yet" end
     if node.kind == "oneshot" then return ("runs for %s, and is not done yet"):format(seconds(since)) end
     local awaits = node.awaits and (" (%s)"):format(node.awaits) or ""
