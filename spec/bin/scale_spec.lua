@@ -35,6 +35,8 @@ describe("suptree scale", function()
         assert.are.equal("web@1 web@2 web@3 web@4", paths_of "web")
         assert.are.equal("4", shop.variable(tree, "web@4", "SUPTREE_REPLICA"))
         tree:await_text "scale web=4 (uid"
+        tree:await_text "by control: scale web=4)"
+        assert.matches("^uid %d+ by control: scale web=4$", tree:await({ type = "added", path = "web@4" }).context)
         holds("web is scaled to 4 by hand; the configuration says 2", select(2, suptree "status"))
         assert.are.equal("web=\n", select(2, suptree("names", "replicas")))
         code, out = suptree("scale", "web=1", "--json")

@@ -342,6 +342,7 @@ static void tell_reloaded(struct line *line, const struct sup_story *story)
 {
     say(line, "%s was reloaded", story->path);
     say_text(line, story->event);
+    say_context(line, story->event);
 }
 
 static void tell_reload_refused(struct line *line, const struct sup_story *story)

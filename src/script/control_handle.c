@@ -303,8 +303,8 @@ static int plan(lua_State *L)
     return sup_control_plan(L, 2, 5, values);
 }
 
-/* reload(blob, { back, base, keep, wait, timeout, why, what }): see control_reload.c; `what`: what
-   it is called in the log */
+/* reload(blob, { back, base, keep, wait, timeout, what }): see control_reload.c; `what`: what it is
+   called in the log and in events */
 static int reload(lua_State *L)
 {
     const struct handle *handle = luaL_checkudata(L, 1, WRITER);
@@ -315,6 +315,10 @@ static int reload(lua_State *L)
     const char *what = luaL_optstring(L, -1, lua_toboolean(L, -2) ? "rollback" : "reload");
     sup_control_say("%s (uid %d by control; pid %d)", what, (int) handle->peer.uid,
                     (int) handle->peer.pid);
+    if (!lua_isnil(L, -1)) {
+        push_context(L, handle, what);
+        lua_setfield(L, 3, "why");
+    }
     lua_settop(L, 3);
     return sup_control_reload(L, 2);
 }

@@ -121,7 +121,7 @@ int sup_control_reload(lua_State *L, int first)
         .type = SUP_IN_RELOAD,
         .blob = blob,
         .blob_size = size,
-        .text = blob == NULL ? luaL_optstring(L, -1, "it could not be read") : NULL,
+        .text = luaL_optstring(L, -1, blob == NULL ? "it could not be read" : NULL),
         .flag = flag(L, first + 1, "keep"),
         .node = base(L, first + 1),
         .instance = flag(L, first + 1, "back"),
@@ -134,7 +134,7 @@ int sup_control_reload(lua_State *L, int first)
 /*
 ** reload(blob, { back, base, keep, wait, timeout, why }) -> a ticket, under which the answer comes;
 ** or nil and the code of an error. `keep`: it is not rolled back; without a blob it is refused, and
-** `why` is told. `base`: the number of the configuration that it was made of: refused when another
+** `why` is told; with one it is the context of its events. `base`: the number of the configuration that it was made of: refused when another
 ** one runs.
 */
 static int reload(lua_State *L)
