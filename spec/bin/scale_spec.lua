@@ -20,6 +20,14 @@ local function plan() return select(2, suptree "plan") end
 
 local function holds(text, said) assert.matches(text, said, 1, true) end
 
+-- Of a tree whose services stop when they are killed.
+local function end_now(tree)
+    tree:kill "TERM"
+    tree:await { type = "stopping", path = "web@1" }
+    tree:kill "TERM"
+    tree:wait()
+end
+
 local WEB = sleeper("web", "replicas = 2")
 
 describe("suptree scale", function()
@@ -146,25 +154,28 @@ describe("suptree scale", function()
         holds("web: 1 -> 2", out)
         holds("web@2: not there in the time given; it goes on", err)
         tree:await_line("web@2", "deaf")
+        code, out = suptree("scale", "web=3", "--no-wait")
+        assert.are.equal(0, code)
+        holds("web@3: it will start", out)
+        tree:await_line("web@3", "deaf")
         code, out, err = suptree("scale", "web=1", "--timeout", "300ms")
         assert.are.equal(124, code)
-        holds("web: 2 -> 1", out)
+        holds("web: 3 -> 1", out)
         holds("web@2: not down in the time given; it goes on", err)
-        code, out = suptree("scale", "web=2", "--no-wait")
-        assert.are.equal(0, code)
-        holds("web@2: it will start", out)
-        assert.are.equal(0, tree:stop())
+        end_now(tree)
     end)
 
     it("starts none beside one of the same number that still stops", function()
-        local tree = shop.run [[s.process 'web' { replicas = 2, timeout = 1,
-            command = "trap '' TERM; echo up; while :; do sleep 0.05; done" }]]
+        local tree = shop.run [[s.process 'web' { replicas = 2, timeout = "1h", command = "trap '' TERM; echo up; " ..
+            "until [ $SUPTREE_REPLICA = 2 ] && [ -e go ]; do sleep 0.02; done; rm go" }]]
         tree:await_line("web@2", "up")
         assert.are.equal(0, (suptree("scale", "web=1", "--no-wait")))
         local code, _, err = suptree("scale", "web=2", "--timeout", "50ms")
         assert.are.equal(5, code)
         holds("web@2 of before has not ended yet; try again", err)
-        assert.are.equal(0, (suptree("scale", "web=2", "--settle", "0")))
+        local scaling = live.spawn { live.program, "scale", "web=2", "--settle", "0" }
+        live.write_file(tree.folder .. "/go", "")
+        assert.are.equal(0, scaling:wait())
         tree:await({ type = "launched", path = "web@2" }, 2)
         local order = {}
         for _, event in ipairs(tree:events()) do
@@ -172,7 +183,7 @@ describe("suptree scale", function()
             if told then order[#order + 1] = event.type end
         end
         assert.are.same({ "launched", "ended", "launched" }, order)
-        assert.are.equal(0, tree:stop())
+        end_now(tree)
     end)
 
     it("goes on over the death of the host", function()

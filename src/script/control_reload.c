@@ -134,8 +134,8 @@ int sup_control_reload(lua_State *L, int first)
 /*
 ** reload(blob, { back, base, keep, wait, timeout, why }) -> a ticket, under which the answer comes;
 ** or nil and the code of an error. `keep`: it is not rolled back; without a blob it is refused, and
-** `why` is told; with one it is the context of its events. `base`: the number of the configuration that it was made of: refused when another
-** one runs.
+** `why` is told; with one it is the context of its events. `base`: the number of the configuration
+** that it was made of: refused when another one runs.
 */
 static int reload(lua_State *L)
 {
