@@ -150,6 +150,7 @@ end
 
 -- The text of an example by option: what stands in the braces of a node of the option's first kind.
 local EXAMPLES = {
+    activation = "sockets = { http = 8080 }, activation = true",
     after = 'after = { "db" }',
     after_exit = 'after_exit = { command = "rm -f run/web.sock", timeout = "5s" }',
     args = "args = { interval = 60 }",

@@ -35,6 +35,7 @@ local causes = {
     end,
     rollback = function() return "a reload was rolled back" end,
     schedule = function() end,
+    activation = function() return "a connection to one of its sockets starts it" end,
     watchdog = function() return "its watchdog heard nothing in time" end,
     unhealthy = function() return "it was found unhealthy" end,
 }

@@ -104,6 +104,21 @@ local function check_oneshot(node, fail)
     end
 end
 
+local function check_activation(node, fail)
+    if not written(node, "activation") then return end
+    if node.options.sockets == nil then
+        fail(node, ".activation", "means nothing without sockets", "Add sockets, such as sockets = { http = 8080 }.")
+    end
+    if written(node, "restart") == "temporary" then
+        fail(node, ".activation", "cannot be of a node that leaves the tree when it has ended",
+            'Take restart = "temporary" out.')
+    end
+    if node.options.replicas ~= nil then
+        fail(node, ".activation", "cannot stand beside replicas: one connection would start all",
+            "Take one of the two out.")
+    end
+end
+
 --- The rules of one node; `parent` is nil for the root.
 function rules.check_node(node, parent, fail)
     if node.kind == "supervisor" then
@@ -111,6 +126,7 @@ function rules.check_node(node, parent, fail)
         check_children_count(node, fail)
     elseif node.kind == "process" then
         check_exit_codes(node, fail)
+        check_activation(node, fail)
     end
     if node.kind ~= "supervisor" then check_ready(node, fail) end
     if node.role then check_oneshot(node, fail) end

@@ -216,6 +216,15 @@ function Sim:ready(target)
     return true
 end
 
+--- A connection comes to a service that waits for one.
+function Sim:activate(target)
+    local node = find(self, target)
+    if not node then return nil, no_such(target) end
+    self.world:queue_fact { type = "activate", node = node }
+    self.world:settle()
+    return true
+end
+
 --- The service is found sick, `text` says of what: it is stopped, and its end is a failure of that. `how` =
 -- "watchdog": it did not say in time that it is well.
 function Sim:unhealthy(target, text, how)

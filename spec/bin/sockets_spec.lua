@@ -218,6 +218,51 @@ return s.supervisor "tree" {
         assert.matches([[tree.b.sockets.y: has the unknown key "mde", did you mean "mode"?]], text, 1, true)
     end)
 
+    it("start a service with activation at the first call, after a good end again, over the host's death", function()
+        local port = caller.free_port()
+        local tree = live.tree(config(([[http = "127.0.0.1:%d", words = "unix:words.sock"]]):format(port),
+            "activation = true"))
+        tree:await { type = "ready", path = "." }
+        assert.is_nil(tree:service "web")
+        local _, page = live.run { live.program, "-n", "tree", "status", "web" }
+        assert.matches("waits for a connection on http 127.0.0.1:" .. port, page, 1, true)
+        local answer = call(port)
+        assert.are.equal(("http %d\n"):format(tree:service "web"), answer)
+        assert.are.equal("", call(port, "exit 0"))
+        tree:await { type = "ended", path = "web", generation = 1 }
+        -- Nobody calls: nobody runs, and a new host waits on.
+        local host = tree:host()
+        uv.kill(host, "sigkill")
+        tree:await { type = "host_restarted" }
+        assert.is_nil(tree:service "web")
+        assert.matches("^words %d+\n$", call(tree.folder .. "/words.sock"))
+        tree:await { type = "launched", path = "web", generation = 2 }
+        -- After a failure it restarts by itself.
+        assert.are.equal("", call(port, "exit 1"))
+        tree:await { type = "launched", path = "web", generation = 3 }
+        assert.are.equal(1, #tree:all { type = "failed", path = "web" })
+        assert.are.equal(0, tree:stop())
+    end)
+
+    it("do not start again and again what ends without an answer", function()
+        local port = caller.free_port()
+        local tree = live.tree(([[
+            local s = require "suptree"
+            return s.supervisor "tree" {
+                s.process "web" { command = { "true" }, sockets = { http = %d }, activation = true },
+            }]]):format(port))
+        tree:await { type = "ready", path = "." }
+        local socket = uv.new_tcp()
+        socket:connect("127.0.0.1", port, function() end)
+        tree:await { type = "launched", path = "web", generation = 3 }
+        local times = {}
+        for place, event in ipairs(tree:all { type = "launched", path = "web" }) do times[place] = event.time end
+        assert.is_true(times[3] - times[1] > 1.5, "three starts within " .. times[3] - times[1] .. " s")
+        socket:close()
+        uv.run "nowait"
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("are passed to the very process: its pid, and no other descriptor", function()
         local port = caller.free_port()
         local tree = live.tree(config(("http = %d"):format(port)))

@@ -89,6 +89,7 @@ static void numbers_are_frozen(void)
                                                          "stop",
                                                          "kill_mode",
                                                          "sockets",
+                                                         "activation",
                                                          [61] = "user",
                                                          "group",
                                                          "groups",

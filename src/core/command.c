@@ -61,6 +61,7 @@ static bool is_decided(const struct sup_tree *tree, const struct sup_node *node,
         if (sup_node_is_timer(node) && node->armed && !node->run_due)
             return is_run_decided(node, status);
         if (node->ready || node->state == SUP_STATE_DONE) return true;
+        if (sup_node_rests(node) && node->spec.activation) return true;
         *status = SUP_NOT_REACHED;
         return stuck || down;
     case SUP_GOAL_SETTLED:
@@ -344,10 +345,11 @@ static void answer_start(struct sup_tree *tree, const struct sup_input *input,
     else sup_waiter_add(tree, input, node, SUP_GOAL_UP);
 }
 
-/* A timer that waits for its time is to run now; one that is down is to wait for it. */
+/* Who waits for a connection, or as a timer for its time, is to run now; a timer that is down is to
+   wait for it. */
 static void ask_for_run(struct sup_node *node)
 {
-    if (node->instance != 0 || !node->armed) return;
+    if (node->instance != 0 || (!node->armed && !node->spec.activation)) return;
     node->run_due = true;
     node->scheduled = false;
 }

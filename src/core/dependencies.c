@@ -81,7 +81,7 @@ void sup_edges_drop_needed_by(struct sup_tree *tree, struct sup_node *node)
         struct sup_node *dependent = edge->dependent;
         if (dependent->removed) continue; /* it leaves as well, and still ends first */
         sup_edge_drop(edge);
-        if (dependent->state == SUP_STATE_WAITING && dependent->cause != SUP_CAUSE_SCHEDULE)
+        if (dependent->state == SUP_STATE_WAITING && !sup_node_rests(dependent))
             sup_node_bring_up(tree, dependent, SUP_CAUSE_DEPENDENCY);
     }
 }
@@ -111,8 +111,8 @@ static struct sup_node *next_to_wake(const struct sup_node *node)
         struct sup_edge *edge = sup_container(link, struct sup_edge, in_needed_by);
         struct sup_node *dependent = edge->dependent;
         if (!edge->after || dependent->state != SUP_STATE_WAITING) continue;
-        if (dependent->cause == SUP_CAUSE_SCHEDULE) continue; /* it waits for its time */
-        if (!sup_node_is_wanted(dependent)) continue;         /* it leaves with its supervisor */
+        if (sup_node_rests(dependent)) continue;      /* it waits to be called */
+        if (!sup_node_is_wanted(dependent)) continue; /* it leaves with its supervisor */
         if (sup_unready_dependency(dependent) == NULL) return dependent;
     }
     return NULL;

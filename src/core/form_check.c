@@ -382,6 +382,27 @@ static int check_replica(const struct sup_form_scan *scan, uint32_t index,
                            "has not become as many services as it says");
 }
 
+/* Somebody has to connect, and it has to come back for the next who does. */
+static int check_activation(const struct sup_form_scan *scan, uint32_t index,
+                            const struct sup_spec *spec)
+{
+    if (!spec->activation) return 0;
+    if (spec->sockets.size == 0)
+        return sup_form_refuse(scan, index, "activation",
+                               "Add sockets, such as sockets = { http = 8080 }.",
+                               "means nothing without sockets");
+    if (spec->restart == SUP_TEMPORARY)
+        return sup_form_refuse(scan, index, "activation", "Take restart = \"temporary\" out.",
+                               "cannot be of a node that leaves the tree when it has ended");
+    if (spec->role != SUP_ROLE_SERVICE)
+        return sup_form_refuse(scan, index, "activation", "Make it an s.process.",
+                               "cannot be of a oneshot or a timer");
+    if (spec->replica != 0)
+        return sup_form_refuse(scan, index, "activation", "Take one of the two out.",
+                               "cannot stand beside replicas: one connection would start all");
+    return 0;
+}
+
 static int check_required(const struct sup_form_scan *scan, uint32_t index,
                           const struct sup_option_set *written)
 {
@@ -436,6 +457,7 @@ static int check_node(const struct sup_form_scan *scan, uint32_t index)
     if ((rc = check_user(scan, index, &spec)) != 0) return rc;
     if ((rc = check_replica(scan, index, &written, &spec)) != 0) return rc;
     if ((rc = check_stop(scan, index, &written)) != 0) return rc;
+    if ((rc = check_activation(scan, index, &spec)) != 0) return rc;
     return check_exit_codes(scan, index, &spec);
 }
 

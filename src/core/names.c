@@ -76,6 +76,7 @@ static const char *const cause_names[SUP_CAUSE_COUNT] = {
     [SUP_CAUSE_WATCHDOG] = "watchdog",
     [SUP_CAUSE_UNHEALTHY] = "unhealthy",
     [SUP_CAUSE_SCHEDULE] = "schedule",
+    [SUP_CAUSE_ACTIVATION] = "activation",
 };
 
 static const char *find_name(const char *const *names, size_t count, size_t number)

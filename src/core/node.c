@@ -176,9 +176,9 @@ void sup_node_bring_up(struct sup_tree *tree, struct sup_node *node, enum sup_ca
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_SUPERVISOR, 0);
         return;
     }
-    if (sup_node_is_timer(node) && !node->armed) sup_schedule_begin(tree, node);
-    if (sup_node_is_timer(node) && !node->run_due) {
-        bool rests = node->state == SUP_STATE_WAITING && node->cause == SUP_CAUSE_SCHEDULE;
+    if (sup_node_is_called(node) && !node->armed) sup_schedule_begin(tree, node);
+    if (sup_node_is_called(node) && !node->run_due) {
+        bool rests = sup_node_rests(node) && node->cause == sup_rest_cause(node);
         if (!rests) sup_schedule_rest(tree, node);
         return;
     }
@@ -272,7 +272,8 @@ static enum verdict judge(const struct sup_node *node, struct sup_outcome outcom
     /* A termination that was not passed on just ends its supervisor, whatever the restart type. */
     if (outcome.kind == SUP_END_SHUTDOWN && node->cause == SUP_CAUSE_TERMINATE)
         return VERDICT_FINISHED;
-    if (node->spec.restart != SUP_PERMANENT && is_good_end(node, outcome)) return VERDICT_FINISHED;
+    bool may_end = node->spec.restart != SUP_PERMANENT || node->spec.activation;
+    if (may_end && is_good_end(node, outcome)) return VERDICT_FINISHED;
     return VERDICT_FAILURE;
 }
 
@@ -369,7 +370,7 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
         else sup_strategy_fail(tree, node, outcome, text);
         return;
     }
-    if (verdict == VERDICT_FINISHED && sup_node_is_timer(node)) {
+    if (verdict == VERDICT_FINISHED && sup_node_is_called(node)) {
         sup_schedule_rest(tree, node);
         return;
     }
@@ -575,7 +576,7 @@ void sup_node_launch_failed(struct sup_tree *tree, struct sup_node *node,
         sup_node_after_stop(tree, node);
     } else if (lacks_resources) {
         node->resources_said = true;
-        node->run_due = sup_node_is_timer(node);
+        node->run_due = sup_node_is_called(node);
         sup_node_set_state(tree, node, SUP_STATE_DELAYED, SUP_CAUSE_RESOURCES, 0);
         sup_deadline_set(tree, &node->deadline, SUP_PHASE_RESOURCES, SUP_SECOND_NS);
     } else {
@@ -599,7 +600,7 @@ static void lose_thread(struct sup_tree *tree, struct sup_node *node, bool crash
     retire(node);
     sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_FAILURE, 0);
     node->automatic = true;
-    node->run_due = sup_node_is_timer(node); /* it was cut off */
+    node->run_due = sup_node_is_called(node); /* it was cut off */
     sup_node_bring_up(tree, node, SUP_CAUSE_FAILURE);
 }
 

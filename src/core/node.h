@@ -381,6 +381,12 @@ void sup_siblings_ask(struct sup_tree *tree, struct sup_node *supervisor);
 /* --- schedule.c ------------------------------------------------------------------------------ */
 
 bool sup_node_is_timer(const struct sup_node *node);
+/* It is called, by its time or by a connection, and waits between its runs. */
+bool sup_node_is_called(const struct sup_node *node);
+/* ... and does so now. */
+bool sup_node_rests(const struct sup_node *node);
+enum sup_cause sup_rest_cause(const struct sup_node *node);
+void sup_activation_came(struct sup_tree *tree, const struct sup_input *input);
 /* It is up: from now on times come, and others need not wait for it. */
 void sup_schedule_begin(struct sup_tree *tree, struct sup_node *node);
 /* Nothing of a run goes on: wait for the next, or run the one that waits. */

@@ -74,6 +74,7 @@ enum sup_option_id {
     SUP_OPTION_KILL_MODE = 57,
     /* a process's: what it listens on */
     SUP_OPTION_SOCKETS = 58,
+    SUP_OPTION_ACTIVATION = 59,
     /* a service's: one of several of the same */
     SUP_OPTION_REPLICAS = 80,
     SUP_OPTION_REPLICATED = 81, /* the root's; never written by people */

@@ -22,6 +22,11 @@ static const char *const strategies[] = {"one_for_one", "one_for_all", "rest_for
 
 /* Alphabetical: sup_option_find() searches by halving. */
 const struct sup_option sup_options[] = {
+    {SUP_OPTION_ACTIVATION, "activation", SUP_TYPE_BOOL, FIELD(activation), "false", NULL, 0, 0,
+     SUP_OPT_PROCESS,
+     "true: it is started by the first connection to one of its sockets, and again after it has "
+     "ended well.",
+     "systemd"},
     {SUP_OPTION_AFTER, "after", SUP_TYPE_NAMES, FIELD(after), NULL, NULL, 0, 0, SUP_OPT_CHILD,
      "Siblings that must be ready before each launch; on a stop this node ends before them.",
      "systemd"},

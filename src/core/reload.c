@@ -326,6 +326,10 @@ static void bring_up_kept(struct sup_tree *tree, struct sup_node *node, enum sup
         sup_node_set_ready(tree, node); /* its condition was taken away */
     } else if (node->state == SUP_STATE_WAITING) {
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
+        if (node->spec.activation && sup_node_rests(node) && kind != SUP_CHANGE_KEEP) {
+            sup_tree_effect(tree, SUP_DO_LISTEN, node); /* its sockets may be others */
+            sup_reload_settled(tree, node);
+        }
     } else if (is_timer_now(node)) {
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD); /* it waits for its time instead */
     } else if (should_come_up(node, kind, was_unwanted)) {
@@ -365,7 +369,8 @@ static void mark_all(struct sup_tree *tree, const struct sup_changes *changes,
             put_on_probation(tree, node, probation_ns);
         if (change->kind != SUP_CHANGE_ADD && change->kind != SUP_CHANGE_REMOVE)
             mark_kept(tree, node, change->kind, preparations[i].was_unwanted);
-        if (change->kind == SUP_CHANGE_RESTART) node->run_due = false; /* no timer until now */
+        if (change->kind == SUP_CHANGE_RESTART && !node->spec.activation)
+            node->run_due = false; /* no timer until now */
     }
 }
 

@@ -1,6 +1,6 @@
 /*
-** core/schedule.c: timers: services that run at times. Between its runs a timer is waiting; its
-** schedule is a deadline of its own, beside the one of the phase that it is in.
+** core/schedule.c: who is called. Timers: services that run at times. Between its runs a timer is
+** waiting; its schedule is a deadline of its own, beside the one of the phase that it is in.
 **
 ** `every` counts on the tree's clock, from one time to the next, whatever the runs do. `at` is of
 ** the calendar, which is not known here: DO_SCHEDULE asks for the next time, SUP_IN_SCHEDULE says
@@ -11,6 +11,11 @@
 ** stopped, waits for its restart or for what it is after) is for `overlap` to judge; at most one
 ** waits. One that comes more than ten seconds late was missed. A run is no restart: nobody follows
 ** it, nor does it make a group restart; one that falls into a pause waits for its end.
+**
+** A service with `activation` is the same without a schedule: it is armed from its start until it
+** is stopped, and between its runs it waits for a connection; DO_LISTEN asks to be told of one, by
+** SUP_IN_ACTIVATE. As its sockets accept meanwhile, it has all that others wait for. Only a good
+** end makes it wait again; after a failure it is restarted as any other.
 */
 #include "core/node.h"
 
@@ -21,6 +26,22 @@
 bool sup_node_is_timer(const struct sup_node *node)
 {
     return node->spec.role == SUP_ROLE_TIMER;
+}
+
+bool sup_node_is_called(const struct sup_node *node)
+{
+    return sup_node_is_timer(node) || node->spec.activation;
+}
+
+enum sup_cause sup_rest_cause(const struct sup_node *node)
+{
+    return sup_node_is_timer(node) ? SUP_CAUSE_SCHEDULE : SUP_CAUSE_ACTIVATION;
+}
+
+bool sup_node_rests(const struct sup_node *node)
+{
+    return node->state == SUP_STATE_WAITING &&
+           (node->cause == SUP_CAUSE_SCHEDULE || node->cause == SUP_CAUSE_ACTIVATION);
 }
 
 /* --- when ------------------------------------------------------------------------------------- */
@@ -65,7 +86,7 @@ static void set_next(struct sup_tree *tree, struct sup_node *node)
 void sup_schedule_set(struct sup_tree *tree, const struct sup_input *input)
 {
     struct sup_node *node = sup_tree_node(tree, input->node);
-    if (node == NULL || !node->armed || node->spec.every_ns > 0) return;
+    if (node == NULL || !node->armed || !sup_node_is_timer(node) || node->spec.every_ns > 0) return;
     if (input->instance == 0) { /* there is none any more */
         sup_deadline_clear(tree, &node->schedule);
         node->due_ns = 0;
@@ -96,7 +117,7 @@ void sup_schedule_forget(struct sup_tree *tree, struct sup_node *node)
 void sup_schedule_begin(struct sup_tree *tree, struct sup_node *node)
 {
     node->armed = true;
-    set_next(tree, node);
+    if (sup_node_is_timer(node)) set_next(tree, node);
     node->has_been_ready = true;
     sup_node_unawait(tree, node);
     sup_dependents_wake(tree, node);
@@ -112,9 +133,19 @@ void sup_schedule_rest(struct sup_tree *tree, struct sup_node *node)
         sup_node_bring_up(tree, node, SUP_CAUSE_SCHEDULE);
         return;
     }
-    sup_node_set_state(tree, node, SUP_STATE_WAITING, SUP_CAUSE_SCHEDULE, 0);
+    sup_node_set_state(tree, node, SUP_STATE_WAITING, sup_rest_cause(node), 0);
+    if (!sup_node_is_timer(node)) sup_tree_effect(tree, SUP_DO_LISTEN, node);
     if (!node->armed) sup_schedule_begin(tree, node);
     sup_waiters_check(tree, node);
+}
+
+void sup_activation_came(struct sup_tree *tree, const struct sup_input *input)
+{
+    struct sup_node *node = sup_tree_node(tree, input->node);
+    if (node == NULL || !node->spec.activation || !sup_node_rests(node)) return;
+    node->run_due = node->scheduled = true;
+    node->automatic = false;
+    sup_node_bring_up(tree, node, SUP_CAUSE_ACTIVATION);
 }
 
 /* --- a run is due ----------------------------------------------------------------------------- */
@@ -173,8 +204,8 @@ void sup_schedule_changed(struct sup_tree *tree, struct sup_node *node,
     const struct sup_spec *spec = &node->spec;
     bool is_same = former->every_ns == spec->every_ns && is_same_text(former->at, spec->at) &&
                    former->jitter_ns == spec->jitter_ns;
-    if (spec->role != SUP_ROLE_TIMER) sup_schedule_forget(tree, node);
-    if (!node->armed || is_same) return;
+    if (!sup_node_is_called(node)) sup_schedule_forget(tree, node);
+    if (!node->armed || is_same || !sup_node_is_timer(node)) return;
     sup_deadline_clear(tree, &node->schedule);
     if (former->every_ns == 0 || spec->every_ns == 0) node->time_ns = 0;
     else node->time_ns -= former->every_ns; /* the time of its last run stays */

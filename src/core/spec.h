@@ -237,6 +237,7 @@ struct sup_spec {
     enum sup_kill_mode kill_mode;
     struct sup_log log;
     struct sup_bytes sockets; /* see core/socket.h */
+    bool activation;          /* launched by a connection to one of them */
     struct sup_codes success_exit;
     struct sup_codes done_exit;
     struct sup_codes terminate_exit;

@@ -157,8 +157,7 @@ static double read_threshold(const struct sup_node *node)
 static int64_t next_change(const struct sup_node *node)
 {
     if (sup_timer_is_set(&node->deadline.timer)) return node->deadline.timer.at_ns;
-    bool rests = node->state == SUP_STATE_WAITING && node->cause == SUP_CAUSE_SCHEDULE;
-    if (rests) return node->due_ns;
+    if (sup_node_rests(node)) return node->due_ns;
     bool queued = node->state == SUP_STATE_QUEUED && node->parent != NULL;
     if (queued && sup_timer_is_set(&node->parent->deadline.timer))
         return node->parent->deadline.timer.at_ns;
@@ -264,6 +263,7 @@ static const struct sup_node *cause_behind(const struct sup_tree *tree, const st
     case SUP_CAUSE_STUCK:
     case SUP_CAUSE_ROLLBACK:
     case SUP_CAUSE_SCHEDULE:
+    case SUP_CAUSE_ACTIVATION:
     case SUP_CAUSE_WATCHDOG:
     case SUP_CAUSE_UNHEALTHY:
     case SUP_CAUSE_COUNT:

@@ -32,7 +32,7 @@ void sup_stop_mark(struct sup_tree *tree, struct sup_node *node, enum sup_then t
     node->then = then;
     node->fault.kind = SUP_END_NONE;
     if (then == SUP_THEN_STOP) sup_schedule_forget(tree, node);
-    else node->run_due = sup_node_is_timer(node) && then != SUP_THEN_FAILURE; /* it is cut off */
+    else node->run_due = sup_node_is_called(node) && then != SUP_THEN_FAILURE; /* it is cut off */
     node->self_ending = false;
     if (node->state == SUP_STATE_STUCK) return;
     if (node->state != SUP_STATE_STOPPING) {

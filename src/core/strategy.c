@@ -118,7 +118,7 @@ static void join_round(struct sup_tree *tree, struct sup_node *member, const str
     bool delayed = member->state == SUP_STATE_DELAYED && member != cause;
     if (delayed) member->absorbed = true;
     if (!sup_node_is_wanted(member) || gave_up || delayed) return;
-    bool rests = sup_node_is_timer(member) && member->instance == 0 && !member->run_due;
+    bool rests = sup_node_is_called(member) && member->instance == 0 && !member->run_due;
     if (rests) return; /* nothing of it runs */
     if (!member->in_round) supervisor->round_left++;
     member->in_round = true;
@@ -218,7 +218,7 @@ void sup_strategy_next_queued(struct sup_tree *tree, struct sup_node *supervisor
         struct sup_node *node = sup_container(supervisor->queue.next, struct sup_node, queued);
         sup_strategy_dequeue(node);
         node->automatic = !node->scheduled;
-        sup_node_bring_up(tree, node, node->scheduled ? SUP_CAUSE_SCHEDULE : SUP_CAUSE_FAILURE);
+        sup_node_bring_up(tree, node, node->scheduled ? sup_rest_cause(node) : SUP_CAUSE_FAILURE);
         if (spacing_ns > 0 && !sup_list_empty(&supervisor->queue)) {
             sup_deadline_set(tree, &supervisor->deadline, SUP_PHASE_SPACING, spacing_ns);
             return;
@@ -379,7 +379,7 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
         until_ns = supervisor->deadline.timer.at_ns;
     bool restarting = is_retried && answer == ANSWER_RESTART;
     report_failure(tree, node, outcome, text, measure, until_ns, restarting);
-    node->run_due = comes_back && sup_node_is_timer(node);
+    node->run_due = comes_back && sup_node_is_called(node);
     if (node->run_due && !node->armed && !sick) sup_schedule_begin(tree, node);
     if (sick) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);

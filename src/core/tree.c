@@ -342,6 +342,9 @@ void sup_tree_apply(struct sup_tree *tree, const struct sup_input *input, int64_
     case SUP_IN_SCHEDULE:
         sup_schedule_set(tree, input);
         break;
+    case SUP_IN_ACTIVATE:
+        sup_activation_came(tree, input);
+        break;
     case SUP_IN_HOST_DIED:
         sup_node_host_died(tree, input->instance);
         break;

@@ -121,6 +121,8 @@ enum sup_input_type {
     /* a fact: node, instance: its main process has ended, `after_exit` runs; ENDED will follow.
        There is nothing left to ask; only a kill ends it earlier */
     SUP_IN_EXITING,
+    /* a fact: node, which waits for a connection: one has come; text: on what */
+    SUP_IN_ACTIVATE,
     SUP_IN_END
 };
 
@@ -157,6 +159,7 @@ enum sup_effect_type {
     SUP_DO_UPDATE,   /* node's spec changed in place: log, description, stop signal, ... */
     SUP_DO_FORGET,   /* node left the tree and nothing of it lives: drop what you keep for it */
     SUP_DO_SCHEDULE, /* node, a timer, is to be told its next time: by SUP_IN_SCHEDULE */
+    SUP_DO_LISTEN,   /* node waits for a connection: SUP_IN_ACTIVATE is to tell of it, once */
 };
 
 enum sup_event_type {
@@ -215,9 +218,10 @@ enum sup_cause {
     SUP_CAUSE_SUPERVISOR, /* its supervisor does not run */
     SUP_CAUSE_STUCK,      /* a former instance does not die */
     SUP_CAUSE_ROLLBACK,
-    SUP_CAUSE_WATCHDOG,  /* it did not say in time that it is well */
-    SUP_CAUSE_UNHEALTHY, /* its health was probed */
-    SUP_CAUSE_SCHEDULE,  /* a timer: its time is to come, or has come */
+    SUP_CAUSE_WATCHDOG,   /* it did not say in time that it is well */
+    SUP_CAUSE_UNHEALTHY,  /* its health was probed */
+    SUP_CAUSE_SCHEDULE,   /* a timer: its time is to come, or has come */
+    SUP_CAUSE_ACTIVATION, /* a connection to its sockets is to come, or has come */
     SUP_CAUSE_COUNT
 };
 

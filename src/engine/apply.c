@@ -192,6 +192,7 @@ static void drive(struct sup_engine *engine, const struct sup_effect *effect)
         break;
     case SUP_DO_FORGET:
     case SUP_DO_SCHEDULE:
+    case SUP_DO_LISTEN:
     case SUP_DO_LAUNCH:
     case SUP_DO_REPLY:
     case SUP_DO_EVENT:
@@ -219,6 +220,7 @@ static void perform_one(struct sup_engine *engine, const struct sup_effect *batc
         sup_inbox_answer(&engine->inbox, effect->request, &effect->reply);
     else if (effect->type == SUP_DO_EVENT) tell(engine, batch, count, at);
     else if (effect->type == SUP_DO_SCHEDULE) engine->schedule_asked = true;
+    else if (effect->type == SUP_DO_LISTEN) engine->listeners.asked = true;
     else drive(engine, effect);
     engine->done_seq = effect->seq;
 }

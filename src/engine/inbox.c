@@ -62,6 +62,7 @@ enum sup_class sup_input_class(enum sup_input_type type)
     case SUP_IN_EXTEND:
     case SUP_IN_SCHEDULE:
     case SUP_IN_EXITING:
+    case SUP_IN_ACTIVATE:
         return SUP_CLASS_FACT;
     case SUP_IN_STOP:
     case SUP_IN_KILL:

@@ -14,7 +14,7 @@
 **   library.c    the engine in a program of somebody else's; handle*.c its supervisors, mailbox.c
 **   orphan.c     the keeper is gone: stopping over pidfds
 **   notify.c     what processes say of themselves; said.c keeps it, watchdog.c waits for it
-**   listeners.c  the sockets of services; listen.c opens one
+**   listeners.c  the sockets of services; listen.c opens one, activation.c waits for callers
 **   ready.c      conditions of readiness
 **   probe.c      the engine's end of the prober; prober.c its thread, look.c and tail.c one look
 **   health.c     is what runs well?
@@ -171,6 +171,7 @@ struct sup_engine {
     uv_loop_t uv;
     uv_poll_t keeper_poll;
     uv_poll_t orphan_poll;
+    uv_poll_t activation_poll;
     uv_async_t wake;
     uv_timer_t deadline;
     uv_timer_t listen; /* while the door listens */
@@ -273,6 +274,12 @@ void sup_thread_output_came(struct sup_engine *engine, sup_token node, int fd);
 void sup_orphan_begin(struct sup_engine *engine);
 void sup_orphan_signal(struct sup_engine *engine, struct sup_slot *slot, int signal, bool group);
 void sup_orphan_finish(struct sup_engine *engine);
+
+/* --- activation.c --------------------------------------------------------------------------- */
+
+/* Listen for services that wait for a connection, where that was asked for or is due. */
+void sup_activation_check(struct sup_engine *engine);
+int64_t sup_activation_deadline(const struct sup_engine *engine); /* SUP_INFINITY_NS: none */
 
 /* --- ready.c ---------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 uint64_t sup_listener_id(const char *address)
@@ -27,6 +28,11 @@ static struct sup_listener *find(struct sup_listeners *listeners, uint64_t id)
     for (size_t i = 0; i < listeners->count; i++)
         if (listeners->all[i].id == id) return &listeners->all[i];
     return NULL;
+}
+
+struct sup_listener *sup_listener_find(struct sup_engine *engine, uint64_t id)
+{
+    return find(&engine->listeners, id);
 }
 
 /* Room for one more. */
@@ -88,6 +94,8 @@ void sup_listeners_take(struct sup_engine *engine, const struct sup_wire *messag
 static void let_go(struct sup_engine *engine, struct sup_listener *listener)
 {
     struct sup_wire message = {.type = SUP_WIRE_UNSOCKET, .instance = listener->id};
+    /* Others have it open as well: closing it would not do. */
+    if (listener->watched) epoll_ctl(engine->listeners.epoll, EPOLL_CTL_DEL, listener->fd, NULL);
     if (!engine->orphaned) sup_link_send(&engine->link, &message, -1);
     else sup_listen_remove(listener->fd, listener->device, listener->inode);
     close(listener->fd);
@@ -275,5 +283,6 @@ void sup_listeners_finish(struct sup_engine *engine)
         close(one->fd);
     }
     free(listeners->all);
+    if (listeners->epoll != 0) close(listeners->epoll);
     *listeners = (struct sup_listeners){.count = 0};
 }

@@ -23,6 +23,7 @@ struct sup_listener {
     uint64_t id;            /* of its address; see sup_listener_id */
     sup_token node;         /* who had it last; 0: a former host's, or nobody's yet */
     int fd;                 /* as the keeper holds it */
+    bool watched;           /* somebody has waited for a connection to it */
     bool used;              /* scratch of sup_listeners_collect */
     uint64_t device, inode; /* of its file; inode 0: none */
 };
@@ -30,13 +31,19 @@ struct sup_listener {
 struct sup_listeners {
     struct sup_listener *all;
     size_t count, room;
-    bool dirty; /* some may not be needed any more */
+    bool dirty;       /* some may not be needed any more */
+    bool asked;       /* services that wait for a connection are to be listened for */
+    int64_t again_ns; /* when some of them are; 0: not by time */
+    int epoll;        /* of those that are watched; 0: none yet */
 };
 
 #define SUP_LISTENER_TEXT 256
 
 /* What the keeper knows the socket at ${address} by; never 0. */
 uint64_t sup_listener_id(const char *address);
+
+/* NULL: none is open. Valid until another one is opened or closed. */
+struct sup_listener *sup_listener_find(struct sup_engine *engine, uint64_t id);
 
 /* Open what ${spec}, of ${node}, needs and is not open yet, and give it to the keeper. 0, or -errno
    with ${text}, SUP_LISTENER_TEXT bytes, for a person. */

@@ -72,6 +72,7 @@ static int64_t next_deadline(const struct sup_engine *engine)
 {
     int64_t at_ns = earliest(sup_tree_deadline(engine->tree), sup_ready_deadline(engine));
     at_ns = earliest(at_ns, sup_thread_deadline(engine));
+    at_ns = earliest(at_ns, sup_activation_deadline(engine));
     at_ns = earliest(at_ns, sup_watchdog_deadline(engine));
     if (engine->stopping) at_ns = earliest(at_ns, engine->progress_ns);
     if (engine->start_due) at_ns = earliest(at_ns, engine->leftovers_ns);
@@ -145,6 +146,7 @@ void sup_loop_settle(struct sup_engine *engine)
     sup_calendar_check(engine);
     apply_tick(engine);
     sup_calendar_check(engine);
+    sup_activation_check(engine);
     if (engine->stopping && engine->progress_ns <= engine->now_ns) sup_tell_progress(engine);
     sup_engine_commit(engine);
     if (engine->link.lost && !engine->orphaned) begin_orphaned_life(engine);

@@ -108,6 +108,7 @@ static void tell_launched(struct line *line, const struct sup_story *story)
         say(line, "%s%s %u", story->pid > 0 ? ", " : "", is_timer ? "run" : "generation",
             story->generation);
     if (story->pid > 0 || is_numbered) say(line, ")");
+    if (story->event->cause == SUP_CAUSE_ACTIVATION) say(line, ": a connection came");
 }
 
 static void tell_ready(struct line *line, const struct sup_story *story)
@@ -225,6 +226,8 @@ static void say_cause(struct line *line, const struct sup_story *story)
     case SUP_CAUSE_RELOAD:
     case SUP_CAUSE_ROLLBACK:
         say(line, ", the configuration has changed");
+        break;
+    case SUP_CAUSE_ACTIVATION:
         break;
     case SUP_CAUSE_SCHEDULE:
         say(line, ", its next run is due");

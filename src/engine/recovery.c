@@ -404,6 +404,7 @@ static void warm_start(struct sup_engine *engine, struct hello *hello)
     atomic_store(&((struct sup_journal_header *) (void *) engine->recorder.memory)->crashing, 0);
     sup_crash_set_journal(engine->recorder.memory);
     engine->link.corked = false;
+    engine->listeners.asked = true;
     engine->schedule_asked = true; /* if the former host died before it could answer */
 }
 

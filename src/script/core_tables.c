@@ -36,6 +36,7 @@ static const char *const input_names[] = {
     [SUP_IN_EXTEND] = "extend",
     [SUP_IN_SCHEDULE] = "schedule",
     [SUP_IN_EXITING] = "exiting",
+    [SUP_IN_ACTIVATE] = "activate",
 };
 
 static const char *const outcome_names[] = {
@@ -53,6 +54,7 @@ static const char *const effect_names[] = {
     [SUP_DO_LAUNCH] = "launch",   [SUP_DO_INTERRUPT] = "interrupt", [SUP_DO_KILL] = "kill",
     [SUP_DO_ABANDON] = "abandon", [SUP_DO_REPLY] = "reply",         [SUP_DO_EVENT] = "event",
     [SUP_DO_UPDATE] = "update",   [SUP_DO_FORGET] = "forget",       [SUP_DO_SCHEDULE] = "schedule",
+    [SUP_DO_LISTEN] = "listen",
 };
 
 static const char *const reply_names[] = {

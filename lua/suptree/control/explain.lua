@@ -140,6 +140,7 @@ local coming = {
     end,
     waiting = function(node)
         if node.cause == "schedule" then return "it runs" end
+        if node.cause == "activation" then return "the next connection to one of its sockets starts it" end
         return #node.waits > 0 and "it is started as soon as what it waits for is ready" or "it is started in its turn"
     end,
 }

@@ -121,6 +121,11 @@ function words.why(node)
     if node.state == "running" then return nil end
     if node.state == "paused" then return "too many failures" end
     if node.stuck_on then return node.stuck_on end
+    if node.state == "waiting" and node.cause == "activation" and node.sockets then
+        local places = {}
+        for place, socket in ipairs(node.sockets) do places[place] = socket.name .. " " .. socket.address end
+        return "waits for a connection on " .. table.concat(places, ", ")
+    end
     return reason.cause(node.cause, node["for"], words.last_in_full(node))
 end
 

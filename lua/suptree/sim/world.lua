@@ -19,7 +19,7 @@ function World.new(tree, round_trip)
         failing = {},                                 -- path -> how its next launches fail
         queue = {},                                   -- facts to be applied
         timers = {},                                  -- facts and callbacks to come, by time
-        effects = {}, events = {}, updates = {},      -- what came out, not yet taken
+        listens = 0, effects = {}, events = {}, updates = {},      -- what came out, not yet taken
         replies = {},                                 -- request -> reply
         last_instance = 0, last_request = 0, last_seq = 0, in_callback = false,
         wall_s = 1767225600,                          -- the Unix time at time 0: 1 January 2026, a Thursday
@@ -190,6 +190,11 @@ end
 
 function perform.event(self, effect)
     self.events[#self.events + 1] = effect.event
+end
+
+-- Nobody connects but by word of the test.
+function perform.listen(self)
+    self.listens = self.listens + 1
 end
 
 function perform.update(self, effect)

@@ -180,6 +180,7 @@ static bool is_fulfilled(struct sim *sim, const struct request *request)
     case SUP_IN_EXTEND:
     case SUP_IN_SCHEDULE:
     case SUP_IN_EXITING:
+    case SUP_IN_ACTIVATE:
     case SUP_IN_END:
         break;
     }

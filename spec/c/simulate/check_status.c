@@ -197,6 +197,7 @@ void check_before(struct sim *sim)
         expect_fact(sim, sim->subject);
         break;
     case SUP_IN_SCHEDULE:
+    case SUP_IN_ACTIVATE:
         break;
     case SUP_IN_HOST_DIED:
         expect_host_death(sim);

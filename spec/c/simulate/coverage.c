@@ -26,6 +26,7 @@ static const char *const input_names[COVERAGE_INPUTS] = {
     [SUP_IN_EXTEND] = "extend",
     [SUP_IN_SCHEDULE] = "schedule",
     [SUP_IN_EXITING] = "exiting",
+    [SUP_IN_ACTIVATE] = "activate",
 };
 
 static bool concerns_all(enum sup_input_type type)
@@ -73,6 +74,7 @@ static bool is_reachable(bool supervisor, int state, int input)
     if (!supervisor && state == SUP_STATE_PAUSED) return false;
     if (supervisor && sim_is_fact((enum sup_input_type) input)) return false;
     if (input == SUP_IN_SCHEDULE) return false; /* no timer here is of the calendar */
+    if (input == SUP_IN_ACTIVATE) return false; /* nobody here has sockets */
     return true;
 }
 

@@ -229,6 +229,7 @@ static void check_effect(struct sim *sim, const struct sup_effect *effect)
     case SUP_DO_FORGET:
         shadow_forget(sim, node);
         break;
+    case SUP_DO_LISTEN:
     case SUP_DO_SCHEDULE: /* no timer here is of the calendar */
         break;
     }
@@ -239,11 +240,11 @@ static void check_effect(struct sim *sim, const struct sup_effect *effect)
 static void show_effect(struct sim *sim, const struct sup_effect *effect)
 {
     static const char *const names[] = {
-        [SUP_DO_LAUNCH] = "LAUNCH",    [SUP_DO_INTERRUPT] = "INTERRUPT",
-        [SUP_DO_KILL] = "KILL",        [SUP_DO_ABANDON] = "ABANDON",
-        [SUP_DO_REPLY] = "reply",      [SUP_DO_EVENT] = "event",
-        [SUP_DO_UPDATE] = "UPDATE",    [SUP_DO_FORGET] = "FORGET",
-        [SUP_DO_SCHEDULE] = "SCHEDULE"};
+        [SUP_DO_LAUNCH] = "LAUNCH",     [SUP_DO_INTERRUPT] = "INTERRUPT",
+        [SUP_DO_KILL] = "KILL",         [SUP_DO_ABANDON] = "ABANDON",
+        [SUP_DO_REPLY] = "reply",       [SUP_DO_EVENT] = "event",
+        [SUP_DO_UPDATE] = "UPDATE",     [SUP_DO_FORGET] = "FORGET",
+        [SUP_DO_SCHEDULE] = "SCHEDULE", [SUP_DO_LISTEN] = "LISTEN"};
     const struct sup_event *event = &effect->event;
     const struct shadow *node = shadow_of(sim, effect->node);
     fprintf(sim->verbose, "      %s", names[effect->type]);

@@ -207,6 +207,7 @@ static void react_to(struct world *world, const struct sup_effect *effect)
     case SUP_DO_UPDATE:
     case SUP_DO_FORGET:
     case SUP_DO_SCHEDULE:
+    case SUP_DO_LISTEN:
         break;
     }
 }
