@@ -308,6 +308,7 @@ static void append_sockets(struct sup_plan_draft *draft, struct sup_plan *plan,
     struct sup_socket socket;
     align(draft);
     plan->sockets = draft->size;
+    plan->sockets_shared = spec->replica > 0;
     for (uint32_t at = 0; sup_sockets_next(&spec->sockets, &at, &socket); plan->socket_count++) {
         uint64_t id = sup_listener_id(socket.address);
         append(draft, &id, sizeof id);

@@ -93,8 +93,9 @@ int sup_keeper_sockets_of(struct sup_keeper *keeper, const struct sup_plan *plan
         memcpy(&id, ids + i * sizeof id, sizeof id);
         const struct sup_keeper_socket *socket = id == 0 ? NULL : find(keeper, id);
         if (socket == NULL) return -EMFILE;
-        /* The instances share one description: none may leave it non-blocking to the next. */
-        fcntl(socket->fd, F_SETFL, O_RDWR);
+        /* The instances share one description: none may leave it non-blocking to the next. But who
+           runs beside it would hang in accept when somebody else was faster. */
+        if (plan->sockets_shared == 0) fcntl(socket->fd, F_SETFL, O_RDWR);
         fds[i] = socket->fd;
     }
     return 0;

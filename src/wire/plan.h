@@ -89,7 +89,7 @@ struct sup_plan {
     int64_t watchdog_ns;   /* WATCHDOG_USEC and WATCHDOG_PID; 0: not given */
     uint64_t sockets;      /* offset of uint64_t, aligned to 8: SUP_WIRE_SOCKET */
     uint32_t socket_count; /* its descriptors from 3 on */
-    uint32_t sockets_reserved;
+    uint32_t sockets_shared; /* 1: others may be using them, their flags are left alone */
 };
 
 /* The commands beside a service. They run as it does: user, folder, environment, limits, output. */
