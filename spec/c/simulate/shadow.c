@@ -161,7 +161,10 @@ void shadow_sync(struct sim *sim)
         take_name(sim, node, status.name, status.leaving);
         struct traits former = node->traits;
         take_traits(&node->traits, sup_tree_spec(sim->tree, at));
-        if (former.is_timer && !node->traits.is_timer) node->ready = false;
+        if (former.is_timer && !node->traits.is_timer) {
+            node->ready = false;
+            node->been_ready = node->been_ready || node->instance == 0; /* at once, unseen */
+        }
         if (!former.is_timer && node->traits.is_timer) { /* it waits for its time instead */
             node->delay_ns = 0;
             node->automatic = false;
