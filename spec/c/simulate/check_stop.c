@@ -85,6 +85,7 @@ void check_abandon(struct sim *sim, struct shadow *node, const struct sup_effect
     node->dies_with_host[place] = node->instance_kind == SUP_THREAD;
     node->former = node->instance;
     node->instance = 0;
+    node->died_step = sim->steps;
     node->ready = false;
     node->kill_ns = node->stuck_ns = NEVER_NS;
 }
