@@ -197,6 +197,36 @@ while True: time.sleep(1000)]]),
         assert.are.equal(0, #tree:all { type = "killed" })
     end)
 
+    it("MAINPID: it goes on in another process of its own, also for the next host; a stranger is refused", function()
+        local tree = run(python("py", "ready = s.ready.notify(), restart = \"temporary\""), {
+            ["py.py"] = talker([[
+pid = os.fork()
+if pid > 0:
+    notify("MAINPID=1")
+    notify("MAINPID=%d" % pid)
+    os._exit(7)
+wait_for("go")
+notify("READY=1\nSTATUS=second")
+wait_for("leave")
+os._exit(3)]]),
+        })
+        tree:await_line("suptree", "py says MAINPID=1, which is no process of it: that is not taken")
+        local first = tree:await { type = "launched", path = "py" }
+        local pid = live.wait("the second process", function()
+            local node = status("py")
+            return node.pid and tree.out:find(("py goes on in process %d,"):format(node.pid), 1, true) and node.pid
+        end)
+        assert.are.equal(1, first.generation)
+        tree:kill_host()
+        touch(tree, "go")
+        tree:await { type = "ready", path = "py" }
+        assert.are.equal(pid, status("py").pid)
+        assert.are.equal(1, status("py").generation)
+        touch(tree, "leave")
+        local ended = tree:await { type = "ended", path = "py" }
+        assert.are.equal(3, ended.code)
+    end)
+
     it("each run has a socket of its own, and others have none", function()
         local tree = run(python("py", "ready = s.ready.notify()") .. [[
             s.process "plain" { command = "echo socket=$NOTIFY_SOCKET dog=$WATCHDOG_USEC; exec sleep 1000" },]], {

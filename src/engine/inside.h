@@ -242,6 +242,9 @@ struct sup_outcome sup_process_outcome(int wait_status);
 /* Send a signal that is no effect of the core to the slot's instance: never a repeat. */
 void sup_process_signal(struct sup_engine *engine, struct sup_slot *slot, int signal);
 
+/* It has said that it goes on in the process ${pid}, one of its own, when its present one ends. */
+void sup_process_claim(struct sup_engine *engine, struct sup_slot *slot, int32_t pid);
+
 /* --- ladder.c --------------------------------------------------------------------------------- */
 
 /* The slot's instance was asked to stop at ${asked_ns}: the next signals are to follow. */

@@ -169,6 +169,7 @@ static void hear(struct sup_engine *engine, const struct sup_wire *message, int 
     case SUP_WIRE_SPAWN_FAILED:
     case SUP_WIRE_EXIT:
     case SUP_WIRE_ENDING:
+    case SUP_WIRE_MAIN_IS:
         sup_process_fact(engine, message, fd);
         return;
     case SUP_WIRE_EAR:

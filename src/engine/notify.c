@@ -46,7 +46,7 @@ static pid_t parent_of(pid_t pid)
 static bool is_of_service(const struct sup_slot *slot, pid_t pid)
 {
     if (pid <= 1 || slot->pid <= 0) return false;
-    if (pid == slot->pid || getsid(pid) == slot->pid) return true;
+    if (pid == slot->pid || (getsid(pid) == getsid(slot->pid) && getsid(pid) > 0)) return true;
     for (int i = 0; i < PARENTS && pid > 1; i++) {
         pid = parent_of(pid);
         if (pid == slot->pid) return true;
@@ -164,6 +164,21 @@ static void hear_extend(struct sup_engine *engine, struct sup_slot *slot, int64_
     if (status.next_ns != 0) sup_engine_apply(engine, &input);
 }
 
+/* MAINPID: only the number of a process of the service itself. */
+static void hear_main(struct sup_engine *engine, struct sup_slot *slot, const char *value,
+                      size_t size)
+{
+    char path[1024];
+    int64_t pid = read_time(value, size) / MICROSECOND_NS;
+    if (pid > 0 && pid <= INT32_MAX && is_of_service(slot, (pid_t) pid)) {
+        sup_process_claim(engine, slot, (int32_t) pid);
+        return;
+    }
+    sup_tell_line(engine, "%s says MAINPID=%.*s, which is no process of it: that is not taken",
+                  sup_tree_path(engine->tree, slot->node, path, sizeof path),
+                  size > 20 ? 20 : (int) size, value);
+}
+
 static void hear_word(struct sup_engine *engine, struct sup_slot *slot, const char *key,
                       size_t key_size, const char *value, size_t size)
 {
@@ -178,6 +193,8 @@ static void hear_word(struct sup_engine *engine, struct sup_slot *slot, const ch
     } else if (is(key, key_size, "STOPPING") && is(value, size, "1")) {
         note(engine, slot, begin_stopping, NULL);
         sup_watchdog_farewell(engine, slot);
+    } else if (is(key, key_size, "MAINPID")) {
+        hear_main(engine, slot, value, size);
     } else if (is(key, key_size, "WATCHDOG")) {
         hear_watchdog(engine, slot, value, size);
     } else if (is(key, key_size, "WATCHDOG_USEC") && ns > 0) {

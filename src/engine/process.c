@@ -357,8 +357,11 @@ static void note_ending(struct sup_engine *engine, const struct sup_wire *messag
 {
     struct sup_slot *slot = current_slot(engine, input);
     if (slot == NULL || !slot->live) return;
+    sup_notify_hear(engine, slot); /* it came before */
+    if (current_slot(engine, input) != slot) return;
     sup_ready_cancel(engine, slot);
     pthread_mutex_lock(&engine->mutex);
+    sup_notify_close(engine, slot);
     if (slot->pidfd >= 0) close(slot->pidfd);
     slot->pidfd = -1;
     slot->pid = 0;
@@ -534,12 +537,48 @@ static void note_exit(struct sup_engine *engine, const struct sup_wire *message,
     sup_process_acknowledge(engine, message->instance);
 }
 
+/* It goes on in another process, as it has said. */
+static void note_main(struct sup_engine *engine, const struct sup_wire *message, int fd)
+{
+    char path[PATH_SIZE];
+    struct sup_slot *slot = sup_slots_find(&engine->slots, message->node);
+    bool is_its =
+        slot != NULL && slot->live && message->instance == slot->instance + engine->bases.instance;
+    if (!is_its) {
+        if (fd >= 0) close(fd);
+        return;
+    }
+    pthread_mutex_lock(&engine->mutex);
+    if (slot->pidfd >= 0) close(slot->pidfd);
+    slot->pidfd = fd;
+    slot->pid = message->a;
+    pthread_mutex_unlock(&engine->mutex);
+    sup_tell_line(engine, "%s goes on in process %d, as it has said",
+                  sup_tree_path(engine->tree, slot->node, path, sizeof path), message->a);
+}
+
+void sup_process_claim(struct sup_engine *engine, struct sup_slot *slot, int32_t pid)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_MAIN,
+        .node = slot->node,
+        .instance = slot->instance + engine->bases.instance,
+        .generation = slot->generation,
+        .a = pid,
+    };
+    say(engine, &message, -1);
+}
+
 void sup_process_fact(struct sup_engine *engine, const struct sup_wire *message, int fd)
 {
     struct sup_input input = {.node = message->node};
     uint64_t base = engine->bases.instance;
     if (message->type == SUP_WIRE_EAR) {
         sup_notify_open(engine, message, fd);
+        return;
+    }
+    if (message->type == SUP_WIRE_MAIN_IS) {
+        note_main(engine, message, fd);
         return;
     }
     if (message->instance > base) input.instance = message->instance - base;

@@ -63,6 +63,12 @@ pid_t *sup_keeper_birth_of_probe(struct sup_keeper *keeper, const struct sup_kee
     return &birth->pid;
 }
 
+void sup_keeper_birth_change(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
+                             pid_t pid)
+{
+    birth_of(keeper, instance)->pid = pid;
+}
+
 void sup_keeper_birth_clear(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
 {
     birth_of(keeper, instance)->pid = 0;

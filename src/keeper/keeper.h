@@ -156,6 +156,7 @@ enum sup_keeper_tell {
     SUP_TELL_LIMITS = 16,
     SUP_TELL_NOTIFY = 32,   /* EAR with the socket */
     SUP_TELL_READY_FD = 64, /* EAR with the pipe */
+    SUP_TELL_MAIN = 128,
 };
 
 /* What the process of a live instance is: one at a time, and an instance only ever goes on. */
@@ -201,6 +202,11 @@ struct sup_keeper_instance {
     int report;              /* of a start that may hang, while it is under way; 0: none */
     int notify;              /* where its datagrams arrive; 0: it has no such socket */
     int ready_read;          /* the end of the pipe by which it gets ready; 0: none */
+    pid_t heir;              /* it goes on in that process when its own ends; 0: it does not */
+    int heir_pidfd;          /* 0: none */
+    int64_t patience_ns;     /* so long it is waited for what its process has said; 0: not yet */
+    uint8_t looks;           /* rounds of the loop since all of that was heard */
+    bool inherited;          /* it has done so: its process need not lead a group */
     int failed_step;         /* such a start has failed, its process has not ended yet; 0: no */
     int status;              /* wait status; or the step of the failed start */
     int error;               /* errno of the failed start */
@@ -629,6 +635,20 @@ void sup_keeper_sockets_finish(struct sup_keeper *keeper);
 int sup_keeper_sockets_of(struct sup_keeper *keeper, const struct sup_plan *plan, const void *set,
                           int *fds, size_t room);
 
+/* --- heir.c: services that go on in another process ------------------------------------------- */
+
+/* MAIN: the instance ${number} goes on in the process ${pid} when its own ends. */
+void sup_keeper_heir(struct sup_keeper *keeper, uint64_t number, pid_t pid);
+/* The process of ${instance} has ended: is it to be left unreaped for a moment, because it may have
+   said that it goes on in another one? To be asked again soon. */
+bool sup_keeper_may_have_heir(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+void sup_keeper_disinherit(struct sup_keeper_instance *instance);
+/* The process of ${instance} has ended and is not reaped. Does it go on in another one? Then that
+   is its process by now, and the former is reaped. */
+bool sup_keeper_succeed(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
+/* The process group of ${instance}, for kill; its process must not be reaped yet. */
+pid_t sup_keeper_group_of(const struct sup_keeper_instance *instance);
+
 /* --- service.c ------------------------------------------------------------------------------ */
 
 /* SPAWN and SIGNAL, repeats included. */
@@ -636,6 +656,9 @@ void sup_keeper_spawn(struct sup_keeper *keeper, const struct sup_wire *message)
 /* There is news of the start of ${instance}, which is live and was not waited for. */
 void sup_keeper_hear_start(struct sup_keeper *keeper, struct sup_keeper_instance *instance);
 void sup_keeper_signal(struct sup_keeper *keeper, const struct sup_wire *message);
+/* Watch the process of ${instance} by ${pidfd}, which is taken over; < 0: there is none. */
+void sup_keeper_watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                               int pidfd);
 /* Send ${signal} to the main process, or to its whole group. Only to a LIVE instance. */
 void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
                             int signal, bool group);
@@ -783,6 +806,9 @@ int sup_keeper_births_init(struct sup_keeper *keeper);
 pid_t *sup_keeper_birth_begin(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
                               uint32_t kind);
 pid_t *sup_keeper_birth_of_probe(struct sup_keeper *keeper, const struct sup_keeper_probe *probe);
+/* It lives on as ${pid}. */
+void sup_keeper_birth_change(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
+                             pid_t pid);
 /* It is about to be reaped: its pid may soon be another's. */
 void sup_keeper_birth_clear(struct sup_keeper *keeper, const struct sup_keeper_instance *instance);
 

@@ -48,6 +48,9 @@ static void obey(struct sup_keeper *keeper, const struct sup_wire *message, int 
     case SUP_WIRE_SIGNAL:
         sup_keeper_signal(keeper, message);
         break;
+    case SUP_WIRE_MAIN:
+        sup_keeper_heir(keeper, message->instance, message->a);
+        break;
     case SUP_WIRE_ACK:
         sup_keeper_forget(keeper, message->instance);
         break;

@@ -31,7 +31,7 @@ static void kill_rest(struct sup_keeper *keeper, struct sup_keeper_instance *ins
 {
     const struct sup_plan *plan = instance->node->plan;
     if (plan != NULL && plan->kill_mode == SUP_KILL_PROCESS) return;
-    keeper->sys->kill(-instance->pid, SIGKILL);
+    keeper->sys->kill(-sup_keeper_group_of(instance), SIGKILL);
 }
 
 /* What the next instance writes comes behind that, however late suptree-log hears of the end. */
@@ -49,6 +49,7 @@ static void finish(struct sup_keeper *keeper, struct sup_keeper_instance *instan
     bool failed = instance->failed_step != 0;
     instance->state = failed ? SUP_INSTANCE_FAILED : SUP_INSTANCE_ENDED;
     if (failed) instance->status = instance->failed_step;
+    sup_keeper_disinherit(instance);
     if (instance->ended_ns == 0) instance->ended_ns = sup_keeper_now();
     sup_keeper_tell(keeper, instance, SUP_TELL_END);
     sup_keeper_talk(keeper);
@@ -71,6 +72,12 @@ void sup_keeper_reap(struct sup_keeper *keeper, struct sup_keeper_instance *inst
     struct rusage usage;
     if (!has_ended(instance->pid)) return;
     if (instance->report != 0) sup_keeper_hear_start(keeper, instance);
+    if (sup_keeper_may_have_heir(keeper, instance)) {
+        int64_t soon_ns = sup_keeper_now() + SUP_KEEPER_MS;
+        if (soon_ns < keeper->children_ns) keeper->children_ns = soon_ns;
+        return;
+    }
+    if (sup_keeper_succeed(keeper, instance)) return;
     /* What is left of the service goes with it; while the main process is a zombie, the id of
        the group cannot have become somebody else's. */
     kill_rest(keeper, instance);
@@ -107,8 +114,10 @@ static void reap_all(struct sup_keeper *keeper)
         if (pid == 0) return;
         struct sup_keeper_instance *instance = sup_keeper_instance_of_pid(keeper, pid);
         struct sup_keeper_probe *probe;
-        if (instance != NULL) sup_keeper_reap(keeper, instance);
-        else if (pid == keeper->host.pid) sup_keeper_host_check(keeper);
+        if (instance != NULL) {
+            sup_keeper_reap(keeper, instance);
+            if (instance->pid == pid) return; /* not yet */
+        } else if (pid == keeper->host.pid) sup_keeper_host_check(keeper);
         else if (pid == keeper->logger.pid) sup_keeper_logger_check(keeper);
         else if ((probe = sup_keeper_probe_of_pid(keeper, pid)) != NULL)
             sup_keeper_probe_reap(keeper, probe);

@@ -92,8 +92,8 @@ int sup_keeper_prepare(struct sup_keeper *keeper, struct sup_keeper_node *node,
                                  SUP_SPAWN_EXTRAS);
 }
 
-static void watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
-                           int pidfd)
+void sup_keeper_watch_instance(struct sup_keeper *keeper, struct sup_keeper_instance *instance,
+                               int pidfd)
 {
     uint32_t slot = (uint32_t) (instance - keeper->instances);
     instance->pidfd = sup_keeper_watch_child(keeper, pidfd, SUP_WATCH_INSTANCE, slot,
@@ -129,7 +129,7 @@ static void note_process(struct sup_keeper *keeper, struct sup_keeper_instance *
     }
     instance->pid = pid;
     sup_keeper_pid_add(keeper, instance);
-    watch_instance(keeper, instance, pidfd);
+    sup_keeper_watch_instance(keeper, instance, pidfd);
     bool is_main = instance->stage == SUP_STAGE_MAIN;
     if (is_main) instance->main_pid = pid;
     if (is_main) instance->spawned_ns = sup_keeper_now();
@@ -298,7 +298,7 @@ void sup_keeper_send_signal(struct sup_keeper *keeper, struct sup_keeper_instanc
     if (group && signal == SIGKILL && sup_keeper_cgroup_kills(instance->node))
         sup_keeper_cgroup_kill(keeper, instance);
     /* Until we reap it, its pid and the id of its group can mean nobody else. */
-    if (group && keeper->sys->kill(-instance->pid, signal) == 0) return;
+    if (group && keeper->sys->kill(-sup_keeper_group_of(instance), signal) == 0) return;
     /* One whose start hangs may have no group yet. */
     if (group && instance->report == 0) return;
     if (instance->pidfd != 0) keeper->sys->pidfd_signal(instance->pidfd, signal);

@@ -92,6 +92,18 @@ static int say_end(struct sup_keeper *keeper, const struct sup_keeper_instance *
     return say(keeper, &message, -1);
 }
 
+static int say_main(struct sup_keeper *keeper, const struct sup_keeper_instance *instance)
+{
+    struct sup_wire message = {
+        .type = SUP_WIRE_MAIN_IS,
+        .generation = instance->generation,
+        .node = instance->token,
+        .instance = instance->instance,
+        .a = instance->main_pid,
+    };
+    return say(keeper, &message, instance->pidfd == 0 ? -1 : instance->pidfd);
+}
+
 static int say_ear(struct sup_keeper *keeper, const struct sup_keeper_instance *instance,
                    enum sup_wire_ear ear, int fd)
 {
@@ -128,6 +140,11 @@ static int say_owed(struct sup_keeper *keeper, const struct sup_keeper_instance 
         int r = say_limits(keeper, instance);
         if (r < 0) return r;
         *bits &= (uint8_t) ~SUP_TELL_LIMITS;
+    }
+    if ((*bits & SUP_TELL_MAIN) != 0) {
+        int r = say_main(keeper, instance);
+        if (r < 0) return r;
+        *bits &= (uint8_t) ~SUP_TELL_MAIN;
     }
     if ((*bits & SUP_TELL_NOTIFY) != 0) {
         int r = say_ear(keeper, instance, SUP_WIRE_EAR_NOTIFY, instance->notify);

@@ -49,6 +49,9 @@ enum sup_wire_type {
        device of its file, 0: it has none. One held by that id before is let go */
     SUP_WIRE_SOCKET,
     SUP_WIRE_UNSOCKET, /* instance: let go of that socket and remove its file */
+    /* node, instance, a: pid: when its process ends, the instance goes on in that one, if it runs
+       then as a child of the keeper: MAIN_IS will tell. Its present one: it does not */
+    SUP_WIRE_MAIN,
 
     /* keeper -> host */
     /* a: how many hosts have been started, this one included (1: the first); b: enum
@@ -92,6 +95,7 @@ enum sup_wire_type {
     SUP_WIRE_EAR,
     /* as SOCKET: the keeper holds it. Between HELLO and HELLO_END alone */
     SUP_WIRE_SOCKET_HELD,
+    SUP_WIRE_MAIN_IS, /* instance, node, generation, a: pid; fd: its pidfd, may be absent */
 };
 
 /* Why a limit of a cgroup does not hold. */
