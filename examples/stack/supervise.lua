@@ -35,7 +35,7 @@ return s.supervisor "stack" {
             command = find_postgres .. "exec postgres -D run/postgres/data -k .. -c listen_addresses=",
             user = as "postgres",
             after = { "new-database" },
-            ready = s.ready.log "database system is ready to accept connections",
+            ready = s.ready.exec(find_postgres .. "pg_isready -q -h $PWD/run/postgres"),
             stop_signal = "INT", -- it then breaks off what its clients do, and writes what is needed
             timeout = "30s",
             limits = { core = 0 },
