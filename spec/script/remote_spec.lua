@@ -397,7 +397,7 @@ describe("status", function()
         local env = runtime({ status = function() return { name = "shop", services = nodes } end }, "shop")
         nodes = { with { path = "w", kind = "supervisor" }, with { path = "w/a", state = "failed" } }
         assert.are.equal(0, (suptree(env, "status", "w"))) -- itself runs
-        assert.are.same({ paths = { "w" }, below = true }, hosts[1].requests[1].params)
+        assert.are.same({ paths = { "w" }, below = true, usage = true }, hosts[1].requests[1].params)
         assert.are.equal(3, (suptree(env, "status", "w", "w/a")))
         assert.are.equal(0, (suptree(env, "status", "w/")))
         assert.are.equal(3, (suptree(env, "status", "w*")))
