@@ -64,6 +64,7 @@
 **                  the probe must be there, at the end
 **   log            "none", "inherit", or "/path/of/a/file"
 **   limits         "nofile=65536 stack=8MiB:unlimited": one for soft and hard, or both
+**   cgroup         "memory_max=64MiB cpu_max=50% pids_max=100 required=true"
 **   user, group    a name or a number
 **
 ** Threads. Every function may be called from any thread, unless it says otherwise; but nobody may

@@ -35,6 +35,7 @@ static void check_same(const struct sup_input *a, const struct sup_input *b)
     CHECK(a->node == b->node && a->instance == b->instance && a->request == b->request);
     CHECK(a->wait == b->wait && a->flag == b->flag && a->wait_ns == b->wait_ns);
     CHECK(a->outcome.kind == b->outcome.kind && a->outcome.code == b->outcome.code);
+    CHECK(a->cpu_ns == b->cpu_ns && a->memory_peak == b->memory_peak);
     CHECK_TEXT(a->text, b->text);
     CHECK_INT(a->blob_size, b->blob_size);
     if (a->blob_size == b->blob_size && a->blob_size > 0)
@@ -56,6 +57,15 @@ static void an_input_reads_back(void)
         MUST(sup_input_read(&back, bytes, size));
         check_same(&back, &input);
     }
+    input = (struct sup_input){.type = SUP_IN_ENDED,
+                               .node = 1,
+                               .instance = 2,
+                               .outcome = {SUP_END_OOM, 9},
+                               .cpu_ns = INT64_MAX,
+                               .memory_peak = UINT64_MAX};
+    size = sup_input_write(&input, bytes, sizeof bytes);
+    MUST(sup_input_read(&back, bytes, size));
+    check_same(&back, &input);
     input.text = ""; /* empty is not absent */
     size = sup_input_write(&input, bytes, sizeof bytes);
     MUST(sup_input_read(&back, bytes, size));

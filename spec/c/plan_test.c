@@ -165,6 +165,11 @@ static void refuses_bad_numbers(void)
     REFUSED(plan->group_count = 1);
     REFUSED((plan->limit_count = 1, plan->limits = sample.size));
     REFUSED(plan->limit_count = UINT32_MAX);
+    REFUSED((plan->cgroup_count = 1, plan->cgroup = sample.size));
+    REFUSED((plan->cgroup_count = 1, plan->cgroup = 12));
+    REFUSED((plan->cgroup_count = 1, plan->cgroup = sample.offset)); /* no such limit */
+    REFUSED((plan->cgroup_count = UINT32_MAX, plan->cgroup = sample.offset));
+    REFUSED(plan->cgroup_required = 2);
     REFUSED(plan->umask = 01000);
     REFUSED(plan->socket_count = SUP_PLAN_MAX_SOCKETS + 1);
     REFUSED((plan->socket_count = 1, plan->sockets = sample.size));
