@@ -1,3 +1,4 @@
+local caller = require "spec.support.caller"
 local live = require "spec.support.live"
 local uv = require "luv"
 
@@ -24,7 +25,7 @@ end
 --- Runs a copy of examples/NAME.
 local function example(name, port)
     local files = {}
-    for _, file in ipairs { "web.lua", "worker.lua", "counter.lua" } do
+    for _, file in ipairs { "web.lua", "worker.lua", "counter.lua", "served.lua" } do
         files[file] = live.read_file(("%s/examples/%s/%s"):format(live.root, name, file))
     end
     local config = live.read_file(("%s/examples/%s/supervise.lua"):format(live.root, name))
@@ -78,6 +79,28 @@ describe("examples/timer", function()
         assert.matches("3h30m%s+nightly%s+started, run 1", out)
         assert.matches("nightly%s+1 run, 0 failures", out)
         assert.matches("report%s+43%d%d%d runs, 0 failures", out)
+    end)
+end)
+
+describe("examples/sockets", function()
+    after_each(live.clean)
+
+    it("greets whatever happens to the greeter, and starts a clock for who asks", function()
+        local port = caller.free_port()
+        local tree = example("sockets", port)
+        tree:await { type = "launched", path = "greeter" }
+        assert.matches("^hello, says process %d+\n$", get(port, "/"))
+        local first = tree:service "greeter"
+        uv.kill(first, "sigkill")
+        assert.matches("^hello, says process %d+\n$", get(port, "/"))
+        assert.are_not.equal(first, tree:service "greeter")
+        assert.is_nil(tree:service "clock")
+        local over, answer
+        caller.call(tree.folder .. "/clock.sock", "what?", function(_, text) over, answer = true, text end)
+        live.wait("the time", function() return over end)
+        assert.matches("the time, whatever it is", answer, 1, true)
+        tree:await { type = "ended", path = "clock", code = 0 }
+        assert.are.equal(0, tree:stop())
     end)
 end)
 

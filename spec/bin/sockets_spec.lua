@@ -1,7 +1,9 @@
 -- Sockets that are held over restarts of the service, reloads and the death of the host.
 local caller = require "spec.support.caller"
 local live = require "spec.support.live"
+local library = require "spec.support.library"
 local proc = require "spec.support.proc"
+local suptree = require "suptree"
 local uv = require "luv"
 
 local SERVER = live.root .. "/spec/support/passed.lua"
@@ -49,7 +51,10 @@ local function launch_failure(sockets, options)
 end
 
 describe("sockets", function()
-    after_each(live.clean)
+    after_each(function()
+        library.close()
+        live.clean()
+    end)
 
     it("are given sorted by name, as descriptors from 3 on, and nothing else is", function()
         local port, any, udp = caller.free_port(), caller.free_port(), caller.free_port()
@@ -261,6 +266,20 @@ return s.supervisor "tree" {
         socket:close()
         uv.run "nowait"
         assert.are.equal(0, tree:stop())
+    end)
+
+    it("of a supervisor inside a program are the same, and end with it", function()
+        local port, path = caller.free_port(), live.folder() .. "/x.sock"
+        local sup = library.new()
+        local sockets = { http = ("127.0.0.1:%d"):format(port), x = "unix:" .. path }
+        assert(sup:add(suptree.process "web" { command = { "lua5.4", SERVER }, sockets = sockets, log = false }))
+        sup:serve_background "boot"
+        live.wait("the socket", function() return uv.fs_stat(path) end)
+        local first = call(port)
+        uv.kill(tonumber(first:match "%d+"), "sigkill")
+        live.wait("another process", function() return call(path) ~= first:gsub("http", "x") end)
+        assert.is_nil(sup:stop())
+        live.wait("the end of the file", function() return not uv.fs_stat(path) end)
     end)
 
     it("are passed to the very process: its pid, and no other descriptor", function()
