@@ -82,6 +82,23 @@ static int put_enum(unsigned char *out, const struct sup_option *option, const c
     return -EINVAL;
 }
 
+/* --- before, after_exit ----------------------------------------------------------------------- */
+
+/* A line for the shell, in the usual time. */
+static size_t put_shell_command(unsigned char *out, const char *text)
+{
+    static const char shell[] = "/bin/sh\0-c";
+    const int64_t usual_ns = 0;
+    const uint32_t words = 3;
+    size_t length = strnlen(text, SUP_VALUE_SIZE - SUP_COMMAND_HEAD - sizeof shell - 1);
+    size_t size = put(out, &usual_ns, sizeof usual_ns);
+    size += put(out + size, &words, sizeof words);
+    size += put(out + size, shell, sizeof shell);
+    size += put(out + size, text, length);
+    out[size] = '\0';
+    return size + 1;
+}
+
 /* --- restart_delay ---------------------------------------------------------------------------- */
 
 struct delay {
@@ -526,6 +543,9 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
     case SUP_TYPE_NAMES:
         *size = put_words(out, text);
         return NULL;
+    case SUP_TYPE_COMMANDS:
+        *size = put_shell_command(out, text);
+        return *text == '\0' ? "a line for the shell" : NULL;
     case SUP_TYPE_CODES:
         return put_codes(out, text, size) == 0 ? NULL : "a list of exit codes";
     case SUP_TYPE_READY:
@@ -568,7 +588,6 @@ const char *sup_value_encode(const struct sup_option *option, const char *text, 
     case SUP_TYPE_ENV_FILE:
     case SUP_TYPE_BYTES:
     case SUP_TYPE_LADDER:
-    case SUP_TYPE_COMMANDS:
     case SUP_TYPE_COUNT_OF:
         break;
     }

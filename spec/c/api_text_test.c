@@ -165,6 +165,8 @@ static void options_of_services_are_read(void)
         {"success_exit", "0 3 255", NULL},
         {"ready", "2s", NULL},
         {"ready", "/tmp/ready", NULL},
+        {"before", "./migrate up", NULL},
+        {"after_exit", "rm -f x", NULL},
         {"limits", "nofile=1024", NULL},
         {"limits", "nofile=1024:2048 core=0 stack=8MiB:unlimited", NULL},
         {"cgroup", "memory_max=64MiB cpu_max=50% pids_max=100 swap_max=max required=true", NULL},

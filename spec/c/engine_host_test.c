@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -798,6 +799,13 @@ static void without_keeper_it_stops_what_it_was_not_told_of(void)
     births[150] = (struct sup_birth){spawns[1].instance, spawns[1].node, pids[1], 0};
     births[151] = (struct sup_birth){spawns[2].instance + 70, spawns[2].node, getpid(), 0};
     births[199] = (struct sup_birth){1, 2, getpid(), 0};
+    /* What a command of `before` has made is in its group; it may be gone itself. */
+    int pidfd;
+    pid_t command = make_process(&pidfd);
+    close(pidfd);
+    while (getpgid(command) != command) sched_yield();
+    births[180] =
+        (struct sup_birth){spawns[2].instance, spawns[2].node, command, SUP_COMMAND_BEFORE};
     MUST(write(stage->births, births, sizeof births) == (ssize_t) sizeof births);
     close(stage->socket);
     stage->socket = -1;
@@ -805,6 +813,7 @@ static void without_keeper_it_stops_what_it_was_not_told_of(void)
         CHECK_INT(status_of(pids[i]), SIGTERM);
         close(pidfds[i]);
     }
+    CHECK_INT(status_of(command), SIGKILL);
     CHECK_INT(end_of_host(stage), 70);
     await(stage, stage->json, "\"type\":\"launched\",\"path\":\"s1\"");
     close_stage(stage);

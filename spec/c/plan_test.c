@@ -22,7 +22,12 @@ static struct sample make_sample(void)
     static const char *const argv[] = {"prog", "one", "", NULL};
     static const char *const env[] = {"A=1", "B=2", NULL};
     static const char *const shared[] = {"HOME=/", "B=9", NULL};
+    static const struct stage_command commands[] = {{SUP_COMMAND_BEFORE, "one", 0},
+                                                    {SUP_COMMAND_AFTER_EXIT, "after", 5},
+                                                    {SUP_COMMAND_BEFORE, "two", 7},
+                                                    {0}};
     const struct stage_plan wish = {.argv = argv,
+                                    .commands = commands,
                                     .env = env,
                                     .shared = shared,
                                     .cwd = "/tmp",
@@ -71,6 +76,49 @@ static void reads_what_was_written(void)
     const struct sup_plan_set *set = head(&sample);
     MUST_EQUAL(sup_plan_vector(set, set->env, set->env_count, out, 8), 2);
     MUST(strcmp(out[1], "B=9") == 0);
+    free(sample.bytes);
+}
+
+static void finds_the_commands(void)
+{
+    struct sample sample = make_sample();
+    const struct sup_plan *plan = find(&sample);
+    const struct sup_plan_command *two =
+        sup_plan_command(sample.bytes, plan, SUP_COMMAND_BEFORE, 1);
+    char *out[8];
+    MUST(two != NULL && two->timeout_ns == 7);
+    MUST_EQUAL(sup_plan_vector(sample.bytes, two->args, two->arg_count, out, 8), 3);
+    MUST(strcmp(out[2], "two") == 0);
+    MUST(sup_plan_command(sample.bytes, plan, SUP_COMMAND_BEFORE, 2) == NULL);
+    MUST(sup_plan_command(sample.bytes, plan, SUP_COMMAND_AFTER_EXIT, 0) != NULL);
+    MUST(sup_plan_command(sample.bytes, plan, SUP_COMMAND_READY, 0) == NULL);
+    free(sample.bytes);
+}
+
+static void refuses_bad_commands(void)
+{
+    struct sample sample = make_sample();
+    struct sup_plan *plan = record(&sample);
+    struct sup_plan_command *commands = (void *) (sample.bytes + plan->commands);
+    const struct sup_plan_command good = commands[1];
+#define BAD_COMMAND(change) \
+    do { \
+        commands[1] = good; \
+        change; \
+        MUST(find(&sample) == NULL); \
+    } while (0)
+    BAD_COMMAND(commands[1].kind = 0);
+    BAD_COMMAND(commands[1].kind = SUP_COMMAND_KINDS);
+    BAD_COMMAND(commands[1].arg_count = 0);
+    BAD_COMMAND(commands[1].arg_count = UINT32_MAX);
+    BAD_COMMAND(commands[1].args = 0);
+    BAD_COMMAND(commands[1].args = sample.size);
+    BAD_COMMAND(commands[1].args = UINT64_MAX);
+    BAD_COMMAND(commands[1].timeout_ns = 0);
+    BAD_COMMAND(commands[1].timeout_ns = -1);
+#undef BAD_COMMAND
+    commands[1] = good;
+    MUST(find(&sample) != NULL);
     free(sample.bytes);
 }
 
@@ -145,6 +193,11 @@ static void refuses_bad_numbers(void)
         MUST(find(&sample) == NULL); \
     } while (0)
     REFUSED(plan->size--);
+    REFUSED(plan->command_count = UINT32_MAX);
+    REFUSED(plan->command_count = SUP_PLAN_MAX_COMMANDS);
+    REFUSED(plan->commands++);
+    REFUSED(plan->commands = sample.size);
+    REFUSED(plan->commands = UINT64_MAX - 7);
     REFUSED(plan->arg_count = 0);
     REFUSED(plan->arg_count = UINT32_MAX);
     REFUSED(plan->env_count = UINT32_MAX);
@@ -216,6 +269,8 @@ int main(int argc, char **argv)
         {"refuses_every_truncation", refuses_every_truncation},
         {"refuses_foreign_sets", refuses_foreign_sets},
         {"refuses_foreign_offsets", refuses_foreign_offsets},
+        {"finds_the_commands", finds_the_commands},
+        {"refuses_bad_commands", refuses_bad_commands},
         {"refuses_bad_numbers", refuses_bad_numbers},
         {"survives_random_damage", survives_random_damage},
     };
