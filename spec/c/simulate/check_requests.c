@@ -41,6 +41,9 @@ static void check_all_launched(struct sim *sim)
         if (node->parent != root || root == NULL || node->removed || node->instance == 0) continue;
         if (node->life & (LIFE_LAUNCHED | LIFE_STOPPING)) continue;
         if (shadow_state(sim, node) != SUP_STATE_STARTING) continue;
+        struct sup_status status; /* of an instance that was launched later in this input */
+        bool there = sup_tree_status(sim->tree, node->token, sim->now_ns, &status);
+        if (there && status.instance != node->instance) continue;
         sim_violate(sim, 11, "the start is answered although %s is still starting",
                     sim_name(sim, node));
     }
