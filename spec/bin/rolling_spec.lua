@@ -80,7 +80,7 @@ describe("a rolling restart", function()
     it("stops behind the one that is under way at Ctrl-C", function()
         local tree = shop.run(WEB)
         local before = pids()
-        local rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "4s" }
+        local rolling = live.spawn { live.program, "restart", "--rolling", "web", "--settle", "1h" }
         tree:await { type = "launched", path = "web@1", generation = 2 }
         rolling:kill "INT"
         assert.are.equal(130, rolling:wait())
@@ -103,7 +103,6 @@ describe("a rolling restart", function()
         assert.matches("the host died meanwhile; going on with [^\n]*web@3", rolling.err) -- web@2 may be up by then
         for place, pid in ipairs(pids()) do assert.are_not.equal(before[place], pid) end
         assert.are.equal(2, status("web@1").generation)
-        assert.are.equal(2, status("web@3").generation)
         assert.are.equal(0, tree:stop())
     end)
 

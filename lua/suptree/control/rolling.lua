@@ -83,14 +83,14 @@ end
 
 -- It is ready: is it so for a moment, and still at the end of it?
 local function look_on(self, unit)
-    local seconds = self.given.settle
+    local seconds = self.cancelled and 0 or self.given.settle
     local function judge()
         local state, ready = self.call.handle:look(unit.token)
         if ready then return settle(self, unit, "ok", "it runs again") end
         settle(self, unit, "not_reached", ("it was ready, and then is %s; explain says why"):format(state or "gone"))
     end
     if seconds == 0 then return judge() end
-    unit.timer = uv.new_timer()
+    unit.timer, unit.judge = uv.new_timer(), judge
     unit.timer:start(math.ceil(seconds * 1000), 0, judge)
 end
 
@@ -117,6 +117,14 @@ local function restart(self, unit)
         if status == "ok" then return look_on(self, unit) end
         settle(self, unit, status, words and words ~= "" and words or SAID[status] or status)
     end)
+end
+
+-- No other one is begun, and those that are ready are not looked at any longer.
+local function cancel(self)
+    self.why, self.cancelled = self.why or "a person stopped it", true
+    for _, unit in ipairs(self.units) do
+        if unit.timer then unit.judge() end
+    end
 end
 
 -- Why no other one is begun, or nil.
@@ -171,7 +179,7 @@ function rolling.restart(world, call, given)
     for place, unit in ipairs(units) do paths[place] = json.encode(unit.path) end
     call:notify("rolling", ('{"id":%s,"paths":[%s]}'):format(call.id or "null", table.concat(paths, ",")))
     call.connection.steps = call.connection.steps or {}
-    call.connection.steps[call.id or ""] = function() self.why = self.why or "a person stopped it" end
+    call.connection.steps[call.id or ""] = function() cancel(self) end
     if given.progress then self.progress_done = waiting.progress(call, world.follower, given.paths) end
     self:go_on()
 end
