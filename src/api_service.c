@@ -75,6 +75,11 @@ bool sup_context_sleep(struct sup_context *context, double seconds)
     return sup_thread_sleep(context->thread, ns);
 }
 
+void sup_context_heartbeat(struct sup_context *context)
+{
+    sup_thread_heartbeat(context->thread);
+}
+
 char *sup_context_stop_context(struct sup_context *context, char *buf, size_t size)
 {
     return sup_thread_context(context->thread, buf, size);

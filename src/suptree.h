@@ -290,6 +290,8 @@ bool sup_context_sleep(struct sup_context *context, double seconds);
 /* The context that was given to stop, "" when none; cut to ${size} bytes. Returns ${buf}. */
 char *sup_context_stop_context(struct sup_context *context, char *buf, size_t size);
 void sup_context_ready(struct sup_context *context); /* with the options "ready", "manual" */
+/* It is well, with the option "watchdog". Costs next to nothing. */
+void sup_context_heartbeat(struct sup_context *context);
 const char *sup_context_path(const struct sup_context *context); /* "workers/mailer" */
 uint32_t sup_context_generation(const struct sup_context *context);
 /* A line of output, cut at 4,094 bytes. Waits while nobody takes the output. */

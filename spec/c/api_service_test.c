@@ -222,6 +222,38 @@ static void a_thousand_services_are_stopped_together(void)
     sup_free(shop);
 }
 
+/* --- watchdogs -------------------------------------------------------------------------------- */
+
+struct watched {
+    _Atomic int runs;
+    bool feeds;
+};
+
+static enum sup_result be_watched(void *data, struct sup_context *context)
+{
+    struct watched *watched = data;
+    watched->runs++;
+    while (sup_context_sleep(context, 0.01))
+        if (watched->feeds) sup_context_heartbeat(context);
+    return SUP_RETURNED;
+}
+
+static void a_silent_service_is_started_again_and_one_that_is_heard_is_not(void)
+{
+    struct watched good = {.feeds = true}, silent = {.feeds = false};
+    struct sup_supervisor *shop = sup_new_simple("shop");
+    struct sup_service services[] = {
+        {be_watched, NULL, "good", &good, OPTIONS("watchdog", "1m")},
+        {be_watched, NULL, "silent", &silent, OPTIONS("watchdog", "200ms")},
+    };
+    for (int i = 0; i < 2; i++) CHECK_INT(sup_add(shop, &services[i], NULL), SUP_SUCCESS);
+    CHECK_INT(sup_serve_background(shop, NULL), SUP_SUCCESS);
+    EVENTUALLY(silent.runs >= 2);
+    CHECK_INT(good.runs, 1);
+    CHECK_INT(sup_stop(shop, NULL, NULL, NULL), SUP_SUCCESS);
+    sup_free(shop);
+}
+
 /* --- calling suptree from inside -------------------------------------------------------------- */
 
 struct insider {
@@ -391,6 +423,7 @@ int main(int argc, char **argv)
         TEST(stop_is_called_once_for_each_run_that_is_asked),
         TEST(a_run_that_is_asked_before_it_begins_is_not_begun),
         TEST(a_run_that_ends_by_itself_is_not_stopped),
+        TEST(a_silent_service_is_started_again_and_one_that_is_heard_is_not),
         TEST(a_thousand_services_are_stopped_together),
         TEST(a_stop_callback_does_not_wait_for_itself),
         TEST(a_service_does_not_wait_for_itself),
