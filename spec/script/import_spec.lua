@@ -114,6 +114,15 @@ PrivateTmp=true
         holds("-- not taken over: PrivateTmp=true", out)
     end)
 
+    it("takes what systemd runs before and after", function()
+        local out = import("web.service", "[Service]\nExecStartPre=/bin/mkdir -p run\nExecStartPre=-/bin/false now\n"
+            .. "ExecStartPre=-/bin/test $X\nExecStart=/usr/bin/web\nExecStopPost=/bin/rm -f run/web.pid\n")
+        assert.truthy(out:find('{ "/bin/mkdir", "-p", "run" },', 1, true), out)
+        assert.truthy(out:find([[{ "/bin/sh", "-c", "\"$@\" || true", "sh", "/bin/false", "now" },]], 1, true), out)
+        assert.truthy(out:find('"(exec /bin/test $X) || true",', 1, true), out)
+        assert.truthy(out:find('after_exit = { "/bin/rm", "-f", "run/web.pid" },', 1, true), out)
+    end)
+
     it("takes a compose.yaml, and says that images stay behind", function()
         local out = import("compose.yaml", [[
 name: shop

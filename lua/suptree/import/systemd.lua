@@ -133,8 +133,15 @@ function takers.ExecStart(service, value)
     return not prefix:find "[+!|@]"
 end
 function takers.ExecStartPre(service, value)
-    if service.options.before then return false end
-    service.options.before = command(value)
+    local argv, prefix = command(value)
+    if prefix:find "[+!|@]" then return false end
+    if prefix:find("-", 1, true) and type(argv) == "string" then -- it may fail
+        argv = ("(%s) || true"):format(argv)
+    elseif prefix:find("-", 1, true) then
+        argv = table.move(argv, 1, #argv, 5, { "/bin/sh", "-c", '"$@" || true', "sh" })
+    end
+    service.options.before = service.options.before or {}
+    table.insert(service.options.before, argv)
     return true
 end
 function takers.ExecStopPost(service, value)
