@@ -165,8 +165,10 @@ static void launch(struct sup_engine *engine, struct sup_slot *slot,
         sup_slot_explain(slot, text);
         return;
     }
+    pthread_mutex_lock(&engine->mutex);
     slot->limits_off = 0;
     slot->folder = 0;
+    pthread_mutex_unlock(&engine->mutex);
     sup_ready_prepare(engine, slot, spec);
     struct sup_wire message = {
         .type = SUP_WIRE_SPAWN,
