@@ -46,6 +46,27 @@ describe("a rolling restart", function()
         assert.are.equal(0, tree:stop())
     end)
 
+    it("has one more meanwhile, and touches nothing when that fails", function()
+        local tree = shop.run(WEB)
+        local before, first = pids(), #tree:events() + 1
+        local code, _, err = suptree("restart", "--rolling", "--surge", "web", "--settle", "0")
+        assert.are.same({ 0, "" }, { code, err })
+        tree:await { type = "removed", path = "web@4" }
+        assert.are.equal("ready web@4 ended web@1 ready web@1 ended web@2 ready web@2 ended web@3 ready web@3",
+            (story(tree, first):gsub(" ended web@4$", "")))
+        local later = pids()
+        assert.are.equal(3, #later)
+        for place, pid in ipairs(later) do assert.are_not.equal(before[place], pid) end
+
+        live.write_file(tree.folder .. "/broken", "")
+        code, _, err = suptree("restart", "--rolling", "--surge", "web", "--settle", "0")
+        assert.are.equal(1, code)
+        holds("  | this version is broken", err)
+        holds("are taken away again; no other one was touched", err)
+        assert.are.same(later, pids())
+        assert.are.equal(0, tree:stop())
+    end)
+
     it("ends with the first that fails, says what is done and what not, and touches no more", function()
         local tree = shop.run(WEB)
         local before = pids()
@@ -141,6 +162,7 @@ describe("a rolling restart", function()
         local tree = shop.run(WEB)
         for words, text in pairs {
             ["--settle 1"] = "--settle means something with --rolling only",
+            ["--surge"] = "--surge means something with --rolling only",
             ["--max-unavailable 2"] = "--max-unavailable means something with --rolling only",
             ["--rolling --no-wait"] = "--rolling waits for each before the next",
             ["--rolling --max-unavailable 0"] = "is not a number from 1 to 1000",

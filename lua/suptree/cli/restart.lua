@@ -20,6 +20,8 @@ return {
     describe = function(parser)
         change.describe(parser)
         parser:flag("--rolling", "One after another, each only when the one before is ready.")
+        parser:flag("--surge", "With --rolling, of replicas: start one more first, and stop it last; if it does not "
+            .. "get ready, nothing is restarted.")
         parser:option("--max-unavailable", "With --rolling: so many at the same time (default: 1).")
             :argname "N":convert(to_count)
         parser:option("--settle", "With --rolling: how long each must stay ready before the next (default: 1s).")
@@ -28,6 +30,7 @@ return {
     run = function(arguments)
         if not arguments.rolling then
             local alone = arguments.max_unavailable and "--max-unavailable" or arguments.settle and "--settle"
+                or arguments.surge and "--surge"
             if not alone then return change.run("restart", "restarting", arguments) end
             common.complain("restart: %s means something with --rolling only", alone)
             return common.USAGE
@@ -35,6 +38,6 @@ return {
             common.complain "restart: --rolling waits for each before the next; leave out --no-wait"
             return common.USAGE
         end
-        return require "suptree.cli.rolling".run(arguments)
+        return require(arguments.surge and "suptree.cli.surge" or "suptree.cli.rolling").run(arguments)
     end,
 }
