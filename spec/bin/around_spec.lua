@@ -197,7 +197,7 @@ describe("commands around a service", function()
             assert.are.same({}, tree:all { type = "failed" })
             live.write_file(tree.folder .. "/ok", "")
             assert.are.equal(0, (control(tree, "start", "bad")))
-            assert.are.equal(2, #tree:all { type = "launched", path = "bad" })
+            tree:await({ type = "launched", path = "bad" }, 2)
             assert.are.equal(0, tree:stop())
         end)
 

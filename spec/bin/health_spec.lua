@@ -11,12 +11,13 @@ describe("the health of what runs", function()
         return live.tree(('local s = require "suptree"\nreturn s.supervisor "tree" { %s }'):format(services), options)
     end
 
-    -- A server that does what the file `go` says (200 at first), looked at by `health`, where %PORT is its port.
+    -- A server that does what the file `go` says (200 at first), looked at by `health`, where %PORT is its port. Once it
+    -- has failed there is time to make it well.
     local function serving(health, files)
         local port = live.port()
         return tree_of(([[failure_threshold = 1, failure_backoff = 1000,
             s.process "web" { command = { "lua5.4", %q, "tcp", "%d", "go" }, ready = s.ready.tcp(%d),
-                health = { %s } },]]):format(listener, port, port, (health:gsub("%%PORT", port))),
+                restart_delay = "3s", health = { %s } },]]):format(listener, port, port, (health:gsub("%%PORT", port))),
             { files = files or { go = "200" } })
     end
 

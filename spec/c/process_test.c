@@ -4,6 +4,7 @@
 #include "lib_test.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define PATIENCE 40000 /* looks, a few milliseconds apart */
 
 static pid_t start(void (*child)(void))
 {
@@ -23,7 +26,7 @@ static pid_t start(void (*child)(void))
     return pid;
 }
 
-/* With memory of its own: of a few pages the kernel may not tell, and of more it may miss some. */
+/* With memory of its own: what is less than a few pages the kernel may not count. */
 static void sleep_on(void)
 {
     static volatile char memory[4 << 20];
@@ -49,14 +52,25 @@ static void finish(pid_t pid)
 
 static const struct sup_seat nowhere = {.cgroups = -1};
 
+/* Wait until ${processes} are counted, and some of their memory: the kernel tells a little less than
+   there is. */
+static void await_usage(const struct sup_seat *seat, unsigned processes, struct sup_usage *usage)
+{
+    for (int looks = 0; looks < PATIENCE; looks++) {
+        sup_usage_read(seat, usage);
+        if (usage->processes >= processes && usage->memory > 0) return;
+        poll(NULL, 0, 3);
+    }
+    MUST(usage->processes >= processes && usage->memory > 0);
+}
+
 static void a_process_and_its_children_are_counted(void)
 {
     struct sup_usage usage;
     pid_t pid = start(sleep_with_child);
     struct sup_seat seat = nowhere;
     seat.pid = pid;
-    do sup_usage_read(&seat, &usage);
-    while (usage.processes < 2 || usage.memory == 0);
+    await_usage(&seat, 2, &usage);
     CHECK_INT(usage.processes, 2);
     CHECK(usage.memory > 0);
     CHECK_INT(usage.memory_peak, 0);
@@ -95,8 +109,7 @@ static void a_cgroup_says_who_and_how_much(void)
     put_file(folder, "cgroup.procs", text);
     struct sup_seat seat = {.pid = one, .folder = "7"};
     seat.cgroups = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    do sup_usage_read(&seat, &usage);
-    while (usage.memory == 0);
+    await_usage(&seat, 2, &usage);
     CHECK_INT(usage.processes, 2);
     put_file(folder, "memory.current", "4096\n");
     put_file(folder, "memory.peak", "8192\n");
