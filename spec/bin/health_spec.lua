@@ -11,8 +11,8 @@ describe("the health of what runs", function()
         return live.tree(('local s = require "suptree"\nreturn s.supervisor "tree" { %s }'):format(services), options)
     end
 
-    -- A server that does what the file `go` says (200 at first), looked at by `health`, where %PORT is its port. Once it
-    -- has failed there is time to make it well.
+    -- A server that does what the file `go` says (200 at first), looked at by `health`, where %PORT is its port. Once
+    -- it has failed there is time to make it well.
     local function serving(health, files)
         local port = live.port()
         return tree_of(([[failure_threshold = 1, failure_backoff = 1000,

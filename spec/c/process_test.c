@@ -52,8 +52,8 @@ static void finish(pid_t pid)
 
 static const struct sup_seat nowhere = {.cgroups = -1};
 
-/* Wait until ${processes} are counted, and some of their memory: the kernel tells a little less than
-   there is. */
+/* Wait until ${processes} are counted, and some of their memory: the kernel tells a little less
+   than there is. */
 static void await_usage(const struct sup_seat *seat, unsigned processes, struct sup_usage *usage)
 {
     for (int looks = 0; looks < PATIENCE; looks++) {
