@@ -102,7 +102,7 @@ static void broken_values_are_refused(void)
     CHECK(check(bytes, size + put(bytes + size, "b", "*:81", 1)) < 0); /* twice */
     size = 0;
     for (int i = 0; i <= SUP_SOCKETS_MAX; i++) {
-        char name[8], address[16];
+        char name[16], address[16];
         snprintf(name, sizeof name, "n%02d", i);
         snprintf(address, sizeof address, "*:%d", 100 + i);
         size += put(bytes + size, name, address, 1);
