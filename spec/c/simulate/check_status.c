@@ -164,7 +164,9 @@ static void expect_tick(struct sim *sim)
     each_shadow(sim, node)
     {
         bool is_known = sup_tree_status(sim->tree, node->token, sim->now_ns, &status);
-        if (is_known && status.due_ns != 0 && status.due_ns <= sim->now_ns) node->dues++;
+        if (!is_known) continue;
+        node->due_ns = status.due_ns; /* a group round may have moved it without a word */
+        if (status.due_ns != 0 && status.due_ns <= sim->now_ns) node->dues++;
     }
     license_delays(sim);
 }
