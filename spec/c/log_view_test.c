@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "wire/rings.h"
@@ -122,6 +123,7 @@ static void a_late_word_of_an_end_takes_nothing_from_the_next_run(void)
     rig_print(web, "up\n");
     rig_expect(&rig, "web | up\n");
     CHECK(kill(rig.pid, SIGSTOP) == 0);
+    CHECK(waitpid(rig.pid, NULL, WUNTRACED) == rig.pid); /* it has stopped */
     rig_print(web, "old\n");
     rig_print(web, "new\n");
     CHECK(sup_log_wire_send(rig.socket, &ended, NULL, NULL, -1) == 0);

@@ -103,6 +103,7 @@ static int see_steady(int rings, uint64_t node, struct sight *sight)
         if (r < 0) return r;
         if (sight->change % 2 == 0 && sight->serial == again.serial &&
             sight->change == again.change && sight->state.run == again.state.run &&
+            sight->state.run_from == again.state.run_from &&
             sight->state.run_end == again.state.run_end && sight->state.head <= again.state.head)
             break;
     }
