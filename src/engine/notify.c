@@ -41,8 +41,8 @@ static pid_t parent_of(pid_t pid)
     return parent;
 }
 
-/* Every service leads a session of its own. Who has left that is still below it, or in its
-   cgroup. */
+/* Every service leads a session of its own. Who has left that is still below it, unless it has
+   become an orphan as well: such a one is not heard. */
 static bool is_of_service(const struct sup_slot *slot, pid_t pid)
 {
     if (pid <= 1 || slot->pid <= 0) return false;
