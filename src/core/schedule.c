@@ -124,13 +124,19 @@ void sup_schedule_begin(struct sup_tree *tree, struct sup_node *node)
     sup_reload_settled(tree, node);
 }
 
+/* Let it run as soon as may be. */
+static void call(struct sup_tree *tree, struct sup_node *node)
+{
+    node->run_due = node->scheduled = true;
+    node->automatic = false;
+    sup_node_bring_up(tree, node, sup_rest_cause(node));
+}
+
 void sup_schedule_rest(struct sup_tree *tree, struct sup_node *node)
 {
     if (node->run_waits) {
         node->run_waits = false;
-        node->run_due = node->scheduled = true;
-        node->automatic = false;
-        sup_node_bring_up(tree, node, SUP_CAUSE_SCHEDULE);
+        call(tree, node);
         return;
     }
     sup_node_set_state(tree, node, SUP_STATE_WAITING, sup_rest_cause(node), 0);
@@ -142,10 +148,7 @@ void sup_schedule_rest(struct sup_tree *tree, struct sup_node *node)
 void sup_activation_came(struct sup_tree *tree, const struct sup_input *input)
 {
     struct sup_node *node = sup_tree_node(tree, input->node);
-    if (node == NULL || !node->spec.activation || !sup_node_rests(node)) return;
-    node->run_due = node->scheduled = true;
-    node->automatic = false;
-    sup_node_bring_up(tree, node, SUP_CAUSE_ACTIVATION);
+    if (node != NULL && node->spec.activation && sup_node_rests(node)) call(tree, node);
 }
 
 /* --- a run is due ----------------------------------------------------------------------------- */
@@ -185,9 +188,7 @@ void sup_schedule_due(struct sup_tree *tree, struct sup_node *node)
     } else if (node->instance != 0 || node->run_due) {
         overlap(tree, node);
     } else {
-        node->run_due = node->scheduled = true;
-        node->automatic = false;
-        sup_node_bring_up(tree, node, SUP_CAUSE_SCHEDULE);
+        call(tree, node);
     }
 }
 
