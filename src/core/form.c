@@ -110,6 +110,15 @@ static void climb(struct sup_spec *spec)
     spec->stop_signal = spec->stop.data[0];
 }
 
+enum sup_role sup_form_role(const struct sup_form_node *node)
+{
+    uint32_t size;
+    if (sup_form_option(node, SUP_OPTION_EVERY, &size) != NULL) return SUP_ROLE_TIMER;
+    if (sup_form_option(node, SUP_OPTION_AT, &size) != NULL) return SUP_ROLE_TIMER;
+    if (sup_form_option(node, SUP_OPTION_REMAIN, &size) != NULL) return SUP_ROLE_ONESHOT;
+    return SUP_ROLE_SERVICE;
+}
+
 /* What is expected to end is tried again after a failure, and may take its time. */
 static void imply_role(const struct sup_form_node *node, struct sup_spec *spec)
 {

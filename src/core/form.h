@@ -73,6 +73,8 @@ void sup_form_unref(struct sup_form *form); /* NULL is harmless */
 const struct sup_form_node *sup_form_root(const struct sup_form *form);
 /* The checksum in its header: forms with the same are the same. */
 uint64_t sup_form_checksum(const struct sup_form *form);
+/* What a service is for: what is written of a oneshot, or of a timer, makes it one. */
+enum sup_role sup_form_role(const struct sup_form_node *node);
 const char *sup_form_name(const struct sup_form_node *node);
 const char *sup_form_place(const struct sup_form_node *node);
 const struct sup_form_node *sup_form_first_child(const struct sup_form_node *node); /* NULL: none */

@@ -143,13 +143,6 @@ size_t sup_plan_fields(const struct sup_form_node *former, const struct sup_form
     return count;
 }
 
-static bool is_timer_record(const struct sup_form_node *record)
-{
-    uint32_t size;
-    return sup_form_option(record, SUP_OPTION_EVERY, &size) != NULL ||
-           sup_form_option(record, SUP_OPTION_AT, &size) != NULL;
-}
-
 static int compare_node(struct sup_node *node, const struct sup_form_node *record, bool renamed,
                         struct sup_changes *changes)
 {
@@ -167,7 +160,7 @@ static int compare_node(struct sup_node *node, const struct sup_form_node *recor
     change->renamed = renamed;
     change->field_count = sup_plan_fields(node->record, change->started, record, change->fields,
                                           SUP_CHANGE_FIELDS, &exec_seen);
-    bool is_timer = sup_node_is_timer(node) && is_timer_record(record);
+    bool is_timer = sup_node_is_timer(node) && sup_form_role(record) == SUP_ROLE_TIMER;
     if (exec_seen && !is_timer) change->kind = SUP_CHANGE_RESTART;
     else if (renamed || change->field_count > 0 || exec_seen) change->kind = SUP_CHANGE_UPDATE;
     if (change->kind != SUP_CHANGE_KEEP) changes->empty = false;

@@ -302,9 +302,8 @@ static bool is_timer_now(const struct sup_node *node)
 
 static bool was_oneshot(const struct sup_node *node)
 {
-    uint32_t size;
     const struct sup_form_node *started = node->started_record;
-    return started != NULL && sup_form_option(started, SUP_OPTION_REMAIN, &size) != NULL;
+    return started != NULL && sup_form_role(started) == SUP_ROLE_ONESHOT;
 }
 
 static bool should_come_up(const struct sup_node *node, enum sup_change_kind kind,
