@@ -151,20 +151,15 @@ static char *cores_text(uint64_t value, char *buf, size_t size)
 
 char *sup_cgroup_text(unsigned item, uint64_t value, char *buf, size_t size)
 {
-    static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
     enum item_kind kind = items[item].kind;
     if (value == SUP_CGROUP_NO_LIMIT) {
         snprintf(buf, size, "max");
         return buf;
     }
     if (kind == ITEM_CORES) return cores_text(value, buf, size);
-    while (kind == ITEM_SIZE && value > 0 && value % 1024 == 0 && unit + 1 < 5) {
-        value /= 1024;
-        unit++;
-    }
+    if (kind == ITEM_SIZE) return sup_size_text(value, buf, size);
     if (kind == ITEM_BOOL) snprintf(buf, size, "%s", value == 1 ? "true" : "false");
-    else snprintf(buf, size, "%llu%s", (unsigned long long) value, units[unit]);
+    else snprintf(buf, size, "%llu", (unsigned long long) value);
     return buf;
 }
 

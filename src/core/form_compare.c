@@ -18,19 +18,6 @@ static bool are_texts_equal(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-static bool are_strings_equal(const struct sup_strings *a, const struct sup_strings *b)
-{
-    if (a->count != b->count) return false;
-    const char *one = a->first;
-    const char *other = b->first;
-    for (uint32_t i = 0; i < a->count; i++) {
-        if (strcmp(one, other) != 0) return false;
-        one = sup_strings_next(one);
-        other = sup_strings_next(other);
-    }
-    return true;
-}
-
 /*
 ** What is to be run may say in front what it is, without what does not matter (lines, names): u32
 ** size, that many bytes, of which the last 12 are "SPID" and a digest. Then that alone counts.
@@ -109,7 +96,7 @@ static bool are_values_equal(const struct sup_option *option, const void *a, con
     case SUP_TYPE_NAMES:
     case SUP_TYPE_COMMAND:
     case SUP_TYPE_ENV:
-        return are_strings_equal(a, b);
+        return sup_strings_equal(a, b);
     case SUP_TYPE_CODES:
         return memcmp(a, b, sizeof(struct sup_codes)) == 0;
     case SUP_TYPE_SIGNAL:

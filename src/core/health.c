@@ -8,21 +8,11 @@
 #include <string.h>
 
 #define HEAD 32u /* u32 failures, u8 action, u8 form, u16 zero, i64 every, i64 timeout, i64 start */
-#define HINT_BROKEN "Compile the configuration again."
 #define HINT "Write { probe = s.ready.tcp(80), every = \"10s\", timeout = \"2s\", failures = 3 }."
-
-static int refuse_broken(struct sup_err *err)
-{
-    return sup_err_set(err, -EINVAL, "", HINT_BROKEN, "the encoded value is broken");
-}
 
 static int check_time(int64_t ns, const char *name, bool may_be_zero, struct sup_err *err)
 {
-    const char *fault = NULL;
-    if (ns < 0) fault = "is negative; a duration is 0 or more";
-    else if (ns == 0 && !may_be_zero) fault = "must be greater than 0";
-    else if (ns == SUP_INFINITY_NS) fault = "cannot be \"infinity\"";
-    else if (ns > SUP_DURATION_MAX_NS) fault = "is longer than 100 years";
+    const char *fault = sup_duration_fault(ns, false, !may_be_zero);
     return fault == NULL ? 0 : sup_err_set(err, -EINVAL, "", HINT, "its %s %s", name, fault);
 }
 
@@ -42,7 +32,7 @@ int sup_health_decode(const unsigned char *data, size_t size, struct sup_health 
 {
     struct sup_health read = {0};
     if (size <= HEAD || data[4] > SUP_HEALTH_EVENT || data[5] > 1 || data[6] != 0 || data[7] != 0)
-        return refuse_broken(err);
+        return sup_option_refuse_broken(err);
     memcpy(&read.failures, data, 4);
     read.action = (enum sup_health_action) data[4];
     memcpy(&read.every_ns, data + 8, 8);

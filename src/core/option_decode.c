@@ -5,10 +5,9 @@
 #include "core/options.h"
 
 #include "base/calendar.h"
+#include "core/cgroup.h"
 #include "core/ready.h"
 #include "core/socket.h"
-
-#include "core/cgroup.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -30,9 +29,20 @@ struct value {
     struct sup_err *err;
 };
 
+int sup_option_refuse_broken(struct sup_err *err)
+{
+    return sup_err_set(err, -EINVAL, "", HINT_BROKEN, "the encoded value is broken");
+}
+
 static int refuse_broken(const struct value *v)
 {
-    return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN, "the encoded value is broken");
+    return sup_option_refuse_broken(v->err);
+}
+
+static int store_bytes(const struct value *v)
+{
+    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
+    return 0;
 }
 
 static bool flag_is_set(const struct value *v, unsigned flag)
@@ -85,22 +95,13 @@ static int decode_number(const struct value *v)
 }
 
 /* What is wrong with a duration, or NULL. */
-static const char *find_duration_fault(int64_t ns, bool may_be_infinite, bool must_be_positive)
-{
-    if (ns < 0) return "is negative; a duration is 0 or more";
-    if (ns == 0 && must_be_positive) return "must be greater than 0";
-    if (ns == SUP_INFINITY_NS) return may_be_infinite ? NULL : "cannot be \"infinity\"";
-    if (ns > SUP_DURATION_MAX_NS) return "is longer than 100 years";
-    return NULL;
-}
-
 static int decode_duration(const struct value *v)
 {
     int64_t ns;
     if (v->size != sizeof ns) return refuse_broken(v);
     memcpy(&ns, v->data, sizeof ns);
     bool may_be_infinite = flag_is_set(v, SUP_OPT_INFINITY);
-    const char *fault = find_duration_fault(ns, may_be_infinite, flag_is_set(v, SUP_OPT_POSITIVE));
+    const char *fault = sup_duration_fault(ns, may_be_infinite, flag_is_set(v, SUP_OPT_POSITIVE));
     if (fault != NULL)
         return sup_err_set(v->err, -EINVAL, "",
                            may_be_infinite
@@ -271,16 +272,16 @@ static int decode_delay(const struct value *v)
     memcpy(&delay.factor, v->data + 16, 8);
     memcpy(&delay.jitter, v->data + 24, 8);
     memcpy(&delay.reset_after_ns, v->data + 32, 8);
-    if ((fault = find_duration_fault(delay.initial_ns, false, false)) != NULL)
+    if ((fault = sup_duration_fault(delay.initial_ns, false, false)) != NULL)
         return refuse_delay(v, "initial", fault);
-    if ((fault = find_duration_fault(delay.max_ns, false, false)) != NULL)
+    if ((fault = sup_duration_fault(delay.max_ns, false, false)) != NULL)
         return refuse_delay(v, "max", fault);
     if (delay.max_ns < delay.initial_ns) return refuse_delay(v, "max", "is less than its initial");
     if (!(delay.factor >= 1 && delay.factor <= 1e6))
         return refuse_delay(v, "factor", "must be a number from 1 to 1000000");
     if (!(delay.jitter >= 0 && delay.jitter <= 1))
         return refuse_delay(v, "jitter", "must be a fraction from 0 to 1");
-    if ((fault = find_duration_fault(delay.reset_after_ns, true, false)) != NULL)
+    if ((fault = sup_duration_fault(delay.reset_after_ns, true, false)) != NULL)
         return refuse_delay(v, "reset_after", fault);
     *(struct sup_delay *) v->field = delay;
     return 0;
@@ -315,7 +316,7 @@ static int decode_log_details(const struct value *v, const unsigned char *data, 
     memcpy(&log->max_size, data + 6, 8);
     memcpy(&log->max_age_ns, data + 14, 8);
     memcpy(&log->buffer, data + 22, 4);
-    const char *fault = find_duration_fault(log->max_age_ns, false, false);
+    const char *fault = sup_duration_fault(log->max_age_ns, false, false);
     if (fault != NULL) return refuse_log(v, "max_age", fault);
     if (log->max_age_ns > 0 && log->max_age_ns < SUP_LOG_AGE_MIN_NS)
         return refuse_log(v, "max_age", "must be a second at least");
@@ -418,8 +419,7 @@ static bool are_groups(const unsigned char *data, size_t size)
 static int decode_ids(const struct value *v)
 {
     if (!are_groups(v->data, v->size)) return refuse_broken(v);
-    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return 0;
+    return store_bytes(v);
 }
 
 static int decode_user(const struct value *v)
@@ -469,8 +469,7 @@ static int decode_limits(const struct value *v)
                                "has a soft limit above its hard one");
         former = resource;
     }
-    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return 0;
+    return store_bytes(v);
 }
 
 static int decode_cgroup(const struct value *v)
@@ -488,8 +487,7 @@ static int decode_cgroup(const struct value *v)
                                sup_cgroup_name(item), fault);
         former = (int) item;
     }
-    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return 0;
+    return store_bytes(v);
 }
 
 /* One command of a list. Returns its bytes; 0: it is broken. */
@@ -515,7 +513,7 @@ static int decode_commands(const struct value *v)
         size_t size = measure_command(v->data + at, v->size - at);
         if (size == 0) return refuse_broken(v);
         memcpy(&ns, v->data + at, sizeof ns);
-        const char *fault = ns == 0 ? NULL : find_duration_fault(ns, true, true);
+        const char *fault = ns == 0 ? NULL : sup_duration_fault(ns, true, true);
         if (fault != NULL) return sup_err_set(v->err, -EINVAL, "", "", "a timeout of it %s", fault);
         at += size;
     }
@@ -523,8 +521,7 @@ static int decode_commands(const struct value *v)
     if ((double) count > v->option->max)
         return sup_err_set(v->err, -EINVAL, "", "Put them into one script.",
                            "has %zu commands; at most %.0f are possible", count, v->option->max);
-    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return 0;
+    return store_bytes(v);
 }
 
 static int decode_ladder(const struct value *v)
@@ -536,7 +533,7 @@ static int decode_ladder(const struct value *v)
         int64_t ns;
         memcpy(&ns, v->data + i + 1, sizeof ns);
         bool is_last = i + SUP_LADDER_BYTES == v->size;
-        const char *fault = find_duration_fault(ns, is_last, true);
+        const char *fault = sup_duration_fault(ns, is_last, true);
         if (fault != NULL)
             return sup_err_set(v->err, -EINVAL, "", "Only the last step may be \"infinity\".",
                                "a time of it %s", fault);
@@ -545,15 +542,13 @@ static int decode_ladder(const struct value *v)
     }
     if (sum > SUP_DURATION_MAX_NS && sum != SUP_INFINITY_NS)
         return sup_err_set(v->err, -EINVAL, "", "", "is longer than 100 years");
-    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return 0;
+    return store_bytes(v);
 }
 
 static int decode_sockets(const struct value *v)
 {
     int r = sup_sockets_check(v->data, v->size, v->err);
-    if (r == 0) *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return r;
+    return r < 0 ? r : store_bytes(v);
 }
 
 static int decode_bytes(const struct value *v)
@@ -561,8 +556,7 @@ static int decode_bytes(const struct value *v)
     if (v->size > UINT32_MAX) return refuse_broken(v);
     if (v->size == 0 && flag_is_set(v, SUP_OPT_REQUIRED))
         return sup_err_set(v->err, -EINVAL, "", HINT_BROKEN, "is empty");
-    *(struct sup_bytes *) v->field = (struct sup_bytes){v->data, (uint32_t) v->size};
-    return 0;
+    return store_bytes(v);
 }
 
 int sup_option_decode(const struct sup_option *option, const unsigned char *data, size_t size,

@@ -2,10 +2,10 @@
 ** core/option_text.c: values of options as a person would write them.
 */
 #include "core/options.h"
-#include "core/ready.h"
-#include "core/socket.h"
 
 #include "core/cgroup.h"
+#include "core/ready.h"
+#include "core/socket.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,13 +45,8 @@ static void put_duration(struct text *text, int64_t ns)
 
 static void put_size(struct text *text, uint64_t bytes)
 {
-    static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < sizeof units / sizeof *units) {
-        bytes /= 1024;
-        unit++;
-    }
-    put(text, "%llu%s", (unsigned long long) bytes, units[unit]);
+    char buf[32];
+    put(text, "%s", sup_size_text(bytes, buf, sizeof buf));
 }
 
 static void put_names(struct text *text, const struct sup_strings *names)

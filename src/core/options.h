@@ -85,8 +85,8 @@ enum sup_option_flags {
     SUP_OPT_POSITIVE = 128, /* must be greater than 0 */
     SUP_OPT_REQUIRED = 256,
     SUP_OPT_HIDDEN = 512,   /* made when a configuration is compiled; nobody writes it */
-    SUP_OPT_TIMER = 2048,   /* the same of s.timer */
     SUP_OPT_ONESHOT = 1024, /* of services that are declared by s.oneshot alone */
+    SUP_OPT_TIMER = 2048,   /* the same of s.timer */
 };
 
 struct sup_option {
@@ -154,6 +154,21 @@ bool sup_seconds_to_ns(double seconds, int64_t *ns);
    suffice. */
 char *sup_duration_text(int64_t ns, char *buf, size_t size);
 
+/* What is wrong with ${ns} as a duration, as "its delay %s" wants it; NULL: nothing. */
+const char *sup_duration_fault(int64_t ns, bool may_be_infinite, bool must_be_positive);
+
+/* "64MiB", "4KiB", "512": the shortest exact text. Returns ${buf}; 32 bytes suffice. */
+char *sup_size_text(uint64_t bytes, char *buf, size_t size);
+
+/* ${length} bytes of a port, 1 to 65535; 0: it is none. */
+uint16_t sup_parse_port(const char *text, size_t length);
+
+/*
+** ${length} bytes of an address in numbers, an IPv6 one in brackets: ${ip} takes 4 or 16 bytes.
+** Returns NULL, or what is wrong with it, such as "has a host that is no address in numbers".
+*/
+const char *sup_parse_ip(const char *text, size_t length, bool *is_ipv6, unsigned char ip[16]);
+
 /* "TERM", "KILL"; "RTMIN+3"; number as text else. Returns ${buf} or a constant. */
 const char *sup_signal_name(int signal, char *buf, size_t size);
 
@@ -172,6 +187,9 @@ int sup_limit_number(const char *name);
 
 /* Is ${name} a legal node name: [A-Za-z0-9_.@-]+, at most 128 bytes, not "." or ".."? */
 bool sup_name_is_valid(const char *name);
+
+/* An encoded value is not what its type says: fills ${err}. Returns -EINVAL. */
+int sup_option_refuse_broken(struct sup_err *err);
 
 /*
 ** Check one encoded value (as it stands in a blob) against its row and store it in ${spec}. On

@@ -1,9 +1,11 @@
 /*
-** core/parse.c: how people write durations, sizes, signals and (almost) names, and the way back.
+** core/parse.c: how people write durations, sizes, addresses, signals and (almost) names, and the
+** way back.
 ** Independent of the locale.
 */
 #include "core/options.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
@@ -158,6 +160,15 @@ char *sup_duration_text(int64_t ns, char *buf, size_t size)
     return buf;
 }
 
+const char *sup_duration_fault(int64_t ns, bool may_be_infinite, bool must_be_positive)
+{
+    if (ns < 0) return "is negative; a duration is 0 or more";
+    if (ns == 0 && must_be_positive) return "must be greater than 0";
+    if (ns == SUP_INFINITY_NS) return may_be_infinite ? NULL : "cannot be \"infinity\"";
+    if (ns > SUP_DURATION_MAX_NS) return "is longer than 100 years";
+    return NULL;
+}
+
 /* --- sizes ------------------------------------------------------------------------------------ */
 
 static const struct unit size_units[] = {
@@ -200,6 +211,48 @@ bool sup_parse_size(const char *text, uint64_t *bytes)
     if (unit->scale * part % divisor != 0) return false; /* not a whole number of bytes */
     *bytes = (uint64_t) (whole * unit->scale) + (uint64_t) (unit->scale * part / divisor);
     return *bytes <= INT64_MAX;
+}
+
+char *sup_size_text(uint64_t bytes, char *buf, size_t size)
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < sizeof units / sizeof *units) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(buf, size, "%llu%s", (unsigned long long) bytes, units[unit]);
+    return buf;
+}
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+uint16_t sup_parse_port(const char *text, size_t length)
+{
+    unsigned port = 0;
+    if (length == 0 || length > 5) return 0;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_digit(text[i])) return 0;
+        port = port * 10 + (unsigned) (text[i] - '0');
+    }
+    return port > 65535 ? 0 : (uint16_t) port;
+}
+
+const char *sup_parse_ip(const char *text, size_t length, bool *is_ipv6, unsigned char ip[16])
+{
+    char host[INET6_ADDRSTRLEN];
+    *is_ipv6 = length >= 2 && text[0] == '[' && text[length - 1] == ']';
+    if (*is_ipv6) {
+        text++;
+        length -= 2;
+    }
+    if (length >= sizeof host) return "has a host that is no address in numbers";
+    memcpy(host, text, length);
+    host[length] = '\0';
+    if (inet_pton(*is_ipv6 ? AF_INET6 : AF_INET, host, ip) == 1) return NULL;
+    if (!*is_ipv6 && inet_pton(AF_INET6, host, ip) == 1)
+        return "has an IPv6 address without brackets";
+    return "has a host that is no address in numbers";
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */

@@ -6,8 +6,8 @@
 
 #include "core/options.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DETAILS 24u /* u32 number, u16 low, u16 high, i64 timeout, i64 every */
@@ -21,38 +21,19 @@
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* 1 to 65535; 0: it is none. */
-static uint16_t parse_port(const char *text, size_t length)
-{
-    unsigned port = 0;
-    if (length == 0 || length > 5) return 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9') return 0;
-        port = port * 10 + (unsigned) (text[i] - '0');
-    }
-    return port > 65535 ? 0 : (uint16_t) port;
-}
-
 /* What is wrong with the host, or NULL. */
 static const char *parse_host(const char *text, size_t length, struct sup_address *address)
 {
-    unsigned char bytes[16];
-    bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
-    if (bracketed) {
-        text++;
-        length -= 2;
-    }
+    unsigned char ip[16];
     address->host[0] = '\0';
-    address->is_ipv6 = bracketed;
-    if (!bracketed && length == 9 && memcmp(text, "localhost", 9) == 0) return NULL;
-    if (length == 0) return "has no host";
-    if (length >= sizeof address->host) return "has a host that is no address in numbers";
-    memcpy(address->host, text, length);
-    address->host[length] = '\0';
-    if (inet_pton(bracketed ? AF_INET6 : AF_INET, address->host, bytes) == 1) return NULL;
-    if (!bracketed && inet_pton(AF_INET6, address->host, bytes) == 1)
-        return "has an IPv6 address without brackets";
-    return "has a host that is no address in numbers";
+    if (length == 9 && memcmp(text, "localhost", 9) == 0) return NULL;
+    if (length == 0 || (length == 2 && memcmp(text, "[]", 2) == 0)) return "has no host";
+    const char *fault = sup_parse_ip(text, length, &address->is_ipv6, ip);
+    if (fault != NULL) return fault;
+    size_t bracket = address->is_ipv6 ? 1 : 0;
+    snprintf(address->host, sizeof address->host, "%.*s", (int) (length - 2 * bracket),
+             text + bracket);
+    return NULL;
 }
 
 /* "host:port" or "host", of ${length}; ${port} when none is said, 0: it must be. */
@@ -66,7 +47,7 @@ static const char *parse_authority(const char *text, size_t length, uint16_t por
         host = i - 1;
         break;
     }
-    if (host < length) port = parse_port(text + host + 1, length - host - 1);
+    if (host < length) port = sup_parse_port(text + host + 1, length - host - 1);
     else if (port == 0) return "has no port";
     if (port == 0) return "has a port that is no number from 1 to 65535";
     address->port = port;
@@ -85,7 +66,7 @@ const char *sup_address_parse(const char *text, struct sup_address *address, con
     size_t length = strlen(text);
     *address = (struct sup_address){.path = ""};
     if (length > 0 && text[strspn(text, "0123456789")] == '\0') {
-        address->port = parse_port(text, length);
+        address->port = sup_parse_port(text, length);
         if (address->port == 0) fault = "is no port; they go from 1 to 65535";
     } else fault = parse_authority(text, length, 0, address);
     *hint = find_hint(fault, HINT_ADDRESS);
@@ -115,11 +96,6 @@ const char *sup_url_parse(const char *text, struct sup_address *address, const c
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
-
-static int refuse_broken(struct sup_err *err)
-{
-    return sup_err_set(err, -EINVAL, "", HINT_BROKEN, "the encoded value is broken");
-}
 
 static bool has_text(enum sup_ready_kind kind)
 {
@@ -151,10 +127,7 @@ static int check_text(const struct sup_ready *ready, struct sup_err *err)
 
 static int check_time(int64_t ns, const char *name, struct sup_err *err)
 {
-    const char *fault = NULL;
-    if (ns < 0) fault = "is negative; a duration is 0 or more";
-    else if (ns == SUP_INFINITY_NS) fault = "cannot be \"infinity\"";
-    else if (ns > SUP_DURATION_MAX_NS) fault = "is longer than 100 years";
+    const char *fault = sup_duration_fault(ns, false, false);
     return fault == NULL ? 0 : sup_err_set(err, -EINVAL, "", "", "its %s %s", name, fault);
 }
 
@@ -165,12 +138,12 @@ static int decode_command(const char *at, const char *end, struct sup_ready *rea
     struct sup_strings command = {at < end ? at : NULL, 0};
     while (at < end) {
         const char *nul = memchr(at, '\0', (size_t) (end - at));
-        if (nul == NULL) return refuse_broken(err);
+        if (nul == NULL) return sup_option_refuse_broken(err);
         command.count++;
         at = nul + 1;
     }
     bool wanted = ready->kind == SUP_READY_EXEC;
-    if (wanted != (command.count > 0)) return refuse_broken(err);
+    if (wanted != (command.count > 0)) return sup_option_refuse_broken(err);
     if (wanted && command.first[0] == '\0')
         return sup_err_set(
             err, -EINVAL, "",
@@ -186,7 +159,7 @@ static int check_details(const struct sup_ready *ready, struct sup_err *err)
     bool is_probe = sup_ready_is_probe(ready->kind);
     if ((ready->number != 0 && !is_fd) || (ready->status_high != 0 && !is_http) ||
         ((ready->timeout_ns != 0 || ready->every_ns != 0) && !is_probe))
-        return refuse_broken(err);
+        return sup_option_refuse_broken(err);
     if (is_fd && (ready->number < SUP_READY_FD_MIN || ready->number > SUP_READY_FD_MAX))
         return sup_err_set(err, -EINVAL, "", "Write s.ready.fd(3).",
                            "%u is no descriptor for this; they go from %d to %d", ready->number,
@@ -202,7 +175,7 @@ static int check_details(const struct sup_ready *ready, struct sup_err *err)
 static int decode_details(const unsigned char *data, size_t size, struct sup_ready *ready,
                           struct sup_err *err)
 {
-    if (size < DETAILS) return refuse_broken(err);
+    if (size < DETAILS) return sup_option_refuse_broken(err);
     memcpy(&ready->number, data, 4);
     memcpy(&ready->status_low, data + 4, 2);
     memcpy(&ready->status_high, data + 6, 2);
@@ -224,11 +197,11 @@ int sup_ready_decode(const unsigned char *data, size_t size, struct sup_ready *r
     struct sup_ready read = {0};
     const char *text = (const char *) data + 9;
     const char *nul = size < 10 ? NULL : memchr(text, '\0', size - 9);
-    if (nul == NULL || data[0] >= SUP_READY_KIND_COUNT) return refuse_broken(err);
+    if (nul == NULL || data[0] >= SUP_READY_KIND_COUNT) return sup_option_refuse_broken(err);
     read.kind = (enum sup_ready_kind) data[0];
     memcpy(&read.delay_ns, data + 1, 8);
-    if ((text[0] != '\0') != has_text(read.kind)) return refuse_broken(err);
-    if (read.delay_ns != 0 && read.kind != SUP_READY_DELAY) return refuse_broken(err);
+    if ((text[0] != '\0') != has_text(read.kind)) return sup_option_refuse_broken(err);
+    if (read.delay_ns != 0 && read.kind != SUP_READY_DELAY) return sup_option_refuse_broken(err);
     if (text[0] != '\0') read.text = text;
     int r = check_time(read.delay_ns, "delay", err);
     if (r == 0 && read.text != NULL) r = check_text(&read, err);
@@ -236,24 +209,12 @@ int sup_ready_decode(const unsigned char *data, size_t size, struct sup_ready *r
     const unsigned char *rest = (const unsigned char *) nul + 1;
     size_t left = (size_t) (data + size - rest);
     if (read.kind >= SUP_READY_NOTIFY) r = decode_details(rest, left, &read, err);
-    else if (left != 0) r = refuse_broken(err);
+    else if (left != 0) r = sup_option_refuse_broken(err);
     if (r == 0) *ready = read;
     return r;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
-
-static bool are_commands_equal(const struct sup_strings *a, const struct sup_strings *b)
-{
-    const char *one = a->first, *other = b->first;
-    if (a->count != b->count) return false;
-    for (uint32_t i = 0; i < a->count; i++) {
-        if (strcmp(one, other) != 0) return false;
-        one = sup_strings_next(one);
-        other = sup_strings_next(other);
-    }
-    return true;
-}
 
 bool sup_ready_equal(const struct sup_ready *a, const struct sup_ready *b)
 {
@@ -262,5 +223,5 @@ bool sup_ready_equal(const struct sup_ready *a, const struct sup_ready *b)
     return texts && a->kind == b->kind && a->delay_ns == b->delay_ns && a->number == b->number &&
            a->status_low == b->status_low && a->status_high == b->status_high &&
            a->timeout_ns == b->timeout_ns && a->every_ns == b->every_ns &&
-           are_commands_equal(&a->command, &b->command);
+           sup_strings_equal(&a->command, &b->command);
 }

@@ -4,6 +4,8 @@
 */
 #include "core/socket.h"
 
+#include "core/options.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +14,6 @@
 #define DETAILS 17u
 #define REUSE_PORT 1u
 #define FREE_BIND 2u
-#define HINT_BROKEN "Compile the configuration again."
 #define HINT_ADDRESS \
     "Write \"8080\" (all interfaces), \"127.0.0.1:8080\", \"[::1]:8080\", " \
     "\"udp:127.0.0.1:53\" or \"unix:run/web.sock\"."
@@ -23,34 +24,21 @@
 
 static const char *parse_port(const char *text, uint16_t *port)
 {
-    unsigned number = 0;
-    size_t length = strlen(text);
-    if (length == 0 || length > 5 || text[strspn(text, "0123456789")] != '\0')
+    size_t length = strspn(text, "0123456789");
+    if (length == 0 || length > 5 || text[length] != '\0')
         return "has no port: a number from 1 to 65535";
-    for (; *text != '\0'; text++) number = number * 10 + (unsigned) (*text - '0');
-    if (number == 0 || number > 65535) return "has a port that is no number from 1 to 65535";
-    *port = (uint16_t) number;
-    return NULL;
+    *port = sup_parse_port(text, length);
+    return *port == 0 ? "has a port that is no number from 1 to 65535" : NULL;
 }
 
 /* ${length} bytes of a host. */
 static const char *parse_host(const char *text, size_t length, struct sup_socket_address *address)
 {
-    char host[64];
-    bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
+    bool is_ipv6;
     if (length == 1 && text[0] == '*') return NULL;
-    if (bracketed) {
-        text++;
-        length -= 2;
-    }
-    if (length >= sizeof host) return "has a host that is no address in numbers";
-    memcpy(host, text, length);
-    host[length] = '\0';
-    address->host = bracketed ? SUP_HOST_IPV6 : SUP_HOST_IPV4;
-    if (inet_pton(bracketed ? AF_INET6 : AF_INET, host, address->ip) == 1) return NULL;
-    if (!bracketed && inet_pton(AF_INET6, host, address->ip) == 1)
-        return "has an IPv6 address without brackets";
-    return "has a host that is no address in numbers";
+    const char *fault = sup_parse_ip(text, length, &is_ipv6, address->ip);
+    if (fault == NULL) address->host = is_ipv6 ? SUP_HOST_IPV6 : SUP_HOST_IPV4;
+    return fault;
 }
 
 static const char *parse_path(const char *text, struct sup_socket_address *address,
@@ -104,11 +92,6 @@ char *sup_socket_address_text(const struct sup_socket_address *address, char *bu
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static int refuse_broken(struct sup_err *err)
-{
-    return sup_err_set(err, -EINVAL, "", HINT_BROKEN, "the encoded value is broken");
-}
-
 /* The text at ${*at}, which moves behind its NUL; NULL: there is none. */
 static const char *take_text(const unsigned char *data, size_t size, size_t *at)
 {
@@ -147,7 +130,7 @@ static int check_address(const struct sup_socket *socket, struct sup_socket_addr
         return sup_err_set(err, -EINVAL, "", hint, "%s: \"%.150s\" %s", socket->name,
                            socket->address, fault);
     if (strcmp(sup_socket_address_text(address, text), socket->address) != 0)
-        return refuse_broken(err);
+        return sup_option_refuse_broken(err);
     return 0;
 }
 
@@ -158,7 +141,7 @@ static int check_entry(const struct sup_socket *socket, unsigned flags, struct s
     if (r < 0) return r;
     if (flags > (REUSE_PORT | FREE_BIND) || socket->backlog == 0 || socket->backlog > INT32_MAX ||
         (socket->mode != SUP_NO_ID && socket->mode > 0777))
-        return refuse_broken(err);
+        return sup_option_refuse_broken(err);
     bool owned = socket->mode != SUP_NO_ID || socket->uid != SUP_NO_ID || socket->gid != SUP_NO_ID;
     if (owned && address.type != SUP_SOCKET_UNIX)
         return sup_err_set(err, -EINVAL, "", "Take mode, user and group out.",
@@ -175,18 +158,18 @@ int sup_sockets_check(const unsigned char *data, size_t size, struct sup_err *er
 {
     const char *former = "";
     size_t at = 0;
-    if (size > UINT32_MAX) return refuse_broken(err);
+    if (size > UINT32_MAX) return sup_option_refuse_broken(err);
     for (int count = 0; at < size; count++) {
         struct sup_socket socket;
         socket.name = take_text(data, size, &at);
         socket.address = take_text(data, size, &at);
         if (socket.name == NULL || socket.address == NULL || size - at < DETAILS)
-            return refuse_broken(err);
+            return sup_option_refuse_broken(err);
         read_details(data + at, &socket);
         if (!is_name(socket.name))
             return sup_err_set(err, -EINVAL, "", "Letters, digits and _ . @ - may stand in one.",
                                "\"%.60s\" is not a name of a socket", socket.name);
-        if (strcmp(former, socket.name) >= 0) return refuse_broken(err);
+        if (strcmp(former, socket.name) >= 0) return sup_option_refuse_broken(err);
         if (count == SUP_SOCKETS_MAX)
             return sup_err_set(err, -EINVAL, "", "Split the service.",
                                "are more than %d sockets, which is the most", SUP_SOCKETS_MAX);

@@ -74,6 +74,19 @@ bool sup_ladder_step(const struct sup_bytes *stop, uint32_t step, int32_t *signa
     return true;
 }
 
+bool sup_strings_equal(const struct sup_strings *a, const struct sup_strings *b)
+{
+    if (a->count != b->count) return false;
+    const char *one = a->first;
+    const char *other = b->first;
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (strcmp(one, other) != 0) return false;
+        one = sup_strings_next(one);
+        other = sup_strings_next(other);
+    }
+    return true;
+}
+
 bool sup_commands_next(const struct sup_bytes *commands, uint32_t *at, struct sup_strings *argv,
                        int64_t *timeout_ns)
 {

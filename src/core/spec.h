@@ -68,6 +68,8 @@ struct sup_bytes {
     uint32_t size;
 };
 
+bool sup_strings_equal(const struct sup_strings *a, const struct sup_strings *b);
+
 /*
 ** Read the next of ${commands}, checked ones, from ${at} on (0 at first). False: there is none.
 ** ${timeout_ns} 0: nothing was said.
