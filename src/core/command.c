@@ -384,7 +384,7 @@ void sup_command_stop_node(struct sup_tree *tree, const struct sup_input *input)
     node->asked_up = false;
     sup_strategy_leave_round(tree, node);
     sup_node_unawait(tree, node);
-    sup_reload_settled(tree, node);
+    sup_probation_settled(tree, node);
     if (was_up) sup_dependents_mark(tree, node);
     sup_stop_mark(tree, node, SUP_THEN_STOP, SUP_CAUSE_PERSON, 0);
     sup_siblings_ask(tree, node->parent);

@@ -265,7 +265,7 @@ static void mark_removed(struct sup_tree *tree, struct sup_node *node)
 {
     sup_name_remove(tree, node);
     tree->ranked = false;
-    sup_reload_settled(tree, node);
+    sup_probation_settled(tree, node);
     node->removed = true;
     node->entered = false;
     sup_list_each(link, &node->children)

@@ -146,7 +146,7 @@ static void launch(struct sup_tree *tree, struct sup_node *node, enum sup_cause 
     if (automatic) node->restarts++;
     if (node->in_round && node->parent->round_stopping) sup_strategy_leave_round(tree, node);
     remember_started_with(node);
-    sup_reload_launched(tree, node);
+    sup_probation_launched(tree, node);
     if (node->parent != NULL) node->parent->alive++;
     bool in_time = node->parent != NULL && node->parent->state == SUP_STATE_STARTING;
     if (in_time && !node->counted_starting) {
@@ -218,7 +218,7 @@ void sup_node_set_ready(struct sup_tree *tree, struct sup_node *node)
     sup_node_unawait(tree, node);
     sup_dependents_wake(tree, node);
     sup_waiters_check(tree, node);
-    sup_reload_settled(tree, node);
+    sup_probation_settled(tree, node);
 }
 
 void sup_node_await(struct sup_tree *tree, struct sup_node *node)
@@ -340,7 +340,7 @@ static void stay_down(struct sup_tree *tree, struct sup_node *node, struct sup_o
     struct sup_node *parent = node->parent;
     bool good = is_good_end(node, outcome);
     sup_strategy_leave_round(tree, node);
-    if (!good && sup_reload_failed(tree, node, outcome, text)) {
+    if (!good && sup_probation_failed(tree, node, outcome, text)) {
         sup_node_set_state(tree, node, SUP_STATE_STOPPED, SUP_CAUSE_ROLLBACK, 0);
         return;
     }
@@ -348,7 +348,7 @@ static void stay_down(struct sup_tree *tree, struct sup_node *node, struct sup_o
     if (good) {
         node->has_been_ready = true;
         sup_node_unawait(tree, node);
-        sup_reload_settled(tree, node);
+        sup_probation_settled(tree, node);
     } else {
         sup_tree_emit(tree, SUP_EVENT_GAVE_UP, node)->outcome = outcome;
         sup_reload_out_of_reach(tree, node);
@@ -387,7 +387,7 @@ static void follow_verdict(struct sup_tree *tree, struct sup_node *node, struct 
         }
         node->has_been_ready = true;
         sup_node_unawait(tree, node);
-        sup_reload_settled(tree, node);
+        sup_probation_settled(tree, node);
     }
     sup_strategy_natural_end(tree, parent, significant, outcome);
     if (verdict == VERDICT_LEAVE) return;

@@ -11,6 +11,7 @@
 **   membership.c    nodes come and leave; names
 **   command.c       what persons ask, and who waits for an answer
 **   plan.c reload.c the reload: difference, application, rollback
+**   probation.c     what the last reload is judged by
 **   status.c rank.c reading
 **   snapshot.c      saving and restoring
 */
@@ -467,16 +468,29 @@ void sup_waiters_release_all(struct sup_tree *tree, struct sup_node *node); /* i
 void sup_reload_command(struct sup_tree *tree, const struct sup_input *input);
 /* After each input: begin what waited for a round, roll back what is sick. */
 void sup_reload_progress(struct sup_tree *tree);
-/* A counted failure of ${node}. True: it is on probation, and a rollback will follow instead. */
-void sup_reload_launched(struct sup_tree *tree, struct sup_node *node);
-bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
-                       const char *text);
-/* Nobody need wait for ${node} any more: it is ready, done, stopped by a person or gone. */
-void sup_reload_settled(struct sup_tree *tree, struct sup_node *node);
 /* It is given up, or stuck. */
 void sup_reload_out_of_reach(struct sup_tree *tree, struct sup_node *node);
-void sup_reload_probation_over(struct sup_tree *tree);
 void sup_reload_stop(struct sup_tree *tree);   /* the tree stops: answer what waits, free */
 void sup_reload_finish(struct sup_tree *tree); /* free what it holds */
+
+/* --- probation.c ----------------------------------------------------------------------------- */
+
+struct sup_changes;
+
+/* ${node}, and what is below it, is new or changed. ${until_ns}: the end so far, made later; NULL:
+   it is only waited for, and may fail. */
+void sup_probation_put(struct sup_tree *tree, struct sup_node *node, int64_t *until_ns);
+/* Until ${until_ns} a failure takes the reload back to ${former}. */
+void sup_probation_begin(struct sup_tree *tree, struct sup_form *former, int64_t until_ns);
+/* That of the reload before: ${changes} is to be judged instead. */
+void sup_probation_end(struct sup_tree *tree, const struct sup_changes *changes);
+void sup_probation_drop(struct sup_tree *tree); /* there is nothing to go back to any more */
+void sup_probation_over(struct sup_tree *tree);
+void sup_probation_launched(struct sup_tree *tree, struct sup_node *node);
+/* A counted failure of ${node}. True: it is on probation, and a rollback will follow instead. */
+bool sup_probation_failed(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
+                          const char *text);
+/* Nobody need wait for ${node} any more: it is ready, done, stopped by a person or gone. */
+void sup_probation_settled(struct sup_tree *tree, struct sup_node *node);
 
 #endif

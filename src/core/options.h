@@ -117,6 +117,14 @@ static inline bool sup_option_set_has(const struct sup_option_set *set, uint16_t
     return (set->bits[id / 64 % (SUP_OPTION_ID_END / 64)] >> id % 64 & 1) != 0;
 }
 
+/* Those of ${ids}. */
+static inline struct sup_option_set sup_option_set_of(const uint16_t *ids, size_t count)
+{
+    struct sup_option_set set = {{0}};
+    for (size_t i = 0; i < count; i++) sup_option_set_add(&set, ids[i]);
+    return set;
+}
+
 /* All options in alphabetical order. */
 extern const struct sup_option sup_options[];
 extern const size_t sup_option_count;

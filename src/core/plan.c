@@ -118,13 +118,6 @@ static bool can_become(const struct sup_node *node, const struct sup_form_node *
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
-static bool has_id(const uint16_t *ids, size_t count, uint16_t id)
-{
-    for (size_t i = 0; i < count; i++)
-        if (ids[i] == id) return true;
-    return false;
-}
-
 size_t sup_plan_fields(const struct sup_form_node *former, const struct sup_form_node *started,
                        const struct sup_form_node *record, uint16_t *changed, size_t room,
                        bool *exec_seen)
@@ -133,10 +126,11 @@ size_t sup_plan_fields(const struct sup_form_node *former, const struct sup_form
     size_t count = sup_form_compare(former, record, changed, room, exec_seen);
     if (started == NULL) return count;
     size_t listed = count < room ? count : room;
+    struct sup_option_set set = sup_option_set_of(changed, listed);
     size_t more = sup_form_compare_exec(started, record, seen, SUP_PLAN_FIELDS_MAX);
     *exec_seen = more > 0 || started->kind != record->kind;
     for (size_t i = 0; i < more && i < SUP_PLAN_FIELDS_MAX; i++) {
-        if (has_id(changed, listed, seen[i])) continue;
+        if (sup_option_set_has(&set, seen[i])) continue;
         if (count < room) changed[listed++] = seen[i];
         count++;
     }

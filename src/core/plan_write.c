@@ -148,13 +148,6 @@ static void write_option(struct writing *w, const struct sup_option *option,
                 seen_by_exec, false);
 }
 
-static bool is_listed(const uint16_t *ids, size_t count, uint16_t id)
-{
-    for (size_t i = 0; i < count && i < SUP_PLAN_FIELDS_MAX; i++)
-        if (ids[i] == id) return true;
-    return false;
-}
-
 /* ${old}: as it is declared, ${started}: as its instance was started. */
 static void write_changed(struct writing *w, const struct sup_change *change,
                           const struct sup_spec *old, const struct sup_spec *started,
@@ -168,14 +161,14 @@ static void write_changed(struct writing *w, const struct sup_change *change,
     if (change->started != NULL)
         seen_count =
             sup_form_compare_exec(change->started, change->record, seen, SUP_PLAN_FIELDS_MAX);
+    struct sup_option_set pending = sup_option_set_of(seen, seen_count);
     if (started->kind != new->kind)
         write_field(w, "kind", sup_kind_name(started->kind), sup_kind_name(new->kind), true, false);
     for (size_t i = 0; i < count && i < SUP_PLAN_FIELDS_MAX; i++) {
         const struct sup_option *option = sup_option_by_id(ids[i]);
         if (option == NULL || !sup_option_applies(option, new->kind, w->depth == 0)) continue;
         if (option->id == SUP_OPTION_REPLICAS) continue; /* its name says it */
-        bool pending = is_listed(seen, seen_count, ids[i]);
-        const struct sup_spec *from = pending ? started : old;
+        const struct sup_spec *from = sup_option_set_has(&pending, ids[i]) ? started : old;
         bool is_timer = from->role == SUP_ROLE_TIMER && new->role == SUP_ROLE_TIMER;
         write_option(w, option, from, new, !is_timer && sup_form_exec_sees(option, from, new));
     }

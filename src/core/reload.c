@@ -1,7 +1,7 @@
 /*
 ** core/reload.c: a reload is a transaction: everything that can fail is done first (plan, memory);
-** then the tree is changed in one go; then the changed and the new are on probation, and one that
-** is sick rolls the whole reload back, once.
+** then the tree is changed in one go; then the changed and the new are on probation (probation.c),
+** and one that is sick rolls the whole reload back, once.
 */
 #include "core/node.h"
 #include "core/plan.h"
@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PROBATION_MIN_NS (3 * SUP_SECOND_NS)
 
 /* What a change needs, allocated before anything is touched. */
 struct preparation {
@@ -180,101 +178,6 @@ static void change_structure(struct sup_tree *tree, struct sup_form *form,
     tree->restructuring = false;
 }
 
-/* --- probation ------------------------------------------------------------------------------- */
-
-/* What happens at the very instant ${until_ns} is still within: the deadline comes after it. */
-static void set_probation(struct sup_tree *tree, int64_t until_ns)
-{
-    sup_deadline_set(tree, &tree->reload.deadline, SUP_PHASE_PROBATION,
-                     until_ns + 1 - tree->now_ns);
-}
-
-static int64_t probation_end(const struct sup_tree *tree, const struct sup_node *node)
-{
-    int64_t start_ns = sup_node_start_ns(node);
-    bool is_short = start_ns == SUP_INFINITY_NS || start_ns < PROBATION_MIN_NS;
-    return tree->now_ns + (is_short ? PROBATION_MIN_NS : start_ns);
-}
-
-/* ${until_ns} NULL: it is waited for, and may fail. */
-static void put_on_probation(struct sup_tree *tree, struct sup_node *node, int64_t *until_ns)
-{
-    sup_list_each(link, &node->children)
-    {
-        put_on_probation(tree, sup_container(link, struct sup_node, sibling), until_ns);
-    }
-    if (!sup_node_is_service(node) || !sup_node_is_wanted(node)) return;
-    node->probation_ns = until_ns == NULL ? 0 : probation_end(tree, node);
-    node->unsettled = true;
-    tree->reload.unsettled++;
-    if (until_ns != NULL && node->probation_ns > *until_ns) *until_ns = node->probation_ns;
-}
-
-/* The time runs from the launch: what came before was the stop of the old, or a wait for others. */
-void sup_reload_launched(struct sup_tree *tree, struct sup_node *node)
-{
-    bool is_on_probation = node->unsettled && node->probation_ns != 0;
-    if (!is_on_probation || tree->reload.former == NULL) return;
-    node->probation_ns = probation_end(tree, node);
-    if (tree->reload.deadline.timer.at_ns <= node->probation_ns)
-        set_probation(tree, node->probation_ns);
-}
-
-bool sup_reload_failed(struct sup_tree *tree, struct sup_node *node, struct sup_outcome outcome,
-                       const char *text)
-{
-    struct sup_reload *reload = &tree->reload;
-    if (reload->former == NULL || node->probation_ns == 0) return false;
-    if (tree->now_ns > node->probation_ns) return false;
-    if (reload->sick != 0) return true;
-    reload->sick = reload->culprit = sup_node_token(node);
-    reload->why = outcome;
-    sup_text_copy(reload->why_text, sizeof reload->why_text, text);
-    return true;
-}
-
-void sup_tree_reload_report(const struct sup_tree *tree, struct sup_reload_report *report)
-{
-    const struct sup_reload *reload = &tree->reload;
-    *report = (struct sup_reload_report){
-        .applied = reload->applied,
-        .rolled_back = reload->rolled_back,
-        .went_back = reload->went_back,
-        .culprit = reload->rolled_back ? reload->culprit : 0,
-        .outcome = reload->why,
-        .text = reload->why_text,
-    };
-    if (reload->former != NULL) report->until_ns = reload->deadline.timer.at_ns;
-}
-
-void sup_reload_settled(struct sup_tree *tree, struct sup_node *node)
-{
-    if (!node->unsettled) return;
-    node->unsettled = false;
-    tree->reload.unsettled--;
-    if (tree->reload.unsettled == 0) sup_waiters_check(tree, tree->root);
-}
-
-static void drop_former(struct sup_tree *tree)
-{
-    sup_form_unref(tree->reload.former);
-    tree->reload.former = NULL;
-}
-
-void sup_reload_probation_over(struct sup_tree *tree)
-{
-    if (tree->reload.sick == 0) drop_former(tree); /* else the rollback waits for a round */
-}
-
-void sup_reload_finish(struct sup_tree *tree)
-{
-    sup_deadline_clear(tree, &tree->reload.deadline);
-    drop_former(tree);
-    sup_form_unref(tree->reload.pending);
-    tree->reload.pending = NULL;
-    tree->reload.sick = 0;
-}
-
 /* --- acting on the change -------------------------------------------------------------------- */
 
 /* First all who must end are marked, so that nothing launches beside one that is about to
@@ -327,7 +230,7 @@ static void bring_up_kept(struct sup_tree *tree, struct sup_node *node, enum sup
         sup_node_bring_up(tree, node, node->cause); /* what it waits for may have changed */
         if (node->spec.activation && sup_node_rests(node) && kind != SUP_CHANGE_KEEP) {
             sup_tree_effect(tree, SUP_DO_LISTEN, node); /* its sockets may be others */
-            sup_reload_settled(tree, node);
+            sup_probation_settled(tree, node);
         }
     } else if (is_timer_now(node)) {
         sup_node_bring_up(tree, node, SUP_CAUSE_RELOAD); /* it waits for its time instead */
@@ -365,7 +268,7 @@ static void mark_all(struct sup_tree *tree, const struct sup_changes *changes,
         struct sup_node *node = sup_tree_node(tree, change->node);
         if (change->kind == SUP_CHANGE_ADD) node = preparations[i].added;
         if (change->kind == SUP_CHANGE_ADD || change->kind == SUP_CHANGE_RESTART)
-            put_on_probation(tree, node, probation_ns);
+            sup_probation_put(tree, node, probation_ns);
         if (change->kind != SUP_CHANGE_ADD && change->kind != SUP_CHANGE_REMOVE)
             mark_kept(tree, node, change->kind, preparations[i].was_unwanted);
         if (change->kind == SUP_CHANGE_RESTART && !node->spec.activation)
@@ -402,27 +305,6 @@ static void let_all_go(struct sup_tree *tree, const struct sup_changes *changes)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-static void end_former_probation(struct sup_tree *tree, const struct sup_changes *changes)
-{
-    drop_former(tree);
-    sup_deadline_clear(tree, &tree->reload.deadline);
-    tree->reload.sick = 0;
-    tree->reload.unsettled = 0;
-    for (size_t i = 0; i < changes->count; i++) {
-        struct sup_node *node = sup_tree_node(tree, changes->list[i].node);
-        if (node == NULL) continue;
-        node->probation_ns = 0;
-        node->unsettled = false;
-    }
-}
-
-static void begin_probation(struct sup_tree *tree, struct sup_form *former, int64_t until_ns)
-{
-    if (until_ns <= tree->now_ns) return;
-    tree->reload.former = sup_form_ref(former);
-    set_probation(tree, until_ns);
-}
-
 /* Returns 0, or -errno with ${err}: then nothing has changed. ${changed}: did it do anything? */
 static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_way way,
                   bool can_roll_back, bool *changed, struct sup_err *err)
@@ -445,7 +327,7 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
         *changed || way == SUP_PLAN_BACK; /* the sick one is down, even where nothing differs */
     /* Other numbers say nothing of what is on probation; nor can they be what makes it sick. */
     bool scales = way == SUP_PLAN_SCALE;
-    if (acts && !scales) end_former_probation(tree, &changes);
+    if (acts && !scales) sup_probation_end(tree, &changes);
     change_structure(tree, form, &changes, preparations);
     if (acts) {
         tree->restructuring = true;
@@ -454,7 +336,7 @@ static int reload(struct sup_tree *tree, struct sup_form *form, enum sup_plan_wa
         bring_up_all(tree, &changes, preparations);
         let_all_go(tree, &changes);
     }
-    if (can_roll_back && !scales) begin_probation(tree, former, probation_ns);
+    if (can_roll_back && !scales) sup_probation_begin(tree, former, probation_ns);
     discard(tree, preparations, changes.count);
     sup_changes_finish(&changes);
     sup_form_unref(former);
@@ -615,7 +497,7 @@ void sup_reload_out_of_reach(struct sup_tree *tree, struct sup_node *node)
 {
     if (!node->unsettled) return;
     disappoint(tree);
-    sup_reload_settled(tree, node);
+    sup_probation_settled(tree, node);
 }
 
 static void roll_back(struct sup_tree *tree)
@@ -635,9 +517,18 @@ static void roll_back(struct sup_tree *tree)
     if (reload(tree, former, SUP_PLAN_BACK, false, &changed, &err) < 0) {
         sup_err_text(&err, tree->reply, sizeof tree->reply);
         sup_tree_emit(tree, SUP_EVENT_RELOAD_REFUSED, tree->root)->text = tree->reply;
-        drop_former(tree);
+        sup_probation_drop(tree);
     }
     sup_form_unref(former);
+}
+
+void sup_reload_finish(struct sup_tree *tree)
+{
+    sup_deadline_clear(tree, &tree->reload.deadline);
+    sup_probation_drop(tree);
+    sup_form_unref(tree->reload.pending);
+    tree->reload.pending = NULL;
+    tree->reload.sick = 0;
 }
 
 void sup_reload_progress(struct sup_tree *tree)

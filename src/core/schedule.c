@@ -121,7 +121,7 @@ void sup_schedule_begin(struct sup_tree *tree, struct sup_node *node)
     node->has_been_ready = true;
     sup_node_unawait(tree, node);
     sup_dependents_wake(tree, node);
-    sup_reload_settled(tree, node);
+    sup_probation_settled(tree, node);
 }
 
 /* Let it run as soon as may be. */

@@ -369,7 +369,7 @@ void sup_strategy_fail(struct sup_tree *tree, struct sup_node *node, struct sup_
         return;
     }
     struct measure measure = add_failure(tree, supervisor);
-    bool sick = sup_reload_failed(tree, node, outcome, text);
+    bool sick = sup_probation_failed(tree, node, outcome, text);
     enum answer answer = answer_failure(tree, supervisor, node, measure, sick);
     bool is_retried = node->spec.restart != SUP_TEMPORARY;
     bool comes_back = is_retried && (answer == ANSWER_RESTART || answer == ANSWER_HOLD);

@@ -130,7 +130,7 @@ static void handle_node_deadline(struct sup_tree *tree, struct sup_node *node, e
     case SUP_PHASE_START:
         sup_tree_emit(tree, SUP_EVENT_LAUNCH_FAILED, node)->outcome.kind = SUP_END_NOT_READY;
         /* the rollback need not wait for its end */
-        sup_reload_failed(tree, node, (struct sup_outcome){SUP_END_NOT_READY, 0}, NULL);
+        sup_probation_failed(tree, node, (struct sup_outcome){SUP_END_NOT_READY, 0}, NULL);
         sup_stop_now(tree, node, SUP_THEN_FAILURE, SUP_CAUSE_NOT_READY, 0);
         break;
     case SUP_PHASE_STOP:
@@ -166,7 +166,7 @@ static void handle_deadline(struct sup_tree *tree, struct sup_deadline *deadline
     sup_deadline_clear(tree, deadline);
     if (phase == SUP_PHASE_WAIT)
         sup_waiter_release(tree, sup_container(deadline, struct sup_waiter, deadline), SUP_TIMEOUT);
-    else if (phase == SUP_PHASE_PROBATION) sup_reload_probation_over(tree);
+    else if (phase == SUP_PHASE_PROBATION) sup_probation_over(tree);
     else if (phase == SUP_PHASE_DUE)
         sup_schedule_due(tree, sup_container(deadline, struct sup_node, schedule));
     else handle_node_deadline(tree, sup_container(deadline, struct sup_node, deadline), phase);
